@@ -1,0 +1,97 @@
+/* weir/proxy_wasm.h - the Proxy-Wasm host: plugins, and HTTP streams that pass through them.
+ *
+ * A plugin is a module with options and one or more configurations; in every process (worker) it has one VM at
+ * a time, in which each configuration is a root context.  A stream is one HTTP request on its way through an ordered
+ * list of (plugin, configuration) pairs.  A VM that trapped is replaced before the next stream; streams
+ * of a dead VM fail by the plugin's policy.  Single-threaded: a plugin and its streams belong to one thread. */
+#ifndef WEIR_PROXY_WASM_H
+#define WEIR_PROXY_WASM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "weir/engine.h"
+#include "weir/pw_server.h"
+#include "weir/status.h"
+#include "weir/str.h"
+
+/* What the module's marker export says. */
+enum pw_abi { PW_ABI_NONE, PW_ABI_0_1_0, PW_ABI_0_2_0, PW_ABI_0_2_1, PW_ABI_0_2_100 };
+
+enum pw_abi pw_abi_of(const struct weir_module *m);
+const char *pw_abi_name(enum pw_abi abi); /* "0.2.1"; static */
+
+/* ---- plugins ------------------------------------------------------------------------------ */
+
+struct pw_env { /* an environment variable of the VM */
+    struct str name, value;
+};
+
+struct pw_plugin_options {
+    struct str name;    /* for logs, metrics, property plugin_name */
+    struct str root_id; /* property plugin_root_id */
+    struct str vm_id;   /* namespace of shared data and queues; usually empty */
+    struct str vm_config; /* buffer VmConfiguration */
+    const struct pw_env *env;
+    size_t nenv;
+    const struct str *configs; /* one root context each; an empty string is a configuration too */
+    size_t nconfigs;
+    bool fail_open;            /* failStrategy FAIL_OPEN */
+    enum weir_tier tier;
+    uint64_t memory_limit_bytes; /* 0: 128 MiB */
+};
+
+struct pw_plugin;
+
+/* Everything is copied; a reference to `m` is taken.  The guest does not run yet.
+ * WEIR_E_UNSUPPORTED: no ABI marker. */
+weir_status pw_plugin_new(struct weir_module *m, const struct pw_plugin_options *opt,
+                          const struct pw_server *server, void *server_data,
+                          struct pw_plugin **out, struct weir_report *rep);
+/* Start the VM and configure every root context.  WEIR_E_LINK, WEIR_E_TRAP, WEIR_E_CONFIG (a
+ * root refused its start or its configuration: the report says which), WEIR_E_LIMIT.
+ * After a failure the plugin stays unstarted: streams through it fail by its policy. */
+weir_status pw_plugin_start(struct pw_plugin *p, struct weir_report *rep);
+/* From now on streams get VMs of this module (the same code, compiled, or an update); running streams
+ * finish on the old VM.  On failure the old VM stays in force. */
+weir_status pw_plugin_replace_module(struct pw_plugin *p, struct weir_module *m, struct weir_report *rep);
+/* Roots are done and deleted; streams must have ended. */
+void pw_plugin_free(struct pw_plugin *p);
+
+enum weir_tier pw_plugin_tier(const struct pw_plugin *p); /* of the current VM; AUTO if there is none */
+uint64_t pw_plugin_memory_bytes(const struct pw_plugin *p);
+
+/* ---- streams ---------------------------------------------------------------------------------- */
+
+struct pw_step {
+    struct pw_plugin *plugin;
+    uint32_t config; /* index into options.configs */
+};
+
+enum pw_verdict {
+    PW_CONTINUE, /* pass the message on */
+    PW_PAUSE,    /* hold it until server->resume_request / resume_response */
+    PW_LOCAL,    /* server->send_local_response was called: the request ends with that */
+    PW_CLOSE,    /* reset the stream */
+};
+
+struct pw_stream;
+
+/* Contexts are created in the guest at the first callback.  The steps are copied; the plugins must outlive it. */
+struct pw_stream *pw_stream_new(const struct pw_step *steps, size_t n, void *stream);
+
+/* The request's headers are there; `end_of_stream`: no body and no trailers follow.  Runs the chain from its
+ * first step, or after resume_request from where it paused. */
+enum pw_verdict pw_stream_on_request_headers(struct pw_stream *s, bool end_of_stream);
+/* The response's headers (of the upstream, or of a local response); the chain runs in reverse. */
+enum pw_verdict pw_stream_on_response_headers(struct pw_stream *s, bool end_of_stream);
+/* on_done, on_log and on_delete, exactly once each, for every context that was created; frees the stream. */
+void pw_stream_end(struct pw_stream *s);
+
+/* How the stream fared, for access logs: the index of the step that answered or failed, or -1. */
+int pw_stream_local_step(const struct pw_stream *s);
+bool pw_stream_trapped(const struct pw_stream *s);
+/* Host calls made so far by all plugins of this process; for `weir try --bench`. */
+uint64_t pw_host_call_count(void);
+
+#endif

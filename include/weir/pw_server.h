@@ -1,0 +1,109 @@
+/* weir/pw_server.h - what the Proxy-Wasm host asks of the server it runs in.
+ *
+ * The host (weir/proxy_wasm.h) knows no server: nginx implements this struct, and so does the fake server
+ * behind `weir try` and the tests.  `stream` is the pointer the server gave to pw_stream_new; it is NULL where
+ * a call comes from a root context.  Strings handed to the server live until the function returns, strings it
+ * hands out until the next call that changes the same map.  No function may call back into the host
+ * except where it says so, and none may block. */
+#ifndef WEIR_PW_SERVER_H
+#define WEIR_PW_SERVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "weir/str.h"
+
+enum pw_log_level { PW_LOG_TRACE, PW_LOG_DEBUG, PW_LOG_INFO, PW_LOG_WARN, PW_LOG_ERROR, PW_LOG_CRITICAL };
+
+/* Proxy-Wasm's HeaderMapType. */
+enum pw_map {
+    PW_MAP_REQUEST_HEADERS = 0,
+    PW_MAP_REQUEST_TRAILERS = 1,
+    PW_MAP_RESPONSE_HEADERS = 2,
+    PW_MAP_RESPONSE_TRAILERS = 3,
+    PW_MAP_GRPC_INITIAL = 4,
+    PW_MAP_GRPC_TRAILING = 5,
+    PW_MAP_CALL_HEADERS = 6,
+    PW_MAP_CALL_TRAILERS = 7,
+};
+
+/* Proxy-Wasm's BufferType. */
+enum pw_buffer {
+    PW_BUFFER_REQUEST_BODY = 0,
+    PW_BUFFER_RESPONSE_BODY = 1,
+    PW_BUFFER_DOWNSTREAM = 2,
+    PW_BUFFER_UPSTREAM = 3,
+    PW_BUFFER_CALL_BODY = 4,
+    PW_BUFFER_GRPC_MESSAGE = 5,
+    PW_BUFFER_VM_CONFIG = 6,
+    PW_BUFFER_PLUGIN_CONFIG = 7,
+    PW_BUFFER_CALL_DATA = 8,
+    PW_BUFFER_REDIS_REPLY = 9,
+};
+
+struct pw_header {
+    struct str name, value;
+};
+
+/* A typed property value; the host encodes it (host facts 1.15). */
+struct pw_value {
+    enum pw_value_kind { PW_VALUE_STRING, PW_VALUE_INT, PW_VALUE_BOOL, PW_VALUE_DOUBLE } kind;
+    struct str string;
+    int64_t integer; /* also timestamps and durations, in nanoseconds */
+    bool boolean;
+    double number;
+};
+
+struct pw_local_response {
+    uint32_t status;
+    struct str details, body;
+    const struct pw_header *headers;
+    size_t nheaders;
+    int32_t grpc_status; /* 0..16, or -1 for none */
+};
+
+struct pw_server {
+    /* One log line of a plugin; `level` has passed the plugin's filter. `plugin` is its name. */
+    void (*log)(void *server, void *stream, struct str plugin, enum pw_log_level level, struct str line);
+    /* The least level worth formatting, so that filtered lines cost nothing. */
+    enum pw_log_level (*log_level)(void *server);
+
+    /* Nanoseconds since 1970, UTC; and of a clock that never jumps. */
+    uint64_t (*now_ns)(void *server, void *stream);
+    uint64_t (*monotonic_ns)(void *server);
+
+    /* Header maps of a stream: names are lower-case, pseudo-headers are ordinary entries and
+     * come first.  An unavailable map: false, and count 0. */
+    bool (*map_available)(void *stream, enum pw_map map);
+    size_t (*map_count)(void *stream, enum pw_map map);
+    /* Entry `i` of 0..count-1; `i` grows by one from call to call. */
+    bool (*map_at)(void *stream, enum pw_map map, size_t i, struct pw_header *out);
+    /* The first value of a name (any case). */
+    bool (*map_get)(void *stream, enum pw_map map, struct str name, struct str *value);
+    /* Changes; false: the map cannot be changed now, or the name is no legal header name. `replace` leaves
+     * one entry of that name, `remove` none; `set_all` replaces the whole map. */
+    bool (*map_add)(void *stream, enum pw_map map, struct str name, struct str value);
+    bool (*map_replace)(void *stream, enum pw_map map, struct str name, struct str value);
+    bool (*map_remove)(void *stream, enum pw_map map, struct str name);
+    bool (*map_set_all)(void *stream, enum pw_map map, const struct pw_header *entries, size_t n);
+
+    /* A property by its path segments.  The host itself answers what follows from header maps
+     * (request.path, .method, .host, .headers, ...), plugin_* and what set_property stored. */
+    bool (*property)(void *server, void *stream, const struct str *path, size_t segments, struct pw_value *out);
+
+    /* Answer the client now, instead of the upstream.  Called after the guest call returned, once a stream.
+     * The server must run the response through the rest of the chain by pw_stream_on_response_headers,
+     * but not from inside this function. */
+    void (*send_local_response)(void *stream, const struct pw_local_response *response);
+    /* A phase that had answered PW_PAUSE may go on; the server runs it on from its event loop or
+     * right after the current host call. */
+    void (*resume_request)(void *stream);
+    void (*resume_response)(void *stream);
+    /* Reset the stream (proxy_close_stream). */
+    void (*close_stream)(void *stream);
+    /* Request headers changed: a route chosen before is stale. */
+    void (*clear_route_cache)(void *stream);
+};
+
+#endif

@@ -1,0 +1,24 @@
+# Objects of src/, the libraries, and the rule for a C file.
+# $(call objs,FOLDERS): the objects of every .c in src/FOLDER.
+objs = $(foreach d,$(1),$(patsubst src/%.c,$(B)/obj/%.o,$(sort $(wildcard src/$(d)/*.c))))
+
+$(B)/obj/%.o: src/%.c
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(CFLAGS_$(word 1,$(subst /, ,$*))) -MMD -MP -c $< -o $@
+
+-include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
+
+# libweir: the engine and the Proxy-Wasm host, libc only.
+LIBWEIR := $(B)/libweir.a
+$(LIBWEIR): $(call objs,base os wasm rt interp aot engine wasi pw)
+# libgw: the gateway's model and what watches it.
+LIBGW := $(B)/libgw.a
+$(LIBGW): $(call objs,gw observe)
+
+$(LIBWEIR) $(LIBGW):
+	$(call say,AR,$@)
+	@mkdir -p $(@D)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+ALL += $(LIBWEIR) $(LIBGW)
