@@ -77,13 +77,8 @@ static struct wasm_limits decode_limits(struct wasm_decoder *d, const char *too_
 static struct wasm_tabletype decode_tabletype(struct wasm_decoder *d)
 {
     struct wasm_tabletype type = {.elem = decode_reftype(d)};
-    const uint8_t *at = d->at;
 
     type.limits = decode_limits(d, "table size must be at most 2^32-1");
-    if (type.limits.min > WASM_MAX_TABLE) {
-        decode_fail(d, WEIR_E_LIMIT, at, "table of %u elements; at most %d are taken", type.limits.min,
-                    WASM_MAX_TABLE);
-    }
     return type;
 }
 

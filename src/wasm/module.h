@@ -39,7 +39,7 @@ enum wasm_feature {
 enum {
     WASM_MAX_PAGES = 65536,
     WASM_PAGE_BYTES = 65536,
-    WASM_MAX_TABLE = 10000000,
+    WASM_MAX_TABLE = 10000000,         /* elements; checked when an instance is made */
     WASM_MAX_LOCALS = 50000,           /* of one function, parameters included */
     WASM_MAX_LOCALS_TOTAL = 1 << 24,   /* of all functions: three bytes may declare WASM_MAX_LOCALS */
     WASM_MAX_OPERANDS = 1 << 20,       /* values on the operand stack of a function */
