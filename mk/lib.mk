@@ -5,7 +5,7 @@ objs = $(foreach d,$(1),$(patsubst src/%.c,$(B)/obj/%.o,$(sort $(wildcard src/$(
 $(B)/obj/%.o: src/%.c
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(CFLAGS_$(word 1,$(subst /, ,$*))) -MMD -MP -c $< -o $@
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(CFLAGS_$(word 1,$(subst /, ,$*))) -MMD -MP -MJ $@.json -c $< -o $@
 
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
 
