@@ -16,9 +16,13 @@ $(LIBWEIR): $(call objs,base os wasm rt interp aot engine wasi pw)
 LIBGW := $(B)/libgw.a
 $(LIBGW): $(call objs,gw observe)
 
-$(LIBWEIR) $(LIBGW):
+# libcontrol: the control process, for `weir` alone.
+LIBCONTROL := $(B)/libcontrol.a
+$(LIBCONTROL): $(call objs,control)
+
+$(LIBWEIR) $(LIBGW) $(LIBCONTROL):
 	$(call say,AR,$@)
 	@mkdir -p $(@D)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
-ALL += $(LIBWEIR) $(LIBGW)
+ALL += $(LIBWEIR) $(LIBGW) $(LIBCONTROL)

@@ -34,7 +34,7 @@ SUITES = [
 
 def counts(output):
     """The counts of a suite's output: cmocka's group lines are summed, else the last line that has some."""
-    cmocka = re.findall(r"\[  (PASSED|FAILED)  \] (\d+) test\(s\)[.,]", output)
+    cmocka = re.findall(r"\[  (PASSED|FAILED|SKIPPED) +\] (\d+) test\(s\)[.,]", output)
     if cmocka:
         total = {"passed": 0, "failed": 0, "skipped": 0}
         for word, number in cmocka:

@@ -33,7 +33,8 @@ LAYERS = {
     "observe": ["base", "os", "weir"],
     "nginx": ["base", "gw", "observe", "weir"],
     "weirc": ["base", "wasm", "weir/image.h", "weir/status.h"],
-    "cli": ["base", "os", "gw", "weir"],
+    "control": ["base", "os", "gw", "weir"],
+    "cli": ["base", "os", "gw", "control", "weir"],
 }
 # System headers only some folders may use.
 SYSTEM_ONLY = {
