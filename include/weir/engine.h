@@ -2,7 +2,8 @@
  *
  * A module is immutable and reference counted; any thread may read it.  An instance
  * belongs to one thread at a time.  Values travel in cells of 64 bits: i32 (zero-extended), i64,
- * f32 (bits, zero-extended), f64 and references take one cell, v128 takes two (low half first). */
+ * f32 (bits, zero-extended), f64 and references take one cell, v128 takes two (low half first).  A null reference is
+ * 0; an externref is any other number, the embedder's. */
 #ifndef WEIR_ENGINE_H
 #define WEIR_ENGINE_H
 

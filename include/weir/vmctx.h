@@ -31,7 +31,7 @@ enum {
     WEIR_VM_FUNC_BYTES = 48,   /* one function entry per slot, see below */
 
     /* A table: elements are cells of 64 bits; 0 is null, a funcref is the address of a function entry,
-       an externref the host's number + 1.  `elems` and `length` change when it grows. */
+       an externref whatever the host made it (never 0).  `elems` and `length` change when it grows. */
     WEIR_VM_TABLE_ELEMS = 0,  /* u64 * */
     WEIR_VM_TABLE_LENGTH = 8, /* u64, at most 10,000,000 */
 

@@ -56,7 +56,7 @@ struct rt_memory {
     struct rt_instance *users; /* whose memory 0 it is, chained by memory_user: their pub is kept current */
 };
 
-/* Elements are cells: 0 null; a funcref is a struct rt_func *; an externref the host's number + 1. */
+/* Elements are cells: 0 null; a funcref is a struct rt_func *; an externref what the host made it. */
 struct rt_table {
     uint64_t *elems;
     uint64_t length;
