@@ -1,7 +1,8 @@
 /* cli/exec.c - `weir exec`: runs a module by itself, without gateway or plugin interface.
  *
- * Either a WASI command (its export `_start`, in a fresh instance for every repetition) or one export with numbers as
- * arguments (called again in the same instance).  Only the last repetition's output is shown, and its CPU time measured. */
+ * Either a WASI command (its export `_start`, in a fresh instance for every repetition) or one export with
+ * numbers as arguments (called again in the same instance).  Only the last repetition's output is shown, and
+ * its CPU time measured. */
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -29,11 +30,31 @@ static int tier = WEIR_TIER_AUTO;
 static struct cli_texts env;
 
 static const struct cli_option options[] = {
-    {.name = "invoke", .kind = CLI_TEXT, .value = &invoke, .arg = "EXPORT", .help = "call this function with the arguments"},
-    {.name = "repeat", .kind = CLI_NUMBER, .value = &repeat, .arg = "N", .help = "run N times; output is the last one's"},
-    {.name = "time", .kind = CLI_FLAG, .value = &show_time, .help = "print a last line `cpu_s SECONDS` of the last repetition"},
-    {.name = "tier", .kind = CLI_CHOICE, .value = &tier, .arg = "TIER", .help = "what runs it", .choices = "auto|interp|aot"},
-    {.name = "env", .kind = CLI_TEXTS, .value = &env, .arg = "NAME=VALUE", .help = "an environment variable of the guest"},
+    {.name = "invoke",
+     .kind = CLI_TEXT,
+     .value = &invoke,
+     .arg = "EXPORT",
+     .help = "call this function with the arguments"},
+    {.name = "repeat",
+     .kind = CLI_NUMBER,
+     .value = &repeat,
+     .arg = "N",
+     .help = "run N times; output is the last one's"},
+    {.name = "time",
+     .kind = CLI_FLAG,
+     .value = &show_time,
+     .help = "print a last line `cpu_s SECONDS` of the last repetition"},
+    {.name = "tier",
+     .kind = CLI_CHOICE,
+     .value = &tier,
+     .arg = "TIER",
+     .help = "what runs it",
+     .choices = "auto|interp|aot"},
+    {.name = "env",
+     .kind = CLI_TEXTS,
+     .value = &env,
+     .arg = "NAME=VALUE",
+     .help = "an environment variable of the guest"},
 };
 
 static const struct cli_exit_code exits[] = {
@@ -80,8 +101,12 @@ static void host_init(struct host *h, const struct cli_operands *operands)
         vec_push(&h->args, str_of(operands->at[i]));
     for (size_t i = 0; i < env.len; i++)
         vec_push(&h->env, str_of(env.at[i]));
-    h->world = (struct weir_wasi){.args = h->args.at, .nargs = h->args.len, .env = h->env.at, .nenv = h->env.len,
-                                  .data = h, .write = write_output};
+    h->world = (struct weir_wasi){.args = h->args.at,
+                                  .nargs = h->args.len,
+                                  .env = h->env.at,
+                                  .nenv = h->env.len,
+                                  .data = h,
+                                  .write = write_output};
     h->wasi = &h->world;
 }
 
@@ -127,8 +152,10 @@ static bool parse_value(const char *s, uint8_t type, uint64_t cells[2])
 {
     char *end = NULL;
     switch (type) {
-    case WEIR_I32: return parse_integer(s, 32, cells);
-    case WEIR_I64: return parse_integer(s, 64, cells);
+    case WEIR_I32:
+        return parse_integer(s, 32, cells);
+    case WEIR_I64:
+        return parse_integer(s, 64, cells);
     case WEIR_F32: {
         float v = strtof(s, &end);
         cells[0] = 0;
@@ -140,8 +167,11 @@ static bool parse_value(const char *s, uint8_t type, uint64_t cells[2])
         memcpy(cells, &v, sizeof v);
         return end != s && *end == '\0';
     }
-    case WEIR_V128: return parse_vector(s, cells);
-    default: cells[0] = 0; return strcmp(s, "null") == 0;
+    case WEIR_V128:
+        return parse_vector(s, cells);
+    default:
+        cells[0] = 0;
+        return strcmp(s, "null") == 0;
     }
 }
 
@@ -166,12 +196,24 @@ static void print_value(uint8_t type, const uint64_t *cells)
     float f;
     double d;
     switch (type) {
-    case WEIR_I32: printf("%d\n", (int32_t)cells[0]); break;
-    case WEIR_I64: printf("%lld\n", (long long)cells[0]); break;
-    case WEIR_F32: memcpy(&f, cells, sizeof f), print_float((double)f, true); break;
-    case WEIR_F64: memcpy(&d, cells, sizeof d), print_float(d, false); break;
-    case WEIR_V128: printf("0x%016llx%016llx\n", (unsigned long long)cells[1], (unsigned long long)cells[0]); break;
-    default: puts(cells[0] == 0 ? "null" : "reference"); break;
+    case WEIR_I32:
+        printf("%d\n", (int32_t)cells[0]);
+        break;
+    case WEIR_I64:
+        printf("%lld\n", (long long)cells[0]);
+        break;
+    case WEIR_F32:
+        memcpy(&f, cells, sizeof f), print_float((double)f, true);
+        break;
+    case WEIR_F64:
+        memcpy(&d, cells, sizeof d), print_float(d, false);
+        break;
+    case WEIR_V128:
+        printf("0x%016llx%016llx\n", (unsigned long long)cells[1], (unsigned long long)cells[0]);
+        break;
+    default:
+        puts(cells[0] == 0 ? "null" : "reference");
+        break;
     }
 }
 
@@ -231,7 +273,8 @@ static int run_command(struct run *r)
             struct weir_func *f = find_export(inst, "_start");
             if (f == NULL || weir_func_type(f)->nparams != 0 || weir_func_type(f)->nresults != 0) {
                 weir_instance_free(inst);
-                return cli_fail("the module is no WASI command (it has no function _start); name an export with --invoke");
+                return cli_fail("the module is no WASI command (it has no function _start); name an export "
+                                "with --invoke");
             }
             st = timed_call(r, f, cells, &trap);
         }
@@ -241,13 +284,15 @@ static int run_command(struct run *r)
     return code;
 }
 
-static int read_arguments(const struct weir_functype *type, const struct cli_operands *operands, uint64_t *cells)
+static int read_arguments(const struct weir_functype *type, const struct cli_operands *operands,
+                          uint64_t *cells)
 {
     if (operands->len - 1 != type->nparams)
         return cli_fail("%s takes %u arguments, %zu given", invoke, type->nparams, operands->len - 1);
     for (uint32_t i = 0, at = 0; i < type->nparams; i++) {
         if (!parse_value(operands->at[i + 1], type->params[i], &cells[at]))
-            return cli_fail("argument %u, '%s', is no value of the parameter's type", i + 1, operands->at[i + 1]);
+            return cli_fail("argument %u, '%s', is no value of the parameter's type", i + 1,
+                            operands->at[i + 1]);
         at += type->params[i] == WEIR_V128 ? 2 : 1;
     }
     return 0;

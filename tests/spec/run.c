@@ -1,9 +1,10 @@
 /* spec/run.c - the WebAssembly test suite on one tier.
  *
- * Every file runs in a child process that reports each command through a pipe, so that a crash or a hang is a failure of
- * that file.  Failures are compared with a list of expected ones, lines `FILE:INDEX  feature` (the command's index in its
- * file) or `FILE:*  feature` (every failing command of a file that needs the feature throughout): an expected failure that passes is a
- * failure too.  The last line is `N passed, N failed, N skipped`; expected failures count as skipped. */
+ * Every file runs in a child process that reports each command through a pipe, so that a crash or a hang is a
+ * failure of that file.  Failures are compared with a list of expected ones, lines `FILE:INDEX  feature` (the
+ * command's index in its file) or `FILE:*  feature` (every failing command of a file that needs the feature
+ * throughout): an expected failure that passes is a failure too.  The last line is `N passed, N failed, N
+ * skipped`; expected failures count as skipped. */
 #include <dirent.h>
 #include <errno.h>
 #include <signal.h>
@@ -66,7 +67,8 @@ static void judge(const char *file, unsigned index, bool ok, const char *why)
     run.failed++;
     if (ok)
         run.used[one] = true; /* said here, not again at the end */
-    printf(run.list ? "%s:%u  %s\n" : "FAIL %s:%u %s\n", file, index, ok ? "passes, but is listed as an expected failure" : why);
+    printf(run.list ? "%s:%u  %s\n" : "FAIL %s:%u %s\n", file, index,
+           ok ? "passes, but is listed as an expected failure" : why);
 }
 
 /* ---- the child ----------------------------------------------------------------------------- */
@@ -138,8 +140,8 @@ static size_t list_files(const char *dir, char **files)
     struct dirent *e;
     while (d != NULL && (e = readdir(d)) != NULL) {
         size_t len = strlen(e->d_name);
-        if (len > 5 && strcmp(e->d_name + len - 5, ".json") == 0 && n < FILES_MOST
-            && asprintf(&files[n], "%s/%s", dir, e->d_name) > 0)
+        if (len > 5 && strcmp(e->d_name + len - 5, ".json") == 0 && n < FILES_MOST &&
+            asprintf(&files[n], "%s/%s", dir, e->d_name) > 0)
             n++;
     }
     if (d != NULL)
@@ -151,7 +153,9 @@ static size_t list_files(const char *dir, char **files)
 static int usage(void)
 {
     fputs("usage: run [--tier interp|aot] [--expected FILE] [--list] [DIR | FILE.json...]\n"
-          "DIR is $WEIR_SPEC_DIR or ../shared/wasm-spec unless given; --list prints failures as lines for the list\n", stderr);
+          "DIR is $WEIR_SPEC_DIR or ../shared/wasm-spec unless given; --list prints failures as lines for "
+          "the list\n",
+          stderr);
     return 2;
 }
 
@@ -182,7 +186,8 @@ int main(int argc, char **argv)
     if (all)
         nfiles = list_files(dir, files);
     if (nfiles == 0) {
-        printf("spec: no test suite at %s (set WEIR_SPEC_DIR): skipped\n0 passed, 0 failed, 1 skipped\n", dir);
+        printf("spec: no test suite at %s (set WEIR_SPEC_DIR): skipped\n0 passed, 0 failed, 1 skipped\n",
+               dir);
         return 0;
     }
     for (size_t i = 0; i < nfiles; i++)

@@ -24,8 +24,8 @@ struct script {
     struct weir_linker *linker;
     struct named defs[THINGS_MOST], insts[THINGS_MOST]; /* newest last; unnamed ones have "" */
     unsigned ndefs, ninsts;
-    struct weir_module *latest;     /* NULL when the latest definition was refused */
-    struct weir_instance *current;  /* NULL likewise */
+    struct weir_module *latest;    /* NULL when the latest definition was refused */
+    struct weir_instance *current; /* NULL likewise */
     struct weir_trap trap;
     char reason[512];
 };
@@ -112,7 +112,8 @@ static const char *report_text(const struct weir_report *rep)
     return line;
 }
 
-static weir_status instantiate(struct script *s, struct weir_module *m, struct weir_instance **out, struct weir_report *rep)
+static weir_status instantiate(struct script *s, struct weir_module *m, struct weir_instance **out,
+                               struct weir_report *rep)
 {
     struct weir_instance_options opt = {.tier = s->tier};
     weir_report_init(rep);
@@ -179,7 +180,8 @@ static bool cmd_unlinkable(struct script *s, json_t *cmd)
         keep(s->insts, &s->ninsts, "", inst);
     if (st != WEIR_E_LINK)
         return fail(s, "came to %s, expected link error: %s", weir_status_name(st), text(cmd, "text"));
-    return text_fits(text(cmd, "text"), rep.message) || fail(s, "'%s', expected '%s'", rep.message, text(cmd, "text"));
+    return text_fits(text(cmd, "text"), rep.message) ||
+           fail(s, "'%s', expected '%s'", rep.message, text(cmd, "text"));
 }
 
 static bool cmd_uninstantiable(struct script *s, json_t *cmd)
@@ -194,7 +196,8 @@ static bool cmd_uninstantiable(struct script *s, json_t *cmd)
         keep(s->insts, &s->ninsts, "", inst);
     if (st != WEIR_E_TRAP)
         return fail(s, "came to %s, expected trap: %s", weir_status_name(st), text(cmd, "text"));
-    return text_fits(text(cmd, "text"), s->trap.message) || fail(s, "'%s', expected '%s'", s->trap.message, text(cmd, "text"));
+    return text_fits(text(cmd, "text"), s->trap.message) ||
+           fail(s, "'%s', expected '%s'", s->trap.message, text(cmd, "text"));
 }
 
 /* ---- actions ------------------------------------------------------------------------------------ */
@@ -233,7 +236,8 @@ static bool act(struct script *s, json_t *action, struct result *r)
     const struct weir_functype *type = weir_func_type(f);
     uint32_t at = 0;
     json_t *arg;
-    json_array_foreach(json_object_get(action, "args"), i, arg) {
+    json_array_foreach(json_object_get(action, "args"), i, arg)
+    {
         uint64_t two[2];
         unsigned n = spec_value_to_cells(arg, two);
         if (n == 0)
@@ -282,7 +286,8 @@ static bool cmd_trap(struct script *s, json_t *cmd)
         return false;
     if (r.status != WEIR_E_TRAP)
         return fail(s, "came to %s, expected trap: %s", weir_status_name(r.status), text(cmd, "text"));
-    return text_fits(text(cmd, "text"), s->trap.message) || fail(s, "'%s', expected '%s'", s->trap.message, text(cmd, "text"));
+    return text_fits(text(cmd, "text"), s->trap.message) ||
+           fail(s, "'%s', expected '%s'", s->trap.message, text(cmd, "text"));
 }
 
 static bool cmd_exception(struct script *s, json_t *cmd)
@@ -325,8 +330,8 @@ static void add_spectest(struct script *s)
     struct weir_instance *inst = NULL;
     struct weir_report rep;
     weir_report_init(&rep);
-    if (weir_module_new(spectest_wasm, sizeof spectest_wasm, WEIR_FEATURES_ALL, &m, &rep) != WEIR_OK
-        || instantiate(s, m, &inst, &rep) != WEIR_OK) {
+    if (weir_module_new(spectest_wasm, sizeof spectest_wasm, WEIR_FEATURES_ALL, &m, &rep) != WEIR_OK ||
+        instantiate(s, m, &inst, &rep) != WEIR_OK) {
         fprintf(stderr, "spectest: %s\n", report_text(&rep));
         exit(1);
     }
@@ -349,7 +354,8 @@ bool spec_script_run(const char *path, enum weir_tier tier, spec_script_result *
     add_spectest(s);
     size_t i;
     json_t *cmd;
-    json_array_foreach(json_object_get(root, "commands"), i, cmd) {
+    json_array_foreach(json_object_get(root, "commands"), i, cmd)
+    {
         s->reason[0] = '\0';
         bool ok = run_command(s, cmd);
         result(ctx, (unsigned)i, ok, text(cmd, "type"), s->reason);

@@ -1,6 +1,7 @@
 /* spec/value.c - see spec/value.h.
  *
- * Numbers are the unsigned decimal of their bits; an external reference N is the cell N + 1, so that 0 stays null. */
+ * Numbers are the unsigned decimal of their bits; an external reference N is the cell N + 1, so that 0 stays
+ * null. */
 #include "spec/value.h"
 
 #include <stdlib.h>
@@ -21,7 +22,8 @@ unsigned spec_value_to_cells(json_t *value, uint64_t cells[2])
 {
     const char *type = text(value, "type"), *number = text(value, "value");
     cells[0] = cells[1] = 0;
-    if (strcmp(type, "i32") == 0 || strcmp(type, "i64") == 0 || strcmp(type, "f32") == 0 || strcmp(type, "f64") == 0) {
+    if (strcmp(type, "i32") == 0 || strcmp(type, "i64") == 0 || strcmp(type, "f32") == 0 ||
+        strcmp(type, "f64") == 0) {
         cells[0] = strtoull(number, NULL, 10);
         return 1;
     }
@@ -29,7 +31,8 @@ unsigned spec_value_to_cells(json_t *value, uint64_t cells[2])
         unsigned bits = lane_bits(text(value, "lane_type"));
         size_t i;
         json_t *lane;
-        json_array_foreach(json_object_get(value, "value"), i, lane) {
+        json_array_foreach(json_object_get(value, "value"), i, lane)
+        {
             uint64_t lane_value = strtoull(json_string_value(lane), NULL, 10);
             memcpy((char *)cells + i * bits / 8, &lane_value, bits / 8);
         }
@@ -61,7 +64,8 @@ static bool vector_matches(json_t *expected, const uint64_t *cells)
     size_t i;
     if (json_array_size(lanes) != 128 / bits)
         return false;
-    json_array_foreach(lanes, i, lane) {
+    json_array_foreach(lanes, i, lane)
+    {
         uint64_t got = 0;
         memcpy(&got, (const char *)cells + i * bits / 8, bits / 8);
         const char *want = json_string_value(lane);
@@ -77,7 +81,8 @@ bool spec_value_matches(json_t *expected, enum weir_valtype type, const uint64_t
     if (strcmp(want_type, "either") == 0) {
         size_t i;
         json_t *one;
-        json_array_foreach(json_object_get(expected, "values"), i, one) {
+        json_array_foreach(json_object_get(expected, "values"), i, one)
+        {
             if (spec_value_matches(one, type, cells))
                 return true;
         }
@@ -101,8 +106,8 @@ bool spec_value_matches(json_t *expected, enum weir_valtype type, const uint64_t
     case WEIR_EXTERNREF:
         if (strcmp(want_type, "refnull") == 0)
             return cells[0] == 0;
-        return strcmp(want_type, "externref") == 0 && cells[0] != 0
-               && (want[0] == '\0' || cells[0] == strtoull(want, NULL, 10) + 1);
+        return strcmp(want_type, "externref") == 0 && cells[0] != 0 &&
+               (want[0] == '\0' || cells[0] == strtoull(want, NULL, 10) + 1);
     }
     return false;
 }
