@@ -8,7 +8,7 @@
  * symbols.  Addresses in the tables are relative to where the object is loaded.  Everything is
  * little-endian.  Tables, in order, each 4-byte aligned:
  *
- *     funcs:   struct weir_image_range per function defined in the module: its code
+ *     funcs:   struct weir_image_range per function defined in the module: its code, in ascending order
  *     stubs:   u32 per imported function: its import stub (weir/vmctx.h calls host functions of many
  *              parameters and functions of other instances by it), 0: there is none
  *     tramps:  u32 per type: the trampoline (code, vmctx, cells) from the host, 0: there is none
@@ -33,7 +33,10 @@ enum {
 };
 
 /* Flags. */
-enum { WEIR_IMAGE_SEGUE = 1 << 0 /* memory 0 is addressed by the GS base */ };
+enum {
+    WEIR_IMAGE_SEGUE = 1 << 0, /* memory 0 is addressed by the GS base */
+    WEIR_IMAGE_STUBS = 1 << 1, /* all imports are called by their stubs: the code's calling convention is not C's */
+};
 
 struct weir_image_range {
     uint32_t start, bytes;

@@ -66,6 +66,18 @@ static char *symbol_of(uint32_t funcidx, struct str name)
     return b.at;
 }
 
+static bool has_tail_calls(const struct wasm_module *m)
+{
+    for (uint32_t i = m->nimported_funcs; i < m->nfuncs; i++) {
+        struct wasm_reader r = wasm_reader_of(m, m->funcs[i].body, m->funcs[i].body_end);
+        struct wasm_instr in;
+        while (r.at < r.end && wasm_instr_read(&r, &in, NULL) == WEIR_OK)
+            if (in.op == OP_RETURN_CALL || in.op == OP_RETURN_CALL_INDIRECT)
+                return true;
+    }
+    return false;
+}
+
 static void names_init(struct weirc_names *n, const struct wasm_module *m)
 {
     struct wasm_names wn;
@@ -77,6 +89,7 @@ static void names_init(struct weirc_names *n, const struct wasm_module *m)
         n->symbols[i] = symbol_of(i, n->names[i]);
     }
     wasm_names_fini(&wn);
+    n->tail_calls = has_tail_calls(m);
 }
 
 static void names_fini(struct weirc_names *n, const struct wasm_module *m)
@@ -169,6 +182,8 @@ static weir_status compile_partition(const struct job *j, const struct partition
     weir_status st = unit_init(&u, j->m, j->opt, &j->names, rep);
     if (st != WEIR_OK)
         return st;
+    for (uint32_t i = p->first; i < p->last; i++)
+        unit_func(&u, i); /* in the order their code shall have */
     for (uint32_t i = p->first; i < p->last; i++)
         fn_translate(&u, i);
     if (p->first == j->m->nimported_funcs)
@@ -329,7 +344,7 @@ static weir_status link_and_write(struct job *j, struct weir_report *rep)
     strbuf_printf(&elf, "%s/image.so", j->dir);
     weir_status st = weirc_link(j->opt, objs, j->nparts, elf.at, rep);
     if (st == WEIR_OK)
-        st = weirc_image_write(j->opt, j->m, elf.at, rep);
+        st = weirc_image_write(j->opt, j->m, j->names.tail_calls, elf.at, rep);
     unlink(elf.at);
     strbuf_fini(&elf);
     mem_free(objs);

@@ -49,7 +49,7 @@ static struct call begin_call(struct fn *f, uint32_t typeidx, bool tail)
 static LLVMValueRef build_call(struct fn *f, struct call *c, LLVMTypeRef ft, LLVMValueRef code, unsigned nargs, LLVMTailCallKind kind)
 {
     LLVMValueRef call = LLVMBuildCall2(f->b, ft, code, c->args, nargs, "");
-    LLVMSetInstructionCallConv(call, UNIT_TAILCC);
+    LLVMSetInstructionCallConv(call, f->u->cc);
     LLVMSetTailCallKind(call, kind);
     return call;
 }

@@ -17,6 +17,7 @@ struct tables {
     uint32_t *stubs, *tramps, *lines;
     struct strbuf rows;
     uint32_t nfuncs;
+    bool tail_calls;
 };
 
 static void on_symbol(void *ctx, char kind, uint32_t n, uint32_t address, uint32_t bytes)
@@ -96,7 +97,7 @@ static void add_footer(const struct weirc_options *opt, const struct tables *t, 
         .version = WEIR_IMAGE_VERSION,
         .vm_abi = WEIR_VM_ABI,
         .machine = opt->aarch64 ? WEIR_IMAGE_MACHINE_AARCH64 : WEIR_IMAGE_MACHINE_X86_64,
-        .flags = opt->segue ? WEIR_IMAGE_SEGUE : 0,
+        .flags = (opt->segue ? WEIR_IMAGE_SEGUE : 0) | (t->tail_calls ? WEIR_IMAGE_STUBS : 0),
         .elf_bytes = elf_bytes,
         .file_bytes = b->len + sizeof f,
         .cpu_needs = opt->needs,
@@ -147,8 +148,8 @@ static weir_status write_output(const struct weirc_options *opt, struct str modu
     return st;
 }
 
-weir_status weirc_image_write(const struct weirc_options *opt, const struct wasm_module *m, const char *elf_path,
-                              struct weir_report *rep)
+weir_status weirc_image_write(const struct weirc_options *opt, const struct wasm_module *m, bool tail_calls,
+                              const char *elf_path, struct weir_report *rep)
 {
     struct strbuf b = {0};
     weir_status st = weirc_read_file(elf_path, &b, rep);
@@ -156,7 +157,7 @@ weir_status weirc_image_write(const struct weirc_options *opt, const struct wasm
         strbuf_fini(&b);
         return st;
     }
-    struct tables t = {.m = m, .nfuncs = m->nfuncs - m->nimported_funcs};
+    struct tables t = {.m = m, .tail_calls = tail_calls, .nfuncs = m->nfuncs - m->nimported_funcs};
     t.funcs = mem_zalloc_array(t.nfuncs + 1, sizeof *t.funcs);
     t.stubs = mem_zalloc_array(m->nimported_funcs + 1, sizeof *t.stubs);
     t.tramps = mem_zalloc_array(m->ntypes + 1, sizeof *t.tramps);

@@ -147,7 +147,8 @@ static void make_debug_info(struct unit *u)
 weir_status unit_init(struct unit *u, const struct wasm_module *m, const struct weirc_options *opt,
                       const struct weirc_names *names, struct weir_report *rep)
 {
-    *u = (struct unit){.m = m, .opt = opt, .names = names, .x86 = !opt->aarch64, .segue = opt->segue && !opt->aarch64};
+    *u = (struct unit){.m = m, .opt = opt, .names = names, .x86 = !opt->aarch64, .segue = opt->segue && !opt->aarch64,
+                       .cc = names->tail_calls ? UNIT_TAILCC : UNIT_CCC};
     LLVMTargetRef target;
     char *message = NULL;
     if (LLVMGetTargetFromTriple(opt->triple, &target, &message) != 0) {
@@ -258,7 +259,7 @@ LLVMValueRef unit_func(struct unit *u, uint32_t funcidx)
     if (u->funcs[funcidx] != NULL)
         return u->funcs[funcidx];
     LLVMValueRef fn = LLVMAddFunction(u->mod, u->names->symbols[funcidx], unit_functype(u, u->m->funcs[funcidx].typeidx));
-    LLVMSetFunctionCallConv(fn, UNIT_TAILCC);
+    LLVMSetFunctionCallConv(fn, u->cc);
     LLVMSetVisibility(fn, LLVMHiddenVisibility);
     LLVMAddAttributeAtIndex(fn, LLVMAttributeFunctionIndex, u->attrs[0]);
     u->funcs[funcidx] = fn;

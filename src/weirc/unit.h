@@ -4,9 +4,10 @@
  * made, optimised and written by one process and knows nothing of the others: functions of other partitions
  * are hidden symbols that the linker resolves.
  *
- * A WebAssembly function becomes an LLVM function `tailcc R wN.name(ptr vmctx, params...)`.  Functions of two or more
- * results take `ptr results` behind vmctx and write cells there.  On x86-64 and aarch64 tailcc
- * passes what fits into registers as C does, so a host function of few parameters is called directly.
+ * A WebAssembly function becomes an LLVM function `R wN.name(ptr vmctx, params...)`.  Functions of two or more
+ * results take `ptr results` behind vmctx and write cells there.  The calling convention is C's, so that host functions
+ * are called directly; a module with tail calls uses LLVM's tailcc instead, whose callee pops the stack, and
+ * calls all its imports by stubs.
  *
  * Values on the operand stack are LLVM values of the type of their valtype, except v128: any
  * 128-bit vector type, turned by vec_as() where it is used.  References are i64 cells. */
@@ -25,7 +26,7 @@
 #include "weir/vmctx.h"
 #include "weirc/weirc.h"
 
-enum { UNIT_TAILCC = 18, UNIT_GS_SPACE = 256 };
+enum { UNIT_CCC = 0, UNIT_TAILCC = 18, UNIT_GS_SPACE = 256 };
 
 /* LLVM intrinsics by a short name; unit.c has the table. */
 #define UNIT_INTRINSICS(X) \
@@ -56,6 +57,7 @@ struct unit {
     const struct weirc_options *opt;
     const struct weirc_names *names;
     bool x86, segue;
+    unsigned cc; /* UNIT_CCC or UNIT_TAILCC */
     struct weir_vm_layout layout;
     const uint32_t *slots; /* funcidx to function slot */
 

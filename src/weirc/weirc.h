@@ -29,10 +29,11 @@ struct weirc_options {
     uint64_t needs;      /* bits of enum cpu_feature the image needs */
 };
 
-/* Names of functions, as symbols: "w12.parse_header". */
+/* What all units need to know of the whole module. */
 struct weirc_names {
-    char **symbols;      /* per function index */
+    char **symbols;      /* per function index: "w12.parse_header" */
     struct str *names;   /* per function index, length 0 if it has none */
+    bool tail_calls;     /* some function has return_call or return_call_indirect */
 };
 
 /* Fill in the fields that follow from `cpu`, `aarch64` and `segue`.  WEIR_E_CONFIG: no such CPU. */
@@ -46,8 +47,8 @@ weir_status weirc_link(const struct weirc_options *opt, char *const *objs, size_
                        struct weir_report *rep);
 
 /* Read the linked file at `path`, append the image tables and write `opt->output` (atomically: by rename). */
-weir_status weirc_image_write(const struct weirc_options *opt, const struct wasm_module *m, const char *elf_path,
-                              struct weir_report *rep);
+weir_status weirc_image_write(const struct weirc_options *opt, const struct wasm_module *m, bool tail_calls,
+                              const char *elf_path, struct weir_report *rep);
 
 /* Write opt->input with opt->append as its custom section to opt->output. */
 weir_status weirc_append(const struct weirc_options *opt, struct weir_report *rep);
