@@ -87,6 +87,8 @@ weir_status weir_module_load_image(struct weir_module *m, const char *path, stru
  * WEIR_E_NOT_FOUND: there is none. */
 weir_status weir_module_load_own_image(struct weir_module *m, struct weir_report *rep);
 bool weir_module_has_image(const struct weir_module *m);
+/* What images must match to run here: this build's compiler and this machine's CPU, fit for a file name; static. */
+const char *weir_image_key(void);
 
 /* ---- host functions and linking -------------------------------------------------------- */
 

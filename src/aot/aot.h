@@ -23,6 +23,9 @@ weir_status aot_image_map_bytes(const uint8_t *at, size_t len, const struct wasm
                                 const uint8_t module_sha256[32], struct aot_image **out, struct weir_report *rep);
 void aot_image_unmap(struct aot_image *image); /* NULL is fine; no instance may be left */
 
+/* Compiler build and CPU features, "weirc-...-1f00"; static. */
+const char *aot_image_key(void);
+
 extern const struct rt_executor aot_executor;
 
 #endif

@@ -3,6 +3,7 @@
  * The digest finds damage; the other checks make sure that even a file with a right digest stays inside itself when its
  * tables are read, and that its ELF part asks nothing unusual of the dynamic linker. */
 #include <elf.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "aot/image.h"
@@ -25,6 +26,13 @@ static weir_status damaged(struct weir_report *rep, const char *what)
 static weir_status mismatch(struct weir_report *rep, const char *what)
 {
     return weir_report_set(rep, WEIR_E_MISMATCH, WEIR_NO_OFFSET, "image", "the image was made for %s", what);
+}
+
+const char *aot_image_key(void)
+{
+    static char key[96]; /* the same whoever writes it */
+    snprintf(key, sizeof key, "%s-%llx", WEIR_COMPILER_ID, (unsigned long long)cpu_host_features());
+    return key;
 }
 
 /* ---- footer ----------------------------------------------------------------------------------- */

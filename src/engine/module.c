@@ -209,3 +209,8 @@ weir_status weir_module_load_own_image(struct weir_module *m, struct weir_report
         keep_image(m, image);
     return st;
 }
+
+const char *weir_image_key(void)
+{
+    return aot_image_key();
+}
