@@ -25,22 +25,22 @@
 
 /* The same calls under their second types: a wrapper that drops the result. */
 #define PW_CALL(name, sig, args, names, since, state, bad, doc)
-#define PW_ALSO(name, sig) \
-    static void pw_also_##name(struct weir_instance *inst) \
-    { \
-        (void)pw_call_##name(inst); \
-    } \
+#define PW_ALSO(name, sig)                                                                                   \
+    static void pw_also_##name(struct weir_instance *inst)                                                   \
+    {                                                                                                        \
+        (void)pw_call_##name(inst);                                                                          \
+    }                                                                                                        \
     PW_THUNK_##sig(pw_also_##name)
 #include "pw/abi.def"
 
 const struct pw_call pw_abi_calls[PW_CALL_COUNT] = {
-#define PW_CALL(name, sig, args, names, since, state, bad, doc) \
+#define PW_CALL(name, sig, args, names, since, state, bad, doc)                                              \
     {#name, PW_TYPE_##sig, args, names, doc, PW_SINCE_##since, PW_STATE_##state, PW_##bad},
 #include "pw/abi.def"
 };
 
 static const struct weir_host_func funcs[] = {
-#define PW_CALL(name, sig, args, names, since, state, bad, doc) \
+#define PW_CALL(name, sig, args, names, since, state, bad, doc)                                              \
     WEIR_HOST_FUNC("env", #name, PW_TYPE_##sig, pw_call_##name),
 #define PW_ALSO(name, sig) WEIR_HOST_FUNC("env", #name, PW_TYPE_##sig, pw_also_##name),
 #include "pw/abi.def"

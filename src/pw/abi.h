@@ -73,23 +73,24 @@ const struct weir_host_func *pw_abi_funcs(size_t *n);
 #define PW_DECLARE_i2(fn) uint32_t fn(struct weir_instance *inst, uint32_t, uint32_t);
 #define PW_DECLARE_i3(fn) uint32_t fn(struct weir_instance *inst, uint32_t, uint32_t, uint32_t);
 #define PW_DECLARE_i4(fn) uint32_t fn(struct weir_instance *inst, uint32_t, uint32_t, uint32_t, uint32_t);
-#define PW_DECLARE_i5(fn) \
+#define PW_DECLARE_i5(fn)                                                                                    \
     uint32_t fn(struct weir_instance *inst, uint32_t, uint32_t, uint32_t, uint32_t, uint32_t);
-#define PW_DECLARE_i6(fn) \
+#define PW_DECLARE_i6(fn)                                                                                    \
     uint32_t fn(struct weir_instance *inst, uint32_t, uint32_t, uint32_t, uint32_t, uint32_t, uint32_t);
-#define PW_DECLARE_i7(fn) \
-    uint32_t fn(struct weir_instance *inst, uint32_t, uint32_t, uint32_t, uint32_t, uint32_t, uint32_t, uint32_t);
-#define PW_DECLARE_i8(fn) \
-    uint32_t fn(struct weir_instance *inst, uint32_t, uint32_t, uint32_t, uint32_t, uint32_t, uint32_t, \
+#define PW_DECLARE_i7(fn)                                                                                    \
+    uint32_t fn(struct weir_instance *inst, uint32_t, uint32_t, uint32_t, uint32_t, uint32_t, uint32_t,      \
+                uint32_t);
+#define PW_DECLARE_i8(fn)                                                                                    \
+    uint32_t fn(struct weir_instance *inst, uint32_t, uint32_t, uint32_t, uint32_t, uint32_t, uint32_t,      \
                 uint32_t, uint32_t);
-#define PW_DECLARE_i9(fn) \
-    uint32_t fn(struct weir_instance *inst, uint32_t, uint32_t, uint32_t, uint32_t, uint32_t, uint32_t, \
+#define PW_DECLARE_i9(fn)                                                                                    \
+    uint32_t fn(struct weir_instance *inst, uint32_t, uint32_t, uint32_t, uint32_t, uint32_t, uint32_t,      \
                 uint32_t, uint32_t, uint32_t);
-#define PW_DECLARE_i10(fn) \
-    uint32_t fn(struct weir_instance *inst, uint32_t, uint32_t, uint32_t, uint32_t, uint32_t, uint32_t, \
+#define PW_DECLARE_i10(fn)                                                                                   \
+    uint32_t fn(struct weir_instance *inst, uint32_t, uint32_t, uint32_t, uint32_t, uint32_t, uint32_t,      \
                 uint32_t, uint32_t, uint32_t, uint32_t);
-#define PW_DECLARE_i12(fn) \
-    uint32_t fn(struct weir_instance *inst, uint32_t, uint32_t, uint32_t, uint32_t, uint32_t, uint32_t, \
+#define PW_DECLARE_i12(fn)                                                                                   \
+    uint32_t fn(struct weir_instance *inst, uint32_t, uint32_t, uint32_t, uint32_t, uint32_t, uint32_t,      \
                 uint32_t, uint32_t, uint32_t, uint32_t, uint32_t, uint32_t);
 #define PW_DECLARE_iI(fn) uint32_t fn(struct weir_instance *inst, uint32_t, uint64_t);
 #define PW_DECLARE_v0(fn) void fn(struct weir_instance *inst);

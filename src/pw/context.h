@@ -14,13 +14,13 @@ struct pw_vm;
 
 struct pw_context {
     uint32_t id;
-    uint32_t config;           /* index of its configuration */
+    uint32_t config; /* index of its configuration */
     struct pw_vm *vm;
-    struct pw_stream *stream;  /* NULL in the VM's context and in roots */
-    struct pw_context *next;   /* in the table's bucket */
-    uint32_t step;             /* of the stream */
-    bool done_pending;         /* root: proxy_on_done returned false, proxy_done has not come */
-    bool keep_route;           /* property clear_route_cache = off */
+    struct pw_stream *stream; /* NULL in the VM's context and in roots */
+    struct pw_context *next;  /* in the table's bucket */
+    uint32_t step;            /* of the stream */
+    bool done_pending;        /* root: proxy_on_done returned false, proxy_done has not come */
+    bool keep_route;          /* property clear_route_cache = off */
 };
 
 /* The live contexts of a VM by id. */

@@ -68,7 +68,8 @@ enum pw_status pw_result_put_map(struct pw_vm *vm, struct pw_result r, struct pw
     if (at == NULL) {
         return status;
     }
-    /* The allocator is guest code: it may have changed the map.  The writer stays inside what was allocated. */
+    /* The allocator is guest code: it may have changed the map.  The writer stays inside what was allocated.
+     */
     struct pw_pairs_writer w;
     bool fits = pw_pairs_begin(&w, at, bytes, (uint32_t)n);
     for (size_t i = 0; fits && i < n; i++) {

@@ -24,7 +24,8 @@ static inline struct pw_vm *pw_enter(struct weir_instance *inst)
 }
 
 /* A string of the guest; false: it is not all inside memory. */
-static inline bool pw_guest_str(const struct weir_instance *inst, uint32_t addr, uint32_t len, struct str *out)
+static inline bool pw_guest_str(const struct weir_instance *inst, uint32_t addr, uint32_t len,
+                                struct str *out)
 {
     const void *at = weir_memory_at(inst, addr, len);
     if (len == 0) { /* any address goes with an empty string */

@@ -21,8 +21,8 @@ static bool find_buffer(const struct pw_vm *vm, uint32_t buffer, struct str *out
     return false;
 }
 
-uint32_t pw_call_proxy_get_buffer_bytes(struct weir_instance *inst, uint32_t buffer, uint32_t start, uint32_t max_bytes,
-                                        uint32_t addr_at, uint32_t size_at)
+uint32_t pw_call_proxy_get_buffer_bytes(struct weir_instance *inst, uint32_t buffer, uint32_t start,
+                                        uint32_t max_bytes, uint32_t addr_at, uint32_t size_at)
 {
     struct pw_vm *vm = pw_enter(inst);
     struct pw_result r = {addr_at, size_at};
@@ -60,8 +60,8 @@ uint32_t pw_call_proxy_get_buffer_status(struct weir_instance *inst, uint32_t bu
     return PW_OK;
 }
 
-uint32_t pw_call_proxy_set_buffer_bytes(struct weir_instance *inst, uint32_t buffer, uint32_t start, uint32_t bytes,
-                                        uint32_t data, uint32_t data_len)
+uint32_t pw_call_proxy_set_buffer_bytes(struct weir_instance *inst, uint32_t buffer, uint32_t start,
+                                        uint32_t bytes, uint32_t data, uint32_t data_len)
 {
     struct pw_vm *vm = pw_enter(inst);
     struct str s;

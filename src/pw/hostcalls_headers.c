@@ -1,7 +1,7 @@
 /* pw/hostcalls_headers.c - header maps (host facts 1.13).
  *
- * Read: whatever the server has; request headers too in response callbacks and in on_log, which is more than Envoy
- * gives.  Written: request maps until the response begins, response maps until the stream ends. */
+ * Read: whatever the server has; request headers too in response callbacks and in on_log, which is more than
+ * Envoy gives.  Written: request maps until the response begins, response maps until the stream ends. */
 #include "pw/hostcalls.h"
 #include "pw/pairs.h"
 
@@ -37,8 +37,8 @@ static uint32_t changed(const struct pw_context *ctx, uint32_t map, bool done)
     return PW_OK;
 }
 
-uint32_t pw_call_proxy_get_header_map_value(struct weir_instance *inst, uint32_t map, uint32_t name, uint32_t name_len,
-                                            uint32_t addr_at, uint32_t size_at)
+uint32_t pw_call_proxy_get_header_map_value(struct weir_instance *inst, uint32_t map, uint32_t name,
+                                            uint32_t name_len, uint32_t addr_at, uint32_t size_at)
 {
     struct pw_vm *vm = pw_enter(inst);
     const struct pw_stream *s = vm->effective->stream;
@@ -51,7 +51,8 @@ uint32_t pw_call_proxy_get_header_map_value(struct weir_instance *inst, uint32_t
     if (!pw_guest_str(inst, name, name_len, &key) || !pw_result_valid(inst, r)) {
         return PW_INVALID_MEMORY_ACCESS;
     }
-    if (s != NULL && map <= PW_MAP_RESPONSE_TRAILERS && s->server->map_get(s->server_stream, map, key, &value)) {
+    if (s != NULL && map <= PW_MAP_RESPONSE_TRAILERS &&
+        s->server->map_get(s->server_stream, map, key, &value)) {
         return pw_result_put(vm, r, value);
     }
     if (!is_available(s, map) && (s == NULL || s->phase != PW_PHASE_LOG)) {
@@ -60,7 +61,8 @@ uint32_t pw_call_proxy_get_header_map_value(struct weir_instance *inst, uint32_t
     return vm->abi == PW_ABI_0_1_0 ? pw_result_put(vm, r, (struct str){"", 0}) : PW_NOT_FOUND;
 }
 
-uint32_t pw_call_proxy_get_header_map_pairs(struct weir_instance *inst, uint32_t map, uint32_t addr_at, uint32_t size_at)
+uint32_t pw_call_proxy_get_header_map_pairs(struct weir_instance *inst, uint32_t map, uint32_t addr_at,
+                                            uint32_t size_at)
 {
     struct pw_vm *vm = pw_enter(inst);
     struct pw_stream *s = vm->effective->stream;
@@ -72,7 +74,8 @@ uint32_t pw_call_proxy_get_header_map_pairs(struct weir_instance *inst, uint32_t
     if (!pw_result_valid(inst, r)) {
         return PW_INVALID_MEMORY_ACCESS;
     }
-    return is_available(s, map) ? pw_result_put_map(vm, r, s, map) : pw_result_put(vm, r, (struct str){"", 0});
+    return is_available(s, map) ? pw_result_put_map(vm, r, s, map)
+                                : pw_result_put(vm, r, (struct str){"", 0});
 }
 
 uint32_t pw_call_proxy_get_header_map_size(struct weir_instance *inst, uint32_t map, uint32_t bytes_at)
@@ -100,8 +103,8 @@ uint32_t pw_call_proxy_get_header_map_size(struct weir_instance *inst, uint32_t 
 }
 
 /* The two calls that set one value. */
-static uint32_t set_value(struct weir_instance *inst, uint32_t map, uint32_t name, uint32_t name_len, uint32_t value,
-                          uint32_t value_len, bool replace)
+static uint32_t set_value(struct weir_instance *inst, uint32_t map, uint32_t name, uint32_t name_len,
+                          uint32_t value, uint32_t value_len, bool replace)
 {
     struct pw_vm *vm = pw_enter(inst);
     struct pw_stream *s = vm->effective->stream;
@@ -121,8 +124,8 @@ static uint32_t set_value(struct weir_instance *inst, uint32_t map, uint32_t nam
                    (replace ? s->server->map_replace : s->server->map_add)(s->server_stream, map, k, v));
 }
 
-uint32_t pw_call_proxy_add_header_map_value(struct weir_instance *inst, uint32_t map, uint32_t name, uint32_t name_len,
-                                            uint32_t value, uint32_t value_len)
+uint32_t pw_call_proxy_add_header_map_value(struct weir_instance *inst, uint32_t map, uint32_t name,
+                                            uint32_t name_len, uint32_t value, uint32_t value_len)
 {
     return set_value(inst, map, name, name_len, value, value_len, false);
 }
@@ -156,7 +159,8 @@ uint32_t pw_call_proxy_remove_header_map_value(struct weir_instance *inst, uint3
     return changed(vm->effective, map, s->server->map_remove(s->server_stream, map, k));
 }
 
-uint32_t pw_call_proxy_set_header_map_pairs(struct weir_instance *inst, uint32_t map, uint32_t pairs, uint32_t pairs_len)
+uint32_t pw_call_proxy_set_header_map_pairs(struct weir_instance *inst, uint32_t map, uint32_t pairs,
+                                            uint32_t pairs_len)
 {
     struct pw_vm *vm = pw_enter(inst);
     struct pw_stream *s = vm->effective->stream;

@@ -42,13 +42,15 @@ uint32_t pw_call_proxy_get_current_time_nanoseconds(struct weir_instance *inst, 
     if (!pw_guest_has_u64(inst, time_at)) {
         return PW_INVALID_MEMORY_ACCESS;
     }
-    pw_guest_put_u64(inst, time_at,
-                     vm->plugin->server->now_ns(vm->plugin->server_data, s == NULL ? NULL : s->server_stream));
+    pw_guest_put_u64(
+        inst, time_at,
+        vm->plugin->server->now_ns(vm->plugin->server_data, s == NULL ? NULL : s->server_stream));
     return PW_OK;
 }
 
 /* Callouts set it; without them it is 0 and without a message. */
-uint32_t pw_call_proxy_get_status(struct weir_instance *inst, uint32_t code_at, uint32_t addr_at, uint32_t size_at)
+uint32_t pw_call_proxy_get_status(struct weir_instance *inst, uint32_t code_at, uint32_t addr_at,
+                                  uint32_t size_at)
 {
     struct pw_vm *vm = pw_enter(inst);
     struct pw_result r = {addr_at, size_at};
@@ -102,8 +104,9 @@ static bool is_optional_result(const struct weir_instance *inst, struct pw_resul
            (r.size_at == 0 || pw_guest_has_u32(inst, r.size_at));
 }
 
-uint32_t pw_call_proxy_call_foreign_function(struct weir_instance *inst, uint32_t name, uint32_t name_len, uint32_t args,
-                                             uint32_t args_len, uint32_t addr_at, uint32_t size_at)
+uint32_t pw_call_proxy_call_foreign_function(struct weir_instance *inst, uint32_t name, uint32_t name_len,
+                                             uint32_t args, uint32_t args_len, uint32_t addr_at,
+                                             uint32_t size_at)
 {
     struct pw_vm *vm = pw_enter(inst);
     struct pw_result r = {addr_at, size_at};
@@ -139,7 +142,8 @@ void pw_call_emscripten_notify_memory_growth(struct weir_instance *inst, uint32_
     (void)memory;
 }
 
-/* An AssemblyScript string: UTF-16, its size in bytes in the 4 bytes before it.  What is not ASCII becomes '?'. */
+/* An AssemblyScript string: UTF-16, its size in bytes in the 4 bytes before it.  What is not ASCII becomes
+ * '?'. */
 static void assembly_script_text(const struct weir_instance *inst, uint32_t addr, char *dst, size_t cap)
 {
     const uint8_t *size = addr < 4 ? NULL : weir_memory_at(inst, addr - 4, 4);
@@ -156,7 +160,8 @@ static void assembly_script_text(const struct weir_instance *inst, uint32_t addr
     dst[n] = '\0';
 }
 
-void pw_call_abort(struct weir_instance *inst, uint32_t message, uint32_t file, uint32_t line, uint32_t column)
+void pw_call_abort(struct weir_instance *inst, uint32_t message, uint32_t file, uint32_t line,
+                   uint32_t column)
 {
     struct pw_vm *vm = pw_enter(inst);
     char what[256], where[128], text[512];

@@ -7,8 +7,8 @@ static struct str without_final_nul(struct str path)
     return path.len != 0 && path.at[path.len - 1] == '\0' ? str_slice(path, 0, path.len - 1) : path;
 }
 
-uint32_t pw_call_proxy_get_property(struct weir_instance *inst, uint32_t path, uint32_t path_len, uint32_t addr_at,
-                                    uint32_t size_at)
+uint32_t pw_call_proxy_get_property(struct weir_instance *inst, uint32_t path, uint32_t path_len,
+                                    uint32_t addr_at, uint32_t size_at)
 {
     struct pw_vm *vm = pw_enter(inst);
     struct pw_context *ctx = vm->effective;
@@ -55,8 +55,8 @@ static void act_on(struct pw_context *ctx, struct str name, struct str value)
     }
 }
 
-uint32_t pw_call_proxy_set_property(struct weir_instance *inst, uint32_t path, uint32_t path_len, uint32_t value,
-                                    uint32_t value_len)
+uint32_t pw_call_proxy_set_property(struct weir_instance *inst, uint32_t path, uint32_t path_len,
+                                    uint32_t value, uint32_t value_len)
 {
     struct pw_context *ctx = pw_enter(inst)->effective;
     struct str p, v;

@@ -1,4 +1,5 @@
-/* pw/hostcalls_stream.c - local responses, continue, close, done, the effective context (host facts 1.9 to 1.12).
+/* pw/hostcalls_stream.c - local responses, continue, close, done, the effective context (host facts 1.9
+ * to 1.12).
  *
  * All of it takes effect after the guest call that asks for it. */
 #include "pw/hostcalls.h"
@@ -68,8 +69,8 @@ static void keep_headers(struct arena *a, struct str blob, struct pw_local_respo
 }
 
 uint32_t pw_call_proxy_send_local_response(struct weir_instance *inst, uint32_t status, uint32_t details,
-                                           uint32_t details_len, uint32_t body, uint32_t body_len, uint32_t headers,
-                                           uint32_t headers_len, uint32_t grpc_status)
+                                           uint32_t details_len, uint32_t body, uint32_t body_len,
+                                           uint32_t headers, uint32_t headers_len, uint32_t grpc_status)
 {
     struct pw_vm *vm = pw_enter(inst);
     struct pw_stream *s = vm->effective->stream;

@@ -1,8 +1,8 @@
 /* pw/pairs.h - header maps as the guest sees them: serialised pairs.
  *
- * u32 count, then count times {u32 name bytes, u32 value bytes}, then count times {name, NUL, value, NUL}; all
- * little-endian.  Decoding takes at most PW_PAIRS_MAX pairs in PW_PAIRS_MAX_BYTES bytes and wants every NUL
- * and an exact total. */
+ * u32 count, then count times {u32 name bytes, u32 value bytes}, then count times {name, NUL, value, NUL};
+ * all little-endian.  Decoding takes at most PW_PAIRS_MAX pairs in PW_PAIRS_MAX_BYTES bytes and wants every
+ * NUL and an exact total. */
 #ifndef PW_PAIRS_H
 #define PW_PAIRS_H
 

@@ -8,9 +8,9 @@
 
 enum {
     DEFAULT_MEMORY_BYTES = 128 << 20,
-    PATIENCE = 5,                /* failures in a row that are healed at once */
-    FIRST_DELAY_NS = 100000000,  /* then wait 0.1 s, doubled with every further failure */
-    MAX_DOUBLINGS = 8,           /* to 25.6 s at most */
+    PATIENCE = 5,               /* failures in a row that are healed at once */
+    FIRST_DELAY_NS = 100000000, /* then wait 0.1 s, doubled with every further failure */
+    MAX_DOUBLINGS = 8,          /* to 25.6 s at most */
 };
 
 /* ---- ABI detection --------------------------------------------------------------------- */
@@ -83,12 +83,13 @@ static void copy_options(struct pw_plugin *p, const struct pw_plugin_options *op
 }
 
 weir_status pw_plugin_new(struct weir_module *m, const struct pw_plugin_options *opt,
-                          const struct pw_server *server, void *server_data,
-                          struct pw_plugin **out, struct weir_report *rep)
+                          const struct pw_server *server, void *server_data, struct pw_plugin **out,
+                          struct weir_report *rep)
 {
     if (pw_abi_of(m) == PW_ABI_NONE) {
-        return weir_report_set(rep, WEIR_E_UNSUPPORTED, WEIR_NO_OFFSET, "export",
-                               "no proxy_abi_version_... function: this is no Proxy-Wasm plugin of a known ABI");
+        return weir_report_set(
+            rep, WEIR_E_UNSUPPORTED, WEIR_NO_OFFSET, "export",
+            "no proxy_abi_version_... function: this is no Proxy-Wasm plugin of a known ABI");
     }
     struct pw_plugin *p = mem_zalloc(sizeof *p);
     arena_init(&p->arena);
@@ -148,8 +149,9 @@ weir_status pw_plugin_replace_module(struct pw_plugin *p, struct weir_module *m,
     struct pw_vm *vm;
 
     if (pw_abi_of(m) == PW_ABI_NONE) {
-        return weir_report_set(rep, WEIR_E_UNSUPPORTED, WEIR_NO_OFFSET, "export",
-                               "no proxy_abi_version_... function: this is no Proxy-Wasm plugin of a known ABI");
+        return weir_report_set(
+            rep, WEIR_E_UNSUPPORTED, WEIR_NO_OFFSET, "export",
+            "no proxy_abi_version_... function: this is no Proxy-Wasm plugin of a known ABI");
     }
     weir_status st = pw_vm_new(p, m, &vm, rep);
     if (st != WEIR_OK) {
@@ -204,7 +206,8 @@ struct pw_vm *pw_plugin_acquire_vm(struct pw_plugin *p)
         if (rebuild) {
             p->vm->wants_rebuild = false; /* asked once: if the new one does not start, the old one goes on */
         }
-        if (p->started && (p->failures <= PATIENCE || p->server->monotonic_ns(p->server_data) >= p->next_start_ns)) {
+        if (p->started &&
+            (p->failures <= PATIENCE || p->server->monotonic_ns(p->server_data) >= p->next_start_ns)) {
             start_again(p);
         }
     }

@@ -14,8 +14,8 @@ struct pw_plugin {
     void *server_data;
     struct weir_module *module;
     struct weir_linker *linker;
-    struct pw_vm *vm; /* the current one; NULL before the start and while back-off lasts */
-    bool started;     /* once, so that it is worth to start it again */
+    struct pw_vm *vm;       /* the current one; NULL before the start and while back-off lasts */
+    bool started;           /* once, so that it is worth to start it again */
     uint32_t failures;      /* VMs that died or did not start, since one served a stream unharmed */
     uint64_t next_start_ns; /* monotonic: no restart before */
 };

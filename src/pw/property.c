@@ -7,13 +7,32 @@
 
 enum { MAX_SEGMENTS = 16 };
 
-/* First segments that mean something whether or not there is a value (sorted by nothing: compared by length first). */
+/* First segments that mean something whether or not there is a value (sorted by nothing: compared by length
+ * first). */
 static const struct str built_in[] = {
-    STR("request"), STR("response"), STR("source"), STR("destination"), STR("connection"), STR("upstream"),
-    STR("metadata"), STR("filter_state"), STR("upstream_filter_state"), STR("xds"), STR("node"),
-    STR("cluster_name"), STR("cluster_metadata"), STR("listener_direction"), STR("listener_metadata"),
-    STR("route_name"), STR("route_metadata"), STR("upstream_host_metadata"), STR("connection_id"),
-    STR("plugin_name"), STR("plugin_root_id"), STR("plugin_vm_id"), STR("plugin_vm_memory"),
+    STR("request"),
+    STR("response"),
+    STR("source"),
+    STR("destination"),
+    STR("connection"),
+    STR("upstream"),
+    STR("metadata"),
+    STR("filter_state"),
+    STR("upstream_filter_state"),
+    STR("xds"),
+    STR("node"),
+    STR("cluster_name"),
+    STR("cluster_metadata"),
+    STR("listener_direction"),
+    STR("listener_metadata"),
+    STR("route_name"),
+    STR("route_metadata"),
+    STR("upstream_host_metadata"),
+    STR("connection_id"),
+    STR("plugin_name"),
+    STR("plugin_root_id"),
+    STR("plugin_vm_id"),
+    STR("plugin_vm_memory"),
 };
 
 static bool is_built_in(struct str name)
@@ -33,10 +52,10 @@ static const struct {
     struct str child, header;
     enum part part;
 } of_request[] = {
-    {STR("path"), STR(":path"), WHOLE},          {STR("url_path"), STR(":path"), BEFORE_QUERY},
-    {STR("query"), STR(":path"), QUERY},         {STR("host"), STR(":authority"), WHOLE},
-    {STR("scheme"), STR(":scheme"), WHOLE},      {STR("method"), STR(":method"), WHOLE},
-    {STR("referer"), STR("referer"), WHOLE},     {STR("useragent"), STR("user-agent"), WHOLE},
+    {STR("path"), STR(":path"), WHOLE},      {STR("url_path"), STR(":path"), BEFORE_QUERY},
+    {STR("query"), STR(":path"), QUERY},     {STR("host"), STR(":authority"), WHOLE},
+    {STR("scheme"), STR(":scheme"), WHOLE},  {STR("method"), STR(":method"), WHOLE},
+    {STR("referer"), STR("referer"), WHOLE}, {STR("useragent"), STR("user-agent"), WHOLE},
     {STR("id"), STR("x-request-id"), WHOLE},
 };
 
@@ -115,15 +134,17 @@ static enum pw_property_kind of_headers(struct pw_stream *s, const struct str *p
             *map = maps[i].map;
             return PW_PROPERTY_MAP;
         }
-        return n == 3 && s->server->map_get(s->server_stream, maps[i].map, path[2], &v) ? string_value(value, v)
-                                                                                        : PW_PROPERTY_NONE;
+        return n == 3 && s->server->map_get(s->server_stream, maps[i].map, path[2], &v)
+                   ? string_value(value, v)
+                   : PW_PROPERTY_NONE;
     }
     if (n == 2 && str_eq(path[0], STR("request"))) {
         return request_child(s, path[1], value);
     }
     uint64_t code;
     if (n == 2 && str_eq(path[0], STR("response")) && str_eq(path[1], STR("code")) &&
-        s->server->map_get(s->server_stream, PW_MAP_RESPONSE_HEADERS, STR(":status"), &v) && str_to_u64(v, &code)) {
+        s->server->map_get(s->server_stream, PW_MAP_RESPONSE_HEADERS, STR(":status"), &v) &&
+        str_to_u64(v, &code)) {
         return int_value(value, (int64_t)code);
     }
     return PW_PROPERTY_NONE;

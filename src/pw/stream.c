@@ -1,7 +1,7 @@
 /* pw/stream.c - the chain: requests in order, responses in reverse (host facts 1.8 to 1.12).
  *
- * A direction is a cursor over the steps.  A step that pauses leaves the cursor behind itself, so that resuming
- * goes on with the next one.  A response visits only contexts that the request created. */
+ * A direction is a cursor over the steps.  A step that pauses leaves the cursor behind itself, so that
+ * resuming goes on with the next one.  A response visits only contexts that the request created. */
 #include "pw/stream.h"
 
 #include "base/mem.h"
@@ -107,7 +107,8 @@ static enum pw_verdict fail_step(struct pw_stream *s, uint32_t i)
     if (st->plugin->opt.fail_open || s->local_sent) {
         return PW_CONTINUE;
     }
-    s->local = (struct pw_local_response){.status = 503, .details = STR("wasm_fail_stream"), .grpc_status = 14};
+    s->local =
+        (struct pw_local_response){.status = 503, .details = STR("wasm_fail_stream"), .grpc_status = 14};
     s->local_taken = true;
     s->local_step = (int32_t)i;
     send_local(s);
@@ -185,7 +186,8 @@ static enum pw_verdict run_step(struct pw_stream *s, uint32_t i, int direction, 
     }
 
     const uint32_t args[PW_EXPORT_MAX_PARAMS] = {
-        st->ctx.id, (uint32_t)s->server->map_count(s->server_stream, directions[direction].map), end_of_stream};
+        st->ctx.id, (uint32_t)s->server->map_count(s->server_stream, directions[direction].map),
+        end_of_stream};
     if (!pw_vm_call(st->vm, &st->ctx, directions[direction].callback, args, &result)) {
         return fail_step(s, i);
     }
@@ -304,7 +306,8 @@ bool pw_stream_store(struct pw_stream *s, struct str name, struct str value)
     struct pw_stored *p = find_stored(s, name);
 
     if (p == NULL || p->room < value.len) {
-        size_t room = p == NULL ? value.len : value.len * 2; /* so that growing values waste at most as much again */
+        size_t room =
+            p == NULL ? value.len : value.len * 2; /* so that growing values waste at most as much again */
         if (s->arena.bytes + room + name.len + sizeof *p > PW_STREAM_MAX_BYTES) {
             return false;
         }

@@ -22,13 +22,18 @@ enum pw_headers_status {
     PW_HEADERS_STOP_ALL_AND_WATERMARK = 4,
 };
 
-enum pw_pending { PW_PENDING_LOCAL = 1, PW_PENDING_REQUEST = 2, PW_PENDING_RESPONSE = 4, PW_PENDING_CLOSE = 8 };
+enum pw_pending {
+    PW_PENDING_LOCAL = 1,
+    PW_PENDING_REQUEST = 2,
+    PW_PENDING_RESPONSE = 4,
+    PW_PENDING_CLOSE = 8
+};
 
 struct pw_stream_step {
     struct pw_plugin *plugin;
     struct pw_vm *vm; /* a reference; NULL: none could be had */
     struct pw_context ctx;
-    bool failed; /* by its guest, once; skipped from then on */
+    bool failed;        /* by its guest, once; skipped from then on */
     uint8_t stopped[2]; /* enum pw_headers_status that paused it, by direction */
 };
 
@@ -48,13 +53,13 @@ struct pw_stream {
     void *server_stream;
     const struct pw_server *server; /* of the first step; all steps of a stream have the same */
     enum pw_phase phase;
-    uint8_t pending;  /* enum pw_pending */
-    bool running;     /* a pw_stream_... function is on the stack and will look at `pending` */
-    bool queued;      /* in vm->deferred */
+    uint8_t pending; /* enum pw_pending */
+    bool running;    /* a pw_stream_... function is on the stack and will look at `pending` */
+    bool queued;     /* in vm->deferred */
     bool trapped;
     bool local_taken; /* the one local response is chosen */
     bool local_sent;
-    bool final;       /* the response goes out as it is: no more callbacks for its headers */
+    bool final; /* the response goes out as it is: no more callbacks for its headers */
     int32_t local_step;
     struct pw_local_response local;
     struct pw_stream *next_deferred;

@@ -8,8 +8,8 @@
 #include "pw/stream.h"
 
 enum {
-    MAX_DEPTH = 64,           /* guest calls within guest calls (an allocator that makes host calls) */
-    MAX_OUTPUT_LINE = 65536,  /* a longer line of fd 1 or 2 is cut into several */
+    MAX_DEPTH = 64,          /* guest calls within guest calls (an allocator that makes host calls) */
+    MAX_OUTPUT_LINE = 65536, /* a longer line of fd 1 or 2 is cut into several */
 };
 
 static const struct {
@@ -242,7 +242,8 @@ static weir_status resolve_exports(struct pw_vm *vm, struct weir_report *rep)
             continue; /* some other function of that name */
         }
         if (!fits) {
-            return weir_report_set(rep, WEIR_E_LINK, WEIR_NO_OFFSET, "export", "%s has a type that no ABI has", name);
+            return weir_report_set(rep, WEIR_E_LINK, WEIR_NO_OFFSET, "export",
+                                   "%s has a type that no ABI has", name);
         }
         vm->exports[id] = (struct pw_export_func){f, (uint8_t)t->nparams, t->nresults == 1};
     }
@@ -251,8 +252,12 @@ static weir_status resolve_exports(struct pw_vm *vm, struct weir_report *rep)
                                "neither malloc nor proxy_on_memory_allocate is exported");
     }
     static const enum pw_export_id of_streams[] = {
-        PW_EXPORT_CONTEXT_CREATE, PW_EXPORT_REQUEST_HEADERS, PW_EXPORT_RESPONSE_HEADERS,
-        PW_EXPORT_DONE,           PW_EXPORT_LOG,             PW_EXPORT_DELETE,
+        PW_EXPORT_CONTEXT_CREATE,
+        PW_EXPORT_REQUEST_HEADERS,
+        PW_EXPORT_RESPONSE_HEADERS,
+        PW_EXPORT_DONE,
+        PW_EXPORT_LOG,
+        PW_EXPORT_DELETE,
     };
     for (size_t i = 0; i < sizeof of_streams / sizeof *of_streams; i++) {
         vm->has_stream_callbacks |= pw_vm_exports(vm, of_streams[i]);
@@ -260,8 +265,8 @@ static weir_status resolve_exports(struct pw_vm *vm, struct weir_report *rep)
     return WEIR_OK;
 }
 
-static weir_status trap_report(struct pw_vm *vm, const char *where, weir_status st, const struct weir_trap *trap,
-                               struct weir_report *rep)
+static weir_status trap_report(struct pw_vm *vm, const char *where, weir_status st,
+                               const struct weir_trap *trap, struct weir_report *rep)
 {
     struct strbuf b = {0};
     describe_trap(trap, st, &b);
@@ -270,15 +275,16 @@ static weir_status trap_report(struct pw_vm *vm, const char *where, weir_status 
             b.at[i] = ' ';
         }
     }
-    weir_report_set(rep, WEIR_E_TRAP, WEIR_NO_OFFSET, "start", "%s failed: %.*s", where, STR_ARG(strbuf_str(&b)));
+    weir_report_set(rep, WEIR_E_TRAP, WEIR_NO_OFFSET, "start", "%s failed: %.*s", where,
+                    STR_ARG(strbuf_str(&b)));
     strbuf_fini(&b);
     died(vm, where, st, trap);
     return WEIR_E_TRAP;
 }
 
 /* Call a start function, if it is exported with this type.  proc_exit(0) is a way to return. */
-static weir_status call_start(struct pw_vm *vm, const char *name, uint32_t nparams, uint32_t nresults, bool *found,
-                              struct weir_report *rep)
+static weir_status call_start(struct pw_vm *vm, const char *name, uint32_t nparams, uint32_t nresults,
+                              bool *found, struct weir_report *rep)
 {
     struct weir_func *f = weir_instance_find_func(vm->inst, name, strlen(name));
     const struct weir_functype *t = f == NULL ? NULL : weir_func_type(f);
@@ -318,8 +324,8 @@ static weir_status run_start_functions(struct pw_vm *vm, struct weir_report *rep
 }
 
 /* One call of a root; false results and traps become reports. */
-static weir_status call_root(struct pw_vm *vm, struct pw_context *root, enum pw_moment moment, enum pw_export_id id,
-                             uint32_t arg, struct weir_report *rep)
+static weir_status call_root(struct pw_vm *vm, struct pw_context *root, enum pw_moment moment,
+                             enum pw_export_id id, uint32_t arg, struct weir_report *rep)
 {
     const uint32_t args[PW_EXPORT_MAX_PARAMS] = {root->id, arg};
     const struct pw_export_func *e = &vm->exports[id];
@@ -358,10 +364,12 @@ static weir_status start_roots(struct pw_vm *vm, struct weir_report *rep)
         pw_contexts_add(&vm->contexts, root);
         weir_status st = call_root(vm, root, PW_MOMENT_ROOT_CREATE, PW_EXPORT_CONTEXT_CREATE, 0, rep);
         if (st == WEIR_OK) {
-            st = call_root(vm, root, PW_MOMENT_VM_START, PW_EXPORT_VM_START, (uint32_t)opt->vm_config.len, rep);
+            st = call_root(vm, root, PW_MOMENT_VM_START, PW_EXPORT_VM_START, (uint32_t)opt->vm_config.len,
+                           rep);
         }
         if (st == WEIR_OK) {
-            st = call_root(vm, root, PW_MOMENT_CONFIGURE, PW_EXPORT_CONFIGURE, (uint32_t)opt->configs[i].len, rep);
+            st = call_root(vm, root, PW_MOMENT_CONFIGURE, PW_EXPORT_CONFIGURE, (uint32_t)opt->configs[i].len,
+                           rep);
         }
         if (st != WEIR_OK) {
             return st;
@@ -442,8 +450,8 @@ void pw_vm_ref(struct pw_vm *vm)
     vm->refs++;
 }
 
-/* on_done and on_delete of every root.  Nothing of a stopped VM can come back later, so a root that answers "not yet"
- * is deleted all the same. */
+/* on_done and on_delete of every root.  Nothing of a stopped VM can come back later, so a root that answers
+ * "not yet" is deleted all the same. */
 static void end_roots(struct pw_vm *vm)
 {
     for (uint32_t i = 0; i < vm->plugin->opt.nconfigs && !vm->dead; i++) {
@@ -451,7 +459,8 @@ static void end_roots(struct pw_vm *vm)
         const uint32_t args[PW_EXPORT_MAX_PARAMS] = {root->id};
         uint32_t done = 1;
         root->done_pending = true;
-        if (pw_vm_call(vm, root, PW_EXPORT_DONE, args, &done) && pw_vm_call(vm, root, PW_EXPORT_DELETE, args, NULL)) {
+        if (pw_vm_call(vm, root, PW_EXPORT_DONE, args, &done) &&
+            pw_vm_call(vm, root, PW_EXPORT_DELETE, args, NULL)) {
             pw_contexts_remove(&vm->contexts, root);
         }
     }

@@ -31,7 +31,7 @@ struct pw_export_func {
 enum pw_moment { PW_MOMENT_NONE, PW_MOMENT_ROOT_CREATE, PW_MOMENT_VM_START, PW_MOMENT_CONFIGURE };
 
 struct pw_vm {
-    struct weir_wasi *wasi; /* must be first: weir/wasi.h */
+    struct weir_wasi *wasi;     /* must be first: weir/wasi.h */
     struct weir_instance *inst; /* NULL once a dead VM gave it back */
     struct pw_plugin *plugin;
     struct weir_module *module;
@@ -41,12 +41,12 @@ struct pw_vm {
     bool wants_rebuild; /* property wasm_need_rebuild */
     enum pw_moment moment;
 
-    uint32_t depth;                /* calls into the guest on the stack */
-    struct pw_context *effective;  /* whom host calls act for; never NULL */
-    struct pw_stream *deferred;    /* not running, with actions to apply once the outermost call returned */
+    uint32_t depth;               /* calls into the guest on the stack */
+    struct pw_context *effective; /* whom host calls act for; never NULL */
+    struct pw_stream *deferred;   /* not running, with actions to apply once the outermost call returned */
 
-    struct pw_context self;        /* id 0 */
-    struct pw_context *roots;      /* one per configuration */
+    struct pw_context self;   /* id 0 */
+    struct pw_context *roots; /* one per configuration */
     struct pw_context_table contexts;
     struct pw_export_func exports[PW_EXPORT_COUNT];
     bool has_stream_callbacks;
@@ -56,7 +56,8 @@ struct pw_vm {
 };
 
 /* Instantiate, start, create and configure the roots.  On WEIR_OK the caller holds one reference. */
-weir_status pw_vm_new(struct pw_plugin *p, struct weir_module *m, struct pw_vm **out, struct weir_report *rep);
+weir_status pw_vm_new(struct pw_plugin *p, struct weir_module *m, struct pw_vm **out,
+                      struct weir_report *rep);
 void pw_vm_ref(struct pw_vm *vm);
 void pw_vm_unref(struct pw_vm *vm); /* NULL is fine */
 
