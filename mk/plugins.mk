@@ -52,7 +52,7 @@ $(SDK_LIBS): $(SDK_HEADERS)
 .PHONY: sdk
 sdk: $(SDK_LIBS) ## the C SDK for plugins: build/sdk/include and two libraries
 
-# ---- plugins: NAME.debug.wasm is what the linker made, NAME.wasm the same without DWARF, function names kept
+# ---- plugins: debug/NAME.wasm is what the linker made, NAME.wasm the same without DWARF, function names kept
 PLUGINS := $(patsubst plugins/%/plugin.c,%,$(sort $(wildcard plugins/*/plugin.c)))
 PLUGIN_MODULES := $(PLUGINS:%=build/plugins/%.wasm)
 PLUGIN_COMMON := $(sort $(wildcard plugins/common/*.c))
@@ -65,18 +65,19 @@ build/plugins/obj/common/%.o: plugins/common/%.c $(wildcard plugins/common/*.h) 
 build/plugins/libcommon.a: $(PLUGIN_COMMON:plugins/common/%.c=build/plugins/obj/common/%.o)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
-build/plugins/%.debug.wasm: plugins/%/plugin.c build/plugins/libcommon.a $(SDK_LIBS) mk/plugins.mk
+build/plugins/debug/%.wasm: plugins/%/plugin.c build/plugins/libcommon.a $(SDK_LIBS) mk/plugins.mk
 	$(call say,WASM,$@)
+	@mkdir -p $(@D)
 	$(Q)$(WASM_CC) $(WASM_CFLAGS) -Ibuild/sdk/include -Iplugins/common $< build/plugins/libcommon.a \
 	  -Lbuild/sdk -lweir_json -lweir_plugin $(WASM_LDFLAGS) -o $@
 
 # The section external_debug_info names the file with the DWARF: a length and the name.
-build/plugins/%.wasm: build/plugins/%.debug.wasm
-	@printf "\\$$(printf %o $$(printf %s $*.debug.wasm | wc -c))$*.debug.wasm" >$@.link
+build/plugins/%.wasm: build/plugins/debug/%.wasm
+	@printf "\\$$(printf %o $$(printf %s debug/$*.wasm | wc -c))debug/$*.wasm" >$@.link
 	$(Q)llvm-objcopy-19 --strip-debug --add-section=external_debug_info=$@.link $< $@
 	@rm -f $@.link
 
-.PRECIOUS: build/plugins/%.debug.wasm
+.PRECIOUS: build/plugins/debug/%.wasm
 .PHONY: plugins
 plugins: $(PLUGIN_MODULES) ## the plugins: build/plugins/NAME.wasm
 ALL += $(PLUGIN_MODULES) $(SDK_LIBS)

@@ -38,7 +38,7 @@ void *wp_arena_alloc(struct wp_arena *a, size_t size)
 {
     if (size > SIZE_MAX / 2)
         __builtin_trap();
-    size = (size + WP_ALIGN - 1) & ~(size_t)(WP_ALIGN - 1);
+    size = ((size != 0 ? size : 1) + WP_ALIGN - 1) & ~(size_t)(WP_ALIGN - 1);
     if (size > (size_t)(a->end - a->at))
         add_chunk(a, size);
     void *p = a->at;
