@@ -111,6 +111,5 @@ $(foreach p,$(PLUGINS),$(eval $(call PLUGIN_TEST_RULE,$(p))))
 
 -include $(shell find $(B)/guest/obj -name '*.d' 2>/dev/null)
 
-.PHONY: test-guest
-test-guest: $(GUEST_TESTS) ## native unit tests of the C SDK and of the plugins
-	@for t in $^; do $$t || exit 1; done
+# They run with the other unit tests.
+test-unit: $(GUEST_TESTS)

@@ -33,12 +33,14 @@ static bool parse_rule(const json_t *rule, const char *where, auth_parse_fn *par
         if (!out->local)
             wp_warn("configuration: %s: its own fields are not usable; only allow is used", where);
     } else if (!has_allow && !out->match.disabled) {
-        wp_warn("configuration: %s: has neither allow nor fields of its own, so no consumer is allowed", where);
+        wp_warn("configuration: %s: has neither allow nor fields of its own, so no consumer is allowed",
+                where);
     }
     return true;
 }
 
-static bool parse_rules(const json_t *rules, auth_parse_fn *parse, struct wp_arena *arena, struct auth_config *c)
+static bool parse_rules(const json_t *rules, auth_parse_fn *parse, struct wp_arena *arena,
+                        struct auth_config *c)
 {
     if (!json_is_array(rules)) {
         wp_json_complain("", "_rules_", "must be an array of rules");
@@ -54,7 +56,8 @@ static bool parse_rules(const json_t *rules, auth_parse_fn *parse, struct wp_are
     return true;
 }
 
-static bool parse_object(const json_t *object, auth_parse_fn *parse, struct wp_arena *arena, struct auth_config *out)
+static bool parse_object(const json_t *object, auth_parse_fn *parse, struct wp_arena *arena,
+                         struct auth_config *out)
 {
     if (!json_is_object(object)) {
         wp_json_complain("", "", "must be a JSON object");
@@ -79,7 +82,8 @@ static bool parse_object(const json_t *object, auth_parse_fn *parse, struct wp_a
     return true;
 }
 
-bool auth_config_parse(struct wp_str text, auth_parse_fn *parse, struct wp_arena *arena, struct auth_config *out)
+bool auth_config_parse(struct wp_str text, auth_parse_fn *parse, struct wp_arena *arena,
+                       struct auth_config *out)
 {
     if (text.len == 0) {
         *out = (struct auth_config){0};

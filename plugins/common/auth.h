@@ -26,9 +26,10 @@ struct auth_config {
     size_t nrules;
 };
 
-/* Parse a configuration's text; an empty text is an empty configuration, under which everything passes.  False,
- * having logged why: *out is untouched. */
-bool auth_config_parse(struct wp_str text, auth_parse_fn *parse, struct wp_arena *arena, struct auth_config *out);
+/* Parse a configuration's text; an empty text is an empty configuration, under which everything passes.
+ * False, having logged why: *out is untouched. */
+bool auth_config_parse(struct wp_str text, auth_parse_fn *parse, struct wp_arena *arena,
+                       struct auth_config *out);
 
 /* What applies to a request. */
 struct auth_match {

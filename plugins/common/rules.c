@@ -31,8 +31,9 @@ bool rule_match_parse(const json_t *rule, const char *where, struct wp_arena *ar
     else if (m.domains.n != 0)
         m.kind = RULE_DOMAIN;
     else {
-        wp_json_complain(where, "", "needs a non-empty _match_route_, _match_route_prefix_, _match_service_ or "
-                                    "_match_domain_");
+        wp_json_complain(where, "",
+                         "needs a non-empty _match_route_, _match_route_prefix_, _match_service_ or "
+                         "_match_domain_");
         return false;
     }
     /* Higress ignores a value of another type here, so this is no reason to refuse. */

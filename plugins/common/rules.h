@@ -1,7 +1,7 @@
 /* rules.h - Higress's `_rules_`: which rule of a configuration a request falls under.
  *
- * A rule carries lists of what it matches.  One kind of list counts, the first present of: route and service together
- * (both must match), route, route prefix, service, domain; the others are ignored.  The first
+ * A rule carries lists of what it matches.  One kind of list counts, the first present of: route and service
+ * together (both must match), route, route prefix, service, domain; the others are ignored.  The first
  * matching rule in the order of the array wins; nothing is more specific than anything. */
 #ifndef PLUGINS_RULES_H
 #define PLUGINS_RULES_H

@@ -3,9 +3,9 @@
  * Configuration and verdicts are those of Higress's key-auth; README.md has the fields.
  *
  * A place is one way a key can come: its name, and whether header and query are looked at.  The distinct
- * places of a configuration are looked at once per request; what is found there is looked up in a hash table of
- * all credentials.  With consumers, a credential counts only in a place its consumer listens to, and the first
- * consumer of the configuration wins; without, the first place that holds a known credential does. */
+ * places of a configuration are looked at once per request; what is found there is looked up in a hash table
+ * of all credentials.  With consumers, a credential counts only in a place its consumer listens to, and the
+ * first consumer of the configuration wins; without, the first place that holds a known credential does. */
 #include "auth.h"
 
 struct place {
@@ -56,7 +56,8 @@ WP_PLUGIN(struct root, struct stream)
 /* ---- configuration ---------------------------------------------------------------------- */
 
 /* The table's place for a credential: its entry, or the free one where it would go.  Which entries are
- * compared depends on a seeded hash of the whole text, so timing tells nothing about a known key's first bytes. */
+ * compared depends on a seeded hash of the whole text, so timing tells nothing about a known key's first
+ * bytes. */
 static struct credential *credential_slot(const struct key_auth *c, struct wp_str text)
 {
     uint64_t hash = wp_hash(text, c->seed);
@@ -103,7 +104,8 @@ struct sources {
     bool in_header, in_query;
 };
 
-static bool parse_sources(const json_t *object, const char *where, struct wp_arena *arena, struct sources *out)
+static bool parse_sources(const json_t *object, const char *where, struct wp_arena *arena,
+                          struct sources *out)
 {
     return wp_json_strs(object, where, "keys", arena, &out->keys) &&
            wp_json_bool(object, where, "in_query", &out->in_query) &&
@@ -118,7 +120,8 @@ static bool check_sources(const struct sources *s, const char *where)
     return false;
 }
 
-static bool parse_credentials(const json_t *object, const char *where, struct wp_arena *arena, struct key_auth *c)
+static bool parse_credentials(const json_t *object, const char *where, struct wp_arena *arena,
+                              struct key_auth *c)
 {
     struct wp_strs credentials = {0};
     struct sources sources = {.in_header = true, .in_query = true};
@@ -203,7 +206,8 @@ static bool link_consumers(const struct consumer_fields *fields, size_t n, const
             listen(c, &c->consumers[i], s, s->keys.at[k]);
         for (size_t k = 0; k < fields[i].credentials.n; k++) {
             if (!credential_add(c, fields[i].credentials.at[k], (uint32_t)i)) {
-                wp_error("configuration: consumer %.*s: a credential of it is given twice", WP_ARG(fields[i].name));
+                wp_error("configuration: consumer %.*s: a credential of it is given twice",
+                         WP_ARG(fields[i].name));
                 return false;
             }
         }
@@ -211,7 +215,8 @@ static bool link_consumers(const struct consumer_fields *fields, size_t n, const
     return true;
 }
 
-static bool parse_consumers(const json_t *object, const char *where, struct wp_arena *arena, struct key_auth *c)
+static bool parse_consumers(const json_t *object, const char *where, struct wp_arena *arena,
+                            struct key_auth *c)
 {
     const json_t *array = json_object_get(object, "consumers");
     if (!json_is_array(array)) {
@@ -248,7 +253,8 @@ static void *parse_key_auth(const json_t *object, const char *where, struct wp_a
         wp_json_complain(where, "", "needs exactly one of credentials and consumers");
         return NULL;
     }
-    bool ok = credentials ? parse_credentials(object, where, arena, c) : parse_consumers(object, where, arena, c);
+    bool ok =
+        credentials ? parse_credentials(object, where, arena, c) : parse_consumers(object, where, arena, c);
     return ok ? c : NULL;
 }
 
@@ -310,7 +316,8 @@ static const struct credential *authenticate(const struct key_auth *c)
 static enum wp_action deny(uint32_t status, struct wp_str details, const char *scheme, struct wp_str realm)
 {
     struct wp_header header = {WP_STR("WWW-Authenticate"), wp_format("%s realm=%.*s", scheme, WP_ARG(realm))};
-    wp_respond(&(struct wp_response){.status = status, .details = details, .headers = &header, .nheaders = 1});
+    wp_respond(
+        &(struct wp_response){.status = status, .details = details, .headers = &header, .nheaders = 1});
     return WP_PAUSE;
 }
 

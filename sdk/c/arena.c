@@ -1,9 +1,9 @@
 /* arena.c - memory that is freed all at once, and the callback's arena.
  *
- * The callback's arena serves everything a callback gets from the host: the module's exported "malloc" allocates in
- * it, and entering the next callback empties it.  Its first block is static; when a callback needed more, the
- * extra chunks are replaced by one block large enough for all of it, so a plugin that sees similar
- * requests stops calling the C library's allocator.  A block over WP_KEEP_MAX is not kept. */
+ * The callback's arena serves everything a callback gets from the host: the module's exported "malloc"
+ * allocates in it, and entering the next callback empties it.  Its first block is static; when a callback
+ * needed more, the extra chunks are replaced by one block large enough for all of it, so a plugin that sees
+ * similar requests stops calling the C library's allocator.  A block over WP_KEEP_MAX is not kept. */
 #include <stdlib.h>
 
 #include "internal.h"

@@ -1,8 +1,8 @@
 /* format.c - printf without stdio: integers, characters and strings.
  *
- * The C library's printf brings floating point, locales and FILEs, more code than most plugins have.  A conversion
- * that is not known is written as it stands and ends the formatting, since the
- * arguments after it cannot be found. */
+ * The C library's printf brings floating point, locales and FILEs, more code than most plugins have.  A
+ * conversion that is not known is written as it stands and ends the formatting, since the arguments after it
+ * cannot be found. */
 #include "internal.h"
 
 struct out {
@@ -111,7 +111,10 @@ static bool put_conversion(struct out *o, const struct spec *sp, char length, ch
     case 'd':
     case 'i': {
         int64_t v = (int64_t)read_integer(length, true, ap);
-        put_number(o, sp, v < 0 ? 0 - (uint64_t)v : (uint64_t)v, 10, false, v < 0 ? '-' : sp->plus ? '+' : '\0');
+        put_number(o, sp, v < 0 ? 0 - (uint64_t)v : (uint64_t)v, 10, false,
+                   v < 0      ? '-'
+                   : sp->plus ? '+'
+                              : '\0');
         return true;
     }
     case 'u':

@@ -1,7 +1,7 @@
 /* headers.c - header maps, serialised pairs, local responses.
  *
- * Serialised pairs: count, then per entry the lengths of name and value (all u32, little-endian, as WebAssembly
- * itself is), then per entry the name, a NUL, the value, a NUL. */
+ * Serialised pairs: count, then per entry the lengths of name and value (all u32, little-endian, as
+ * WebAssembly itself is), then per entry the name, a NUL, the value, a NUL. */
 #include "internal.h"
 
 bool wp_header_get(enum wp_map map, struct wp_str name, struct wp_str *value)

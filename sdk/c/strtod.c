@@ -1,7 +1,7 @@
 /* strtod.c - decimal text to double, for the JSON reader.
  *
- * The C library's strtod brings stdio and long double arithmetic, more code than the JSON reader itself.  This one
- * is exact where the digits fit 2^53 and the power of ten is at most 22, which covers what people write;
+ * The C library's strtod brings stdio and long double arithmetic, more code than the JSON reader itself. This
+ * one is exact where the digits fit 2^53 and the power of ten is at most 22, which covers what people write;
  * beyond that the result may be off by a few units in the last place.  Reads what JSON's grammar
  * allows: no hexadecimal, no infinity. */
 #include <errno.h>

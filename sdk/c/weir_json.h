@@ -1,12 +1,12 @@
 /* weir_json.h - reading a JSON configuration.
  *
- * The reader is Jansson (strict: RFC 8259, UTF-8 checked, duplicate keys refused, 64-bit integers); this header adds
- * what configurations need: fields with defaults, the coercions Higress accepts, and messages that name the field.
- * In a module, objects may nest at most 64 deep.
+ * The reader is Jansson (strict: RFC 8259, UTF-8 checked, duplicate keys refused, 64-bit integers); this
+ * header adds what configurations need: fields with defaults, the coercions Higress accepts, and messages
+ * that name the field. In a module, objects may nest at most 64 deep.
  *
  * `where` is the place of the object in the configuration for messages, "" for its root, "consumers[2]".
- * Each field function returns false, having logged what is wrong, only if the field is there and of another type; a
- * missing field leaves *out as it was.  Strings are copied into `arena`. */
+ * Each field function returns false, having logged what is wrong, only if the field is there and of another
+ * type; a missing field leaves *out as it was.  Strings are copied into `arena`. */
 #ifndef WEIR_JSON_H
 #define WEIR_JSON_H
 

@@ -16,10 +16,9 @@
  * Each WP_ON_ line exports one callback, and what is not listed is not exported, so the host never calls into
  * the plugin for nothing.  Build command and a whole example: sdk/c/README.md.
  *
- * Memory.  Whatever a function here hands out (header values, properties, buffers, formatted strings) lies in the
- * callback's arena and is valid until the callback returns; nothing needs freeing.  Keep a
- * string longer with wp_arena_dup into an arena of your own.  Running out of memory traps: the host then
- * replaces the VM.
+ * Memory.  Whatever a function here hands out (header values, properties, buffers, formatted strings) lies in
+ * the callback's arena and is valid until the callback returns; nothing needs freeing.  Keep a string longer
+ * with wp_arena_dup into an arena of your own.  Running out of memory traps: the host then replaces the VM.
  *
  * Strings are views (struct wp_str) and may hold any bytes.  Every string that comes from the host is also
  * followed by a NUL, so `at` can be given to functions that want one.
@@ -77,10 +76,10 @@ struct wp_arena {
     char *at, *end;
 };
 
-void *wp_arena_alloc(struct wp_arena *a, size_t size);             /* aligned for any type, not cleared; never NULL */
-void *wp_arena_array(struct wp_arena *a, size_t n, size_t size);   /* cleared; never NULL */
-struct wp_str wp_arena_dup(struct wp_arena *a, struct wp_str s);   /* a copy, followed by a NUL */
-void wp_arena_free(struct wp_arena *a);                            /* afterwards it is empty and ready */
+void *wp_arena_alloc(struct wp_arena *a, size_t size); /* aligned for any type, not cleared; never NULL */
+void *wp_arena_array(struct wp_arena *a, size_t n, size_t size); /* cleared; never NULL */
+struct wp_str wp_arena_dup(struct wp_arena *a, struct wp_str s); /* a copy, followed by a NUL */
+void wp_arena_free(struct wp_arena *a);                          /* afterwards it is empty and ready */
 
 /* The arena of the running callback. */
 struct wp_arena *wp_callback_arena(void);
@@ -94,9 +93,7 @@ int wp_vsnprintf(char *dst, size_t cap, const char *fmt, va_list ap) __attribute
 
 /* ---- log ------------------------------------------------------------------------------ */
 
-enum wp_log_level {
-    WP_LOG_TRACE, WP_LOG_DEBUG, WP_LOG_INFO, WP_LOG_WARN, WP_LOG_ERROR, WP_LOG_CRITICAL
-};
+enum wp_log_level { WP_LOG_TRACE, WP_LOG_DEBUG, WP_LOG_INFO, WP_LOG_WARN, WP_LOG_ERROR, WP_LOG_CRITICAL };
 
 /* Would a line of this level be written?  Asks the host at most once per callback, so a filtered line costs
  * a comparison, and its arguments are not evaluated. */
@@ -104,10 +101,10 @@ bool wp_log_enabled(enum wp_log_level level);
 void wp_log_line(enum wp_log_level level, struct wp_str line);
 void wp_log_write(enum wp_log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-#define wp_log(level, ...) \
-    do { \
-        if (wp_log_enabled(level)) \
-            wp_log_write(level, __VA_ARGS__); \
+#define wp_log(level, ...)                                                                                   \
+    do {                                                                                                     \
+        if (wp_log_enabled(level))                                                                           \
+            wp_log_write(level, __VA_ARGS__);                                                                \
     } while (0)
 #define wp_trace(...) wp_log(WP_LOG_TRACE, __VA_ARGS__)
 #define wp_debug(...) wp_log(WP_LOG_DEBUG, __VA_ARGS__)
@@ -278,36 +275,37 @@ struct wp_root *wp_root_enter(uint32_t id);
 struct wp_stream *wp_stream_enter(uint32_t id);
 bool wp_config_read(enum wp_buffer buffer, size_t size, struct wp_str *config);
 
-#define WP_PLUGIN_(root_type, stream_type, marker) \
-    _Static_assert(offsetof(root_type, wp) == 0 && sizeof(((root_type *)0)->wp) == sizeof(struct wp_root), \
-                   "the first member of the root struct is struct wp_root wp"); \
-    _Static_assert(offsetof(stream_type, wp) == 0 && sizeof(((stream_type *)0)->wp) == sizeof(struct wp_stream), \
-                   "the first member of the stream struct is struct wp_stream wp"); \
-    typedef root_type wp_root_type; \
-    typedef stream_type wp_stream_type; \
-    const struct wp_plugin_sizes wp_plugin_sizes = {sizeof(root_type), sizeof(stream_type)}; \
-    WP_EXPORT(marker) void marker(void); \
-    void marker(void) \
-    { \
-    } \
-    static inline root_type *wp_root_of(const stream_type *s) \
-    { \
-        return (root_type *)s->wp.root; \
+#define WP_PLUGIN_(root_type, stream_type, marker)                                                           \
+    _Static_assert(offsetof(root_type, wp) == 0 && sizeof(((root_type *)0)->wp) == sizeof(struct wp_root),   \
+                   "the first member of the root struct is struct wp_root wp");                              \
+    _Static_assert(offsetof(stream_type, wp) == 0 &&                                                         \
+                       sizeof(((stream_type *)0)->wp) == sizeof(struct wp_stream),                           \
+                   "the first member of the stream struct is struct wp_stream wp");                          \
+    typedef root_type wp_root_type;                                                                          \
+    typedef stream_type wp_stream_type;                                                                      \
+    const struct wp_plugin_sizes wp_plugin_sizes = {sizeof(root_type), sizeof(stream_type)};                 \
+    WP_EXPORT(marker) void marker(void);                                                                     \
+    void marker(void)                                                                                        \
+    {                                                                                                        \
+    }                                                                                                        \
+    __attribute__((unused)) static inline root_type *wp_root_of(const stream_type *s)                        \
+    {                                                                                                        \
+        return (root_type *)s->wp.root;                                                                      \
     }
 
 /* The plugin's two structs; once per plugin, right after they are declared.  ABI 0.2.1.
  * Also makes wp_root_of(stream), the root struct that a stream belongs to. */
 #define WP_PLUGIN(root_type, stream_type) WP_PLUGIN_(root_type, stream_type, proxy_abi_version_0_2_1)
 
-/* EXTENSION (Higress, Weir): ABI 0.2.100, where a headers callback that pauses still gets its body callbacks, and the
- * headers stay changeable meanwhile.  Other hosts refuse to load such a module. */
-#define WP_PLUGIN_HIGRESS(root_type, stream_type) \
+/* EXTENSION (Higress, Weir): ABI 0.2.100, where a headers callback that pauses still gets its body callbacks,
+ * and the headers stay changeable meanwhile.  Other hosts refuse to load such a module. */
+#define WP_PLUGIN_HIGRESS(root_type, stream_type)                                                            \
     WP_PLUGIN_(root_type, stream_type, proxy_abi_version_0_2_100)
 
 /* bool fn(struct root *, struct wp_str vm_config): once per root, before its configuration. */
 #define WP_ON_VM_START(fn) WP_CONFIG_CALLBACK_(proxy_on_vm_start, WP_VM_CONFIG, fn)
-/* bool fn(struct root *, struct wp_str config): the plugin's configuration, byte for byte; false refuses it (log
- * why).  May come again with a new one: replace the old, do not add to it. */
+/* bool fn(struct root *, struct wp_str config): the plugin's configuration, byte for byte; false refuses it
+ * (log why).  May come again with a new one: replace the old, do not add to it. */
 #define WP_ON_CONFIGURE(fn) WP_CONFIG_CALLBACK_(proxy_on_configure, WP_PLUGIN_CONFIG, fn)
 
 /* enum wp_action fn(struct stream *, uint32_t count, bool end_of_stream): `count` headers; no body
@@ -322,44 +320,44 @@ bool wp_config_read(enum wp_buffer buffer, size_t size, struct wp_str *config);
 #define WP_ON_RESPONSE_TRAILERS(fn) WP_TRAILERS_CALLBACK_(proxy_on_response_trailers, fn)
 
 /* void fn(struct stream *): the stream is over, headers can still be read; its struct is freed afterwards. */
-#define WP_ON_LOG(fn) \
-    WP_EXPORT(proxy_on_log) void proxy_on_log(uint32_t id); \
-    void proxy_on_log(uint32_t id) \
-    { \
-        fn((wp_stream_type *)wp_stream_enter(id)); \
+#define WP_ON_LOG(fn)                                                                                        \
+    WP_EXPORT(proxy_on_log) void proxy_on_log(uint32_t id);                                                  \
+    void proxy_on_log(uint32_t id)                                                                           \
+    {                                                                                                        \
+        fn((wp_stream_type *)wp_stream_enter(id));                                                           \
     }
 
 /* void fn(struct root *): see wp_tick_every_ms. */
-#define WP_ON_TICK(fn) \
-    WP_EXPORT(proxy_on_tick) void proxy_on_tick(uint32_t id); \
-    void proxy_on_tick(uint32_t id) \
-    { \
-        fn((wp_root_type *)wp_root_enter(id)); \
+#define WP_ON_TICK(fn)                                                                                       \
+    WP_EXPORT(proxy_on_tick) void proxy_on_tick(uint32_t id);                                                \
+    void proxy_on_tick(uint32_t id)                                                                          \
+    {                                                                                                        \
+        fn((wp_root_type *)wp_root_enter(id));                                                               \
     }
 
-#define WP_CONFIG_CALLBACK_(name, buffer, fn) \
-    WP_EXPORT(name) uint32_t name(uint32_t id, uint32_t size); \
-    uint32_t name(uint32_t id, uint32_t size) \
-    { \
-        wp_root_type *root = (wp_root_type *)wp_root_enter(id); \
-        struct wp_str config; \
-        return wp_config_read(buffer, size, &config) && fn(root, config); \
+#define WP_CONFIG_CALLBACK_(name, buffer, fn)                                                                \
+    WP_EXPORT(name) uint32_t name(uint32_t id, uint32_t size);                                               \
+    uint32_t name(uint32_t id, uint32_t size)                                                                \
+    {                                                                                                        \
+        wp_root_type *root = (wp_root_type *)wp_root_enter(id);                                              \
+        struct wp_str config;                                                                                \
+        return wp_config_read(buffer, size, &config) && fn(root, config);                                    \
     }
 
-#define WP_STREAM_CALLBACK_(name, fn) \
-    WP_EXPORT(name) uint32_t name(uint32_t id, uint32_t count, uint32_t end_of_stream); \
-    uint32_t name(uint32_t id, uint32_t count, uint32_t end_of_stream) \
-    { \
-        enum wp_action action = fn((wp_stream_type *)wp_stream_enter(id), count, end_of_stream != 0); \
-        return (uint32_t)action; \
+#define WP_STREAM_CALLBACK_(name, fn)                                                                        \
+    WP_EXPORT(name) uint32_t name(uint32_t id, uint32_t count, uint32_t end_of_stream);                      \
+    uint32_t name(uint32_t id, uint32_t count, uint32_t end_of_stream)                                       \
+    {                                                                                                        \
+        enum wp_action action = fn((wp_stream_type *)wp_stream_enter(id), count, end_of_stream != 0);        \
+        return (uint32_t)action;                                                                             \
     }
 
-#define WP_TRAILERS_CALLBACK_(name, fn) \
-    WP_EXPORT(name) uint32_t name(uint32_t id, uint32_t count); \
-    uint32_t name(uint32_t id, uint32_t count) \
-    { \
-        enum wp_action action = fn((wp_stream_type *)wp_stream_enter(id), count); \
-        return (uint32_t)action; \
+#define WP_TRAILERS_CALLBACK_(name, fn)                                                                      \
+    WP_EXPORT(name) uint32_t name(uint32_t id, uint32_t count);                                              \
+    uint32_t name(uint32_t id, uint32_t count)                                                               \
+    {                                                                                                        \
+        enum wp_action action = fn((wp_stream_type *)wp_stream_enter(id), count);                            \
+        return (uint32_t)action;                                                                             \
     }
 
 #endif

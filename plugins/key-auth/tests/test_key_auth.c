@@ -55,7 +55,8 @@ static const char *consumer(void)
 static void test_credentials(void **state)
 {
     (void)state;
-    assert_true(configure("{\"credentials\":[\"abc\",\"x y\"],\"keys\":[\"x-api-key\",\"apikey\"],\"realm\":\"R\"}"));
+    assert_true(
+        configure("{\"credentials\":[\"abc\",\"x y\"],\"keys\":[\"x-api-key\",\"apikey\"],\"realm\":\"R\"}"));
     assert_int_equal(ASK(0), 401);
     assert_string_equal(fake.www_authenticate, "Key realm=R");
     assert_string_equal(fake.details, "Request denied by Key Auth check. Invalid API key");
@@ -105,7 +106,7 @@ static void test_consumers(void **state)
     assert_int_equal(ASK(.header = "apikey", .value = "c1"), 0);
     assert_string_equal(consumer(), "one");
     assert_int_equal(ASK(.path = "/?apikey=c1"), 0);
-    assert_int_equal(ASK(.header = "apikey", .value = "c2"), 401); /* not where two's keys are */
+    assert_int_equal(ASK(.header = "apikey", .value = "c2"), 401);       /* not where two's keys are */
     assert_string_equal(fake.www_authenticate, "Key realm=MSE Gateway"); /* realm belongs to credentials */
     assert_int_equal(ASK(.header = "x-two", .value = "c22"), 0);
     assert_string_equal(consumer(), "two");
@@ -237,18 +238,30 @@ static void test_refused_configurations(void **state)
 {
     (void)state;
     static const char *const bad[] = {
-        "[]", "{}", "null", "\"x\"", "{", "{\"credentials\":[\"a\"]}", "{\"credentials\":[\"a\"],\"keys\":[]}",
-        "{\"credentials\":\"a\",\"keys\":[\"k\"]}", "{\"credentials\":[{}],\"keys\":[\"k\"]}",
+        "[]",
+        "{}",
+        "null",
+        "\"x\"",
+        "{",
+        "{\"credentials\":[\"a\"]}",
+        "{\"credentials\":[\"a\"],\"keys\":[]}",
+        "{\"credentials\":\"a\",\"keys\":[\"k\"]}",
+        "{\"credentials\":[{}],\"keys\":[\"k\"]}",
         "{\"credentials\":[\"a\"],\"keys\":[\"k\"],\"in_query\":false,\"in_header\":false}",
         "{\"credentials\":[\"a\"],\"keys\":[\"k\"],\"in_query\":1}",
         "{\"credentials\":[\"a\"],\"keys\":[\"k\"],\"global_auth\":\"maybe\"}",
         "{\"credentials\":[\"a\"],\"keys\":[\"k\"],\"realm\":[]}",
-        "{\"credentials\":[\"a\"],\"consumers\":[],\"keys\":[\"k\"]}", "{\"keys\":[\"k\"]}",
-        "{\"consumers\":[{\"credential\":\"a\"}],\"keys\":[\"k\"]}", "{\"consumers\":[{\"name\":\"n\"}],\"keys\":[\"k\"]}",
+        "{\"credentials\":[\"a\"],\"consumers\":[],\"keys\":[\"k\"]}",
+        "{\"keys\":[\"k\"]}",
+        "{\"consumers\":[{\"credential\":\"a\"}],\"keys\":[\"k\"]}",
+        "{\"consumers\":[{\"name\":\"n\"}],\"keys\":[\"k\"]}",
         "{\"consumers\":[{\"name\":\"n\",\"credential\":\"a\",\"credentials\":[\"b\"]}],\"keys\":[\"k\"]}",
-        "{\"consumers\":[{\"name\":\"n\",\"credential\":\"a\"},{\"name\":\"m\",\"credential\":\"a\"}],\"keys\":[\"k\"]}",
-        "{\"consumers\":[7],\"keys\":[\"k\"]}", "{\"consumers\":{},\"keys\":[\"k\"]}",
-        "{\"_rules_\":{}}", "{\"_rules_\":[7]}",
+        "{\"consumers\":[{\"name\":\"n\",\"credential\":\"a\"},{\"name\":\"m\",\"credential\":\"a\"}],"
+        "\"keys\":[\"k\"]}",
+        "{\"consumers\":[7],\"keys\":[\"k\"]}",
+        "{\"consumers\":{},\"keys\":[\"k\"]}",
+        "{\"_rules_\":{}}",
+        "{\"_rules_\":[7]}",
         "{\"_rules_\":[{\"credentials\":[\"a\"],\"keys\":[\"k\"]}]}",
         "{\"_rules_\":[{\"_match_route_\":\"r\",\"allow\":[]}]}",
         "{\"_rules_\":[{\"_match_route_\":[{}],\"allow\":[]}]}",
@@ -272,7 +285,8 @@ static void test_reconfigure(void **state)
 {
     (void)state;
     assert_true(configure("{\"_rules_\":[{\"_match_route_\":[\"r\"],\"_disable_\":true}]}"));
-    assert_true(configure("{\"_rules_\":[{\"_match_route_\":[\"r\"],\"credentials\":[\"a\"],\"keys\":[\"k\"]}]}"));
+    assert_true(
+        configure("{\"_rules_\":[{\"_match_route_\":[\"r\"],\"credentials\":[\"a\"],\"keys\":[\"k\"]}]}"));
     assert_int_equal(ASK(.route = "r"), 401);
     assert_false(configure("{")); /* and a refused one leaves the last good one */
     assert_int_equal(ASK(.route = "r"), 401);

@@ -16,7 +16,8 @@ void fake_reset(void)
     fake.config = fake.body = WP_STR("");
 }
 
-static void entry_init(struct fake_entry *e, const char *name, size_t name_len, const char *value, size_t value_len)
+static void entry_init(struct fake_entry *e, const char *name, size_t name_len, const char *value,
+                       size_t value_len)
 {
     assert(name_len < sizeof e->name && value_len < sizeof e->value);
     memset(e, 0, sizeof *e);
@@ -27,7 +28,8 @@ static void entry_init(struct fake_entry *e, const char *name, size_t name_len, 
     e->value_len = value_len;
 }
 
-static void map_add(struct fake_map *map, const char *name, size_t name_len, const char *value, size_t value_len)
+static void map_add(struct fake_map *map, const char *name, size_t name_len, const char *value,
+                    size_t value_len)
 {
     assert(map->n < FAKE_MAX);
     entry_init(&map->at[map->n++], name, name_len, value, value_len);
@@ -181,7 +183,8 @@ uint32_t proxy_get_header_map_pairs(uint32_t map, char **data, size_t *data_len)
         return give(NULL, 0, data, data_len);
     struct wp_header entries[FAKE_MAX];
     for (size_t i = 0; i < m->n; i++)
-        entries[i] = (struct wp_header){{m->at[i].name, m->at[i].name_len}, {m->at[i].value, m->at[i].value_len}};
+        entries[i] =
+            (struct wp_header){{m->at[i].name, m->at[i].name_len}, {m->at[i].value, m->at[i].value_len}};
     struct wp_str pairs = wp_pairs_write(entries, m->n);
     return give(pairs.at, pairs.len, data, data_len);
 }
@@ -222,7 +225,8 @@ uint32_t proxy_set_buffer_bytes(uint32_t buffer, size_t start, size_t len, const
 }
 
 uint32_t proxy_send_local_response(uint32_t status, const char *details, size_t details_len, const char *body,
-                                   size_t body_len, const char *headers, size_t headers_len, int32_t grpc_status)
+                                   size_t body_len, const char *headers, size_t headers_len,
+                                   int32_t grpc_status)
 {
     fake.calls++;
     assert(!fake.responded && grpc_status == -1);

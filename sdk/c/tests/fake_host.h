@@ -1,7 +1,7 @@
 /* fake_host.h - a Proxy-Wasm host inside a unit test: the imports of abi.h on plain arrays.
  *
- * A test includes this header, links a plugin (or its own callbacks), and calls the plugin's exports as a host
- * would.  One plugin, one stream at a time; everything is static and starts over with fake_reset. */
+ * A test includes this header, links a plugin (or its own callbacks), and calls the plugin's exports as a
+ * host would.  One plugin, one stream at a time; everything is static and starts over with fake_reset. */
 #ifndef WEIR_SDK_FAKE_HOST_H
 #define WEIR_SDK_FAKE_HOST_H
 

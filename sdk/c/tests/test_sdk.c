@@ -95,11 +95,12 @@ static void test_format(void **state)
     (void)state;
     fake_reset();
     char ours[128], theirs[128];
-#define SAME(...) \
-    do { \
-        int a = wp_snprintf(ours, sizeof ours, __VA_ARGS__), b = snprintf(theirs, sizeof theirs, __VA_ARGS__); \
-        assert_string_equal(ours, theirs); \
-        assert_int_equal(a, b); \
+#define SAME(...)                                                                                            \
+    do {                                                                                                     \
+        int a = wp_snprintf(ours, sizeof ours, __VA_ARGS__),                                                 \
+            b = snprintf(theirs, sizeof theirs, __VA_ARGS__);                                                \
+        assert_string_equal(ours, theirs);                                                                   \
+        assert_int_equal(a, b);                                                                              \
     } while (0)
     SAME("plain %% %c|%5c|%-5c|", 'a', 'b', 'c');
     SAME("%d %d %i %u", 0, -2147483647 - 1, 42, 4294967295u);
@@ -140,7 +141,8 @@ static void test_strings(void **state)
     assert_int_equal(wp_str_slice(s, 3, 1).len, 0);
     assert_int_equal(wp_str_byte(s, 4), 'o');
     assert_int_equal(wp_str_byte(s, 5), -1);
-    assert_true(wp_str_starts(s, WP_STR("he")) && wp_str_ends(s, WP_STR("lo")) && wp_str_starts(s, WP_STR("")));
+    assert_true(wp_str_starts(s, WP_STR("he")) && wp_str_ends(s, WP_STR("lo")) &&
+                wp_str_starts(s, WP_STR("")));
     assert_false(wp_str_starts(WP_STR("h"), WP_STR("he")) || wp_str_ends(WP_STR("o"), WP_STR("lo")));
     assert_int_equal(wp_str_find(s, 'l'), 2);
     assert_int_equal(wp_str_find_last(s, 'l'), 3);
@@ -149,7 +151,8 @@ static void test_strings(void **state)
     assert_int_equal(wp_str_trim(WP_STR("  ")).len, 0);
     assert_true(wp_str_eq_nocase(WP_STR("AbC"), WP_STR("aBc")));
     assert_true(wp_equal_secret(WP_STR("abc"), WP_STR("abc")));
-    assert_false(wp_equal_secret(WP_STR("abc"), WP_STR("abd")) || wp_equal_secret(WP_STR("ab"), WP_STR("abc")));
+    assert_false(wp_equal_secret(WP_STR("abc"), WP_STR("abd")) ||
+                 wp_equal_secret(WP_STR("ab"), WP_STR("abc")));
     assert_true(wp_hash(WP_STR("abcdefgh"), 1) != wp_hash(WP_STR("abcdefg"), 1));
     assert_true(wp_hash(WP_STR("a"), 1) != wp_hash(WP_STR("a\0"), 1));
     assert_true(wp_hash(WP_STR("a"), 1) != wp_hash(WP_STR("a"), 2));
@@ -264,7 +267,8 @@ static void test_json(void **state)
     struct wp_str s = WP_STR("default");
     bool b = true;
     int64_t n = 7;
-    json_t *v = wp_json_parse(WP_STR("{\"s\":\"x\",\"d\":12,\"l\":[\"a\",3],\"b\":\"false\",\"n\":\"3153600000\",\"bad\":[1.5]}"));
+    json_t *v = wp_json_parse(
+        WP_STR("{\"s\":\"x\",\"d\":12,\"l\":[\"a\",3],\"b\":\"false\",\"n\":\"3153600000\",\"bad\":[1.5]}"));
     assert_non_null(v);
     assert_true(wp_json_str(v, "", "missing", &arena, &s) && wp_str_eq(s, WP_STR("default")));
     assert_true(wp_json_str(v, "", "s", &arena, &s) && wp_str_eq(s, WP_STR("x")));
@@ -286,7 +290,8 @@ static void test_json(void **state)
 static void test_strtod(void **state)
 {
     (void)state;
-    static const char *const exact[] = {"0.0", "-0.5", "1.5", "3.25e2", "123456789.125", "1e22", "0.1", "-1e-22", "2.5E+3"};
+    static const char *const exact[] = {"0.0",  "-0.5", "1.5",    "3.25e2", "123456789.125",
+                                        "1e22", "0.1",  "-1e-22", "2.5E+3"};
     for (size_t i = 0; i < sizeof exact / sizeof *exact; i++) {
         char *end;
         assert_true(wp_strtod(exact[i], &end) == strtod(exact[i], NULL));
@@ -301,16 +306,11 @@ static void test_strtod(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_contexts),
-        cmocka_unit_test(test_many_contexts),
-        cmocka_unit_test(test_format),
-        cmocka_unit_test(test_log_is_cheap_when_filtered),
-        cmocka_unit_test(test_strings),
-        cmocka_unit_test(test_http),
-        cmocka_unit_test(test_pairs),
-        cmocka_unit_test(test_buffers_and_properties),
-        cmocka_unit_test(test_callback_arena),
-        cmocka_unit_test(test_json),
+        cmocka_unit_test(test_contexts),       cmocka_unit_test(test_many_contexts),
+        cmocka_unit_test(test_format),         cmocka_unit_test(test_log_is_cheap_when_filtered),
+        cmocka_unit_test(test_strings),        cmocka_unit_test(test_http),
+        cmocka_unit_test(test_pairs),          cmocka_unit_test(test_buffers_and_properties),
+        cmocka_unit_test(test_callback_arena), cmocka_unit_test(test_json),
         cmocka_unit_test(test_strtod),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
