@@ -5,7 +5,7 @@ objs = $(foreach d,$(1),$(patsubst src/%.c,$(B)/obj/%.o,$(sort $(wildcard src/$(
 $(B)/obj/%.o: src/%.c
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(CFLAGS_$(word 1,$(subst /, ,$*))) -MMD -MP -c $< -o $@
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(CFLAGS_$(word 1,$(subst /, ,$*))) -MMD -MP -MJ $@.json -c $< -o $@
 
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
 
@@ -16,9 +16,13 @@ $(LIBWEIR): $(call objs,base os wasm rt interp aot engine wasi pw)
 LIBGW := $(B)/libgw.a
 $(LIBGW): $(call objs,gw observe)
 
-$(LIBWEIR) $(LIBGW):
+# libcontrol: the control process, for `weir` alone.
+LIBCONTROL := $(B)/libcontrol.a
+$(LIBCONTROL): $(call objs,control)
+
+$(LIBWEIR) $(LIBGW) $(LIBCONTROL):
 	$(call say,AR,$@)
 	@mkdir -p $(@D)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
-ALL += $(LIBWEIR) $(LIBGW)
+ALL += $(LIBWEIR) $(LIBGW) $(LIBCONTROL)

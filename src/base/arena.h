@@ -18,8 +18,8 @@ struct arena {
 void arena_init(struct arena *a);
 void arena_fini(struct arena *a); /* frees everything; the arena may be used again */
 
-void *arena_alloc(struct arena *a, size_t bytes);  /* uninitialised, 16-byte aligned */
-void *arena_zalloc(struct arena *a, size_t bytes); /* zeroed */
+void *arena_alloc(struct arena *a, size_t bytes);                       /* uninitialised, 16-byte aligned */
+void *arena_zalloc(struct arena *a, size_t bytes);                      /* zeroed */
 void *arena_zalloc_array(struct arena *a, size_t n, size_t elem_bytes); /* overflow aborts */
 char *arena_strndup(struct arena *a, const char *s, size_t len);        /* adds the NUL */
 char *arena_printf(struct arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

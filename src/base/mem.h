@@ -12,8 +12,8 @@ void *mem_alloc(size_t bytes);                       /* uninitialised; bytes may
 void *mem_zalloc(size_t bytes);                      /* zeroed */
 void *mem_zalloc_array(size_t n, size_t elem_bytes); /* zeroed; overflow aborts */
 void *mem_realloc(void *p, size_t bytes);
-char *mem_strndup(const char *s, size_t len);        /* adds the NUL */
-void mem_free(void *p);                              /* NULL is fine */
+char *mem_strndup(const char *s, size_t len); /* adds the NUL */
+void mem_free(void *p);                       /* NULL is fine */
 
 /* Our own bug: an assertion that stays on in release builds. */
 #define WEIR_ASSERT(cond) ((cond) ? (void)0 : mem_assert_failed(#cond, __FILE__, __LINE__))

@@ -31,8 +31,8 @@ void weir_report_init(struct weir_report *rep)
     rep->offset = WEIR_NO_OFFSET;
 }
 
-weir_status weir_report_set(struct weir_report *rep, weir_status st, uint64_t offset,
-                            const char *section, const char *fmt, ...)
+weir_status weir_report_set(struct weir_report *rep, weir_status st, uint64_t offset, const char *section,
+                            const char *fmt, ...)
 {
     if (rep == NULL || rep->status != WEIR_OK) {
         return st;
@@ -60,6 +60,6 @@ size_t weir_report_format(const struct weir_report *rep, char *dst, size_t cap)
     if (rep->function[0] != '\0') {
         snprintf(in_function, sizeof in_function, "function %s: ", rep->function);
     }
-    return (size_t)snprintf(dst, cap, "%s: %s%s%s%s", weir_status_name(rep->status), in_section,
-                            where, in_function, rep->message);
+    return (size_t)snprintf(dst, cap, "%s: %s%s%s%s", weir_status_name(rep->status), in_section, where,
+                            in_function, rep->message);
 }

@@ -30,11 +30,11 @@ static inline bool str_eq(struct str a, struct str b)
     return a.len == b.len && (a.len == 0 || memcmp(a.at, b.at, a.len) == 0);
 }
 
-bool str_ieq(struct str a, struct str b);            /* ASCII case-insensitive */
-int str_cmp(struct str a, struct str b);             /* bytewise order, <0 0 >0 */
+bool str_ieq(struct str a, struct str b); /* ASCII case-insensitive */
+int str_cmp(struct str a, struct str b);  /* bytewise order, <0 0 >0 */
 bool str_starts_with(struct str s, struct str prefix);
 bool str_ends_with(struct str s, struct str suffix);
-struct str str_trim(struct str s);                   /* ASCII white space off both ends */
+struct str str_trim(struct str s);                          /* ASCII white space off both ends */
 struct str str_slice(struct str s, size_t from, size_t to); /* clamped to the string */
 
 /* Position of the first `c`, or s.len. */

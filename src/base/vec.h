@@ -13,16 +13,14 @@
 
 #include "base/mem.h"
 
-#define VEC(type) \
-    struct { \
-        type *at; \
-        size_t len, cap; \
+#define VEC(type)                                                                                            \
+    struct {                                                                                                 \
+        type *at;                                                                                            \
+        size_t len, cap;                                                                                     \
     }
 
-#define vec_reserve(v, n) \
-    ((void)((n) > (v)->cap \
-                ? ((v)->at = vec_grow((v)->at, &(v)->cap, (n), sizeof *(v)->at), 0) \
-                : 0))
+#define vec_reserve(v, n)                                                                                    \
+    ((void)((n) > (v)->cap ? ((v)->at = vec_grow((v)->at, &(v)->cap, (n), sizeof *(v)->at), 0) : 0))
 #define vec_push(v, x) (vec_reserve((v), (v)->len + 1), (void)((v)->at[(v)->len++] = (x)))
 #define vec_pop(v) ((v)->at[--(v)->len])
 #define vec_last(v) ((v)->at[(v)->len - 1])

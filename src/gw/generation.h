@@ -46,7 +46,8 @@ struct gw_request {
     void *ctx;
 };
 
-/* Index of the route into config->routes, or GW_NONE.  Does not allocate. */
+/* Index of the route into config->routes, or GW_NONE.  A host of more than 255 bytes has no route.  Does not
+ * allocate. */
 uint32_t gw_generation_route(const struct gw_generation *g, const struct gw_request *r);
 uint32_t gw_generation_find_route(const struct gw_generation *g, struct str name);
 uint32_t gw_generation_find_service(const struct gw_generation *g, struct str name);
@@ -78,7 +79,7 @@ struct gw_step {
 const uint32_t *gw_generation_plugin_order(const struct gw_generation *g); /* config->nplugins entries */
 
 /* The plugins for a request, in order: `route` from gw_generation_route or GW_NONE, `backend` from
- * gw_route_pick_backend or GW_NONE, `host` as sent.  `steps` has room for config->nplugins.  Returns how
+ * gw_route_pick_backend (not looked at where there is no route, or none of its backends), `host` as sent.  `steps` has room for config->nplugins.  Returns how
  * many there are.  Does not allocate. */
 uint32_t gw_generation_plugins(const struct gw_generation *g, uint32_t route, uint32_t backend, struct str host,
                                struct gw_step *steps);

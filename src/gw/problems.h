@@ -18,7 +18,7 @@ struct gw_problem {
     const char *field;  /* "routes[2].match.path", or "" */
     const char *message;
     bool warning;
-    uint32_t seq; /* order found, to keep the sorting stable */
+    uint32_t file_rank, seq; /* order in which the file came up first, and this problem was found */
 };
 
 /* Owns copies of all strings.  At most GW_PROBLEMS_KEPT problems are kept; the rest is counted. */

@@ -28,6 +28,9 @@ struct rt_executor {
      * `fault` is NULL when C code raised the trap; otherwise this runs in the signal handler. */
     void (*backtrace)(struct rt_call *call, const struct os_fault *fault);
 
+    /* The call ended in a trap and its frames are gone; restore what compiled code keeps outside of memory.  May be NULL. */
+    void (*unwound)(struct rt_call *call);
+
     /* Is a fault with a pc in registered code a trap, and which?  `memory` tells that the address is in a
      * reservation of linear memory.  In the signal handler.  NULL: only memory faults are traps. */
     bool (*fault_kind)(const struct os_fault *fault, bool memory, enum weir_trap_kind *kind);

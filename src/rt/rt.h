@@ -50,7 +50,8 @@ struct rt_memory {
     uint8_t *base;
     uint64_t bytes;
     uint64_t limit_bytes; /* the smallest of the declared maximum, the embedder's limit and 4 GiB */
-    uint32_t min_pages, max_pages; /* as declared; max_pages is meaningful with has_max */
+    uint64_t committed_bytes; /* accessible: at least `bytes` rounded to the page */
+    uint32_t max_pages;       /* as declared; meaningful with has_max */
     bool has_max;
     struct rt_instance *users; /* whose memory 0 it is, chained by memory_user: their pub is kept current */
 };
@@ -66,6 +67,12 @@ struct rt_table {
 
 #define RT_MEMORY_RESERVED ((uint64_t)(8ull << 30) + (64u << 10))
 
+/* WEIR_E_LIMIT: `min_pages` is over the limit (0: none).  WEIR_E_NOMEM.  On failure *m is untouched. */
+weir_status rt_memory_new(struct rt_memory *m, struct wasm_limits pages, uint64_t limit_bytes, struct weir_report *rep);
+void rt_memory_free(struct rt_memory *m);
+/* Is the address in any reservation of linear memory of this process?  For signal handlers. */
+bool rt_memory_reserved(uintptr_t address);
+
 /* ---- modules --------------------------------------------------------------------------------------- */
 
 /* What every instance of a module shares; immutable.  The engine's struct weir_module owns it. */
@@ -77,11 +84,15 @@ struct rt_module {
     uint32_t *slot_funcs;  /* slot to funcidx */
     uint32_t nfunc_slots;
     struct weir_module *pub;
+    char **names; /* by funcidx, made when asked for; rt_module_func_name */
 };
 #define RT_NO_SLOT UINT32_MAX
 
 void rt_module_init(struct rt_module *m, const struct wasm_module *wasm, struct weir_module *pub);
 void rt_module_fini(struct rt_module *m);
+
+/* The name of a function for people, NUL-terminated, as long as the module; NULL if it has none.  Thread-safe. */
+const char *rt_module_func_name(const struct rt_module *m, uint32_t funcidx);
 
 /* The id of a function type in this process: equal types, equal ids.  Thread-safe; ids are never given back. */
 uint32_t rt_type_id(const struct wasm_functype *t);
@@ -141,6 +152,31 @@ static inline struct rt_func *rt_func_at(const struct rt_instance *inst, uint32_
 {
     return rt_slot_at(inst, inst->module->func_slots[funcidx]);
 }
+
+/* What an import is resolved to; of the kind the import has. */
+struct rt_import {
+    const struct rt_func *func;        /* of another instance, or */
+    const struct weir_host_func *host; /* of the host */
+    struct rt_table *table;
+    struct rt_memory *memory;
+    uint64_t *global;
+    struct rt_instance *owner; /* whose it is; NULL for the host */
+};
+
+/* Make an instance of `m`, its imports resolved and type-checked by the caller, run by `ex`; initialise and
+ * start it.  Outcomes as weir_instance_new; the caller keeps the module for as long as the instance lives.  On failure
+ * *out is NULL, or an instance that others may hold functions of: the caller keeps its module too, and leaves it alone
+ * until rt_instance_free of one of the others reports it gone. */
+weir_status rt_instance_new(const struct rt_module *m, const struct rt_import *imports,
+                            const struct rt_executor *ex, const void *exec_module,
+                            const struct weir_instance_options *opt, struct rt_instance **out,
+                            struct weir_trap *trap, struct weir_report *rep);
+/* `gone` (may be NULL) is called for each module whose instance went: for this one and for those that failed to start but
+ * were kept because others held their functions. */
+void rt_instance_free(struct rt_instance *inst, void (*gone)(struct weir_module *m));
+
+/* The value of a validated constant expression. */
+void rt_constexpr_eval(const struct rt_instance *inst, struct wasm_constexpr e, uint64_t cells[2]);
 
 /* ---- bulk operations ---------------------------------------------------------------------------------
  * What the instructions of the same names do; they check bounds and trap by themselves.  Indices come before

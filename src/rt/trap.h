@@ -10,19 +10,33 @@
 #ifndef RT_TRAP_H
 #define RT_TRAP_H
 
+#include <setjmp.h>
+
 #include "rt/rt.h"
 
-/* The innermost guest call of this thread. */
+/* Neither saves the signal mask.  AddressSanitizer must see the jump, other CPUs lack the builtin. */
+#if defined(__x86_64__) && !__has_feature(address_sanitizer)
+typedef void *rt_jump[5];
+#define RT_SETJMP(j) __builtin_setjmp(j)
+#define RT_LONGJMP(j) __builtin_longjmp((j), 1)
+#else
+typedef jmp_buf rt_jump;
+#define RT_SETJMP(j) _setjmp(j)
+#define RT_LONGJMP(j) _longjmp((j), 1)
+#endif
+
+/* A guest call of this thread. */
 struct rt_call {
-    void *jump[5]; /* __builtin_setjmp's */
+    rt_jump jump;
     struct rt_call *previous;
     struct rt_instance *inst;   /* of the function that was called */
     void *exec_frame;           /* the executor's own: where its frames begin, for example */
-    weir_status status;
+    weir_status status;         /* once it trapped */
     struct weir_trap *trap;     /* never NULL */
-    struct rt_instance **frame_insts; /* WEIR_TRAP_FRAMES: whose function each frame is */
+    const struct rt_module *frame_modules[WEIR_TRAP_FRAMES]; /* whose function each frame is */
 };
 
+/* The innermost. */
 extern _Thread_local struct rt_call *rt_calls __attribute__((tls_model("initial-exec")));
 
 /* Call `f` from outside the guest: as weir_func_call says. */

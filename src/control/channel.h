@@ -1,0 +1,57 @@
+/* control/channel.h - the line between the control process and the workers: a Unix socket in the state
+ * folder.
+ *
+ * Workers connect when they start and whenever the line was lost; each message is one packet of text, a verb
+ * and its words:
+ *
+ *     worker -> control   hello PID              first, once
+ *                         applied NUMBER         generation NUMBER is in force here
+ *                         kept NUMBER REASON     it could not be taken; the one before stays in force
+ *     control -> worker   generation NUMBER FILE take this one; also sent in answer to hello
+ *                         image SHA256           the store has a new image of this module
+ *
+ * The control process may come and go: workers keep what they have and connect again.  Nothing here blocks; a
+ * worker that does not read is cut off and will connect again. */
+#ifndef CONTROL_CHANNEL_H
+#define CONTROL_CHANNEL_H
+
+#include <poll.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/str.h"
+#include "weir/status.h"
+
+enum { CHANNEL_MESSAGE_BYTES = 4096, CHANNEL_MAX_CLIENTS = 1024 };
+
+struct channel_client {
+    int fd;
+    pid_t pid;        /* 0 before hello */
+    uint64_t applied; /* the last generation it said it has */
+};
+
+struct channel;
+
+/* A message of a worker; `text` lives until the function returns. */
+typedef void channel_on_message(void *ctx, struct channel_client *from, struct str text);
+
+/* Listen at `path`, replacing a socket that a dead control process left.  WEIR_E_IO: `rep` says why;
+ * WEIR_E_CONFIG: another control process is alive there. */
+weir_status channel_open(const char *path, channel_on_message *on_message, void *ctx, struct channel **out,
+                         struct weir_report *rep);
+void channel_close(struct channel *ch); /* NULL is fine; removes the socket */
+
+/* Fill `fds` (room for CHANNEL_MAX_CLIENTS + 1) for poll; after it, hand the same array back. */
+size_t channel_poll_fds(const struct channel *ch, struct pollfd *fds);
+void channel_polled(struct channel *ch, const struct pollfd *fds, size_t n);
+
+void channel_send(struct channel *ch, struct channel_client *to, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+/* To every worker that has said hello. */
+void channel_broadcast(struct channel *ch, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+size_t channel_nclients(const struct channel *ch);
+const struct channel_client *channel_client_at(const struct channel *ch, size_t i);
+
+#endif

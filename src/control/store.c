@@ -1,0 +1,244 @@
+/* control/store.c - files named by what is in them, written whole or not at all. */
+#include "control/store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+
+struct store {
+    char *dir, *work;
+};
+
+static weir_status io_error(struct weir_report *rep, const char *path)
+{
+    return weir_report_set(rep, errno == ENOENT ? WEIR_E_NOT_FOUND : WEIR_E_IO, WEIR_NO_OFFSET, "store",
+                           "%s: %s", path, strerror(errno));
+}
+
+/* DIR/NAME; the caller frees it. */
+static char *path_of(const char *dir, const char *name)
+{
+    struct strbuf b = {0};
+    strbuf_printf(&b, "%s/%s", dir, name);
+    return b.at;
+}
+
+/* Make a folder of ours, or see that the one that is there is ours alone. */
+static weir_status own_folder(const char *path, struct weir_report *rep)
+{
+    struct stat st;
+    if (mkdir(path, 0700) != 0 && errno != EEXIST) {
+        return io_error(rep, path);
+    }
+    if (lstat(path, &st) != 0) {
+        return io_error(rep, path);
+    }
+    if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+        return weir_report_set(
+            rep, WEIR_E_CONFIG, WEIR_NO_OFFSET, "store",
+            "%s must be a folder that only this user can write (it holds native code): chmod 700 it, "
+            "or name another with --state",
+            path);
+    }
+    return WEIR_OK;
+}
+
+weir_status store_open(const char *dir, struct store **out, struct weir_report *rep)
+{
+    static const char *const folders[] = {"", "/modules", "/images", "/work"};
+    weir_status st = WEIR_OK;
+
+    for (size_t i = 0; i < sizeof folders / sizeof *folders && st == WEIR_OK; i++) {
+        struct strbuf path = {0};
+        strbuf_printf(&path, "%s%s", dir, folders[i]);
+        st = own_folder(path.at, rep);
+        strbuf_fini(&path);
+    }
+    if (st != WEIR_OK) {
+        return st;
+    }
+    struct store *s = mem_zalloc(sizeof *s);
+    s->dir = mem_strndup(dir, strlen(dir));
+    s->work = path_of(dir, "work");
+    *out = s;
+    return WEIR_OK;
+}
+
+void store_close(struct store *s)
+{
+    if (s != NULL) {
+        mem_free(s->dir);
+        mem_free(s->work);
+        mem_free(s);
+    }
+}
+
+const char *store_work_dir(const struct store *s)
+{
+    return s->work;
+}
+
+static weir_status write_all(int fd, const uint8_t *bytes, size_t len)
+{
+    while (len != 0) {
+        ssize_t n = write(fd, bytes, len);
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n <= 0) {
+            return WEIR_E_IO;
+        }
+        bytes += n;
+        len -= (size_t)n;
+    }
+    return WEIR_OK;
+}
+
+/* Write to the work folder, sync, rename to `path`. */
+static weir_status write_file(struct store *s, const char *path, const void *bytes, size_t len,
+                              struct weir_report *rep)
+{
+    char *temp = path_of(s->work, "write-XXXXXX");
+    int fd = mkostemp(temp, O_CLOEXEC);
+    weir_status st = WEIR_OK;
+
+    if (fd < 0) {
+        st = io_error(rep, temp);
+        mem_free(temp);
+        return st;
+    }
+    if (write_all(fd, bytes, len) != WEIR_OK || fsync(fd) != 0) {
+        st = io_error(rep, temp);
+    }
+    close(fd);
+    if (st == WEIR_OK && rename(temp, path) != 0) {
+        st = io_error(rep, path);
+    }
+    if (st != WEIR_OK) {
+        unlink(temp);
+    }
+    mem_free(temp);
+    return st;
+}
+
+char *store_module_path(const struct store *s, const char *hex)
+{
+    struct strbuf b = {0};
+    strbuf_printf(&b, "%s/modules/%s.wasm", s->dir, hex);
+    return b.at;
+}
+
+weir_status store_put_module(struct store *s, const uint8_t *bytes, size_t len, char hex[HASH_SHA256_HEX],
+                             struct weir_report *rep)
+{
+    uint8_t digest[HASH_SHA256_BYTES];
+    weir_status st = WEIR_OK;
+
+    hash_sha256_of(bytes, len, digest);
+    hash_hex(digest, hex);
+    char *path = store_module_path(s, hex);
+    if (access(path, R_OK) != 0) {
+        st = write_file(s, path, bytes, len, rep);
+    }
+    mem_free(path);
+    return st;
+}
+
+static char *image_file(const struct store *s, const char *hex, const char *key, const char *suffix)
+{
+    struct strbuf b = {0};
+    strbuf_printf(&b, "%s/images/%s-%s%s", s->dir, hex, key, suffix);
+    return b.at;
+}
+
+char *store_image_path(const struct store *s, const char *hex, const char *key)
+{
+    return image_file(s, hex, key, ".aot");
+}
+
+bool store_has_image(const struct store *s, const char *hex, const char *key)
+{
+    char *path = store_image_path(s, hex, key);
+    bool has = access(path, R_OK) == 0;
+    mem_free(path);
+    return has;
+}
+
+weir_status store_put_image(struct store *s, const char *hex, const char *key, const char *work_path,
+                            struct weir_report *rep)
+{
+    weir_status st = WEIR_OK;
+    char *path = store_image_path(s, hex, key);
+    if (chmod(work_path, 0500) != 0 || rename(work_path, path) != 0) {
+        st = io_error(rep, work_path);
+    }
+    mem_free(path);
+    return st;
+}
+
+void store_drop_image(struct store *s, const char *hex, const char *key)
+{
+    char *path = store_image_path(s, hex, key);
+    unlink(path);
+    mem_free(path);
+}
+
+void store_put_failure(struct store *s, const char *hex, const char *key, const char *why)
+{
+    char *path = image_file(s, hex, key, ".failed");
+    write_file(s, path, why, strlen(why), NULL); /* not remembered: it is tried again, that is all */
+    mem_free(path);
+}
+
+char *store_failure(const struct store *s, const char *hex, const char *key)
+{
+    char *path = image_file(s, hex, key, ".failed"), *why = NULL;
+    uint8_t *bytes;
+    size_t len;
+    if (store_read_file(path, 4096, &bytes, &len, NULL) == WEIR_OK) {
+        why = mem_strndup((char *)bytes, len);
+        mem_free(bytes);
+    }
+    mem_free(path);
+    return why;
+}
+
+weir_status store_read_file(const char *path, size_t limit, uint8_t **bytes, size_t *len,
+                            struct weir_report *rep)
+{
+    struct stat info;
+    weir_status st = WEIR_OK;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0 || fstat(fd, &info) != 0) {
+        st = io_error(rep, path);
+    } else if (!S_ISREG(info.st_mode) || (uint64_t)info.st_size > limit) {
+        st = weir_report_set(rep, WEIR_E_LIMIT, WEIR_NO_OFFSET, "store",
+                             "%s: no plain file of at most %zu bytes", path, limit);
+    } else {
+        size_t size = (size_t)info.st_size, got = 0;
+        uint8_t *buffer = mem_alloc(size);
+        ssize_t n = 1;
+        while (got < size && (n = read(fd, buffer + got, size - got)) > 0) {
+            got += (size_t)n;
+        }
+        if (n < 0) {
+            st = io_error(rep, path);
+            mem_free(buffer);
+        } else {
+            *bytes = buffer;
+            *len = got;
+        }
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+    return st;
+}

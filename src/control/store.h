@@ -1,0 +1,55 @@
+/* control/store.h - the content-addressed store of modules and images.
+ *
+ * Runs in the control process; workers only map what it names.  Layout below the store's folder:
+ *
+ *     modules/SHA256.wasm          a module's bytes, named by their hash
+ *     images/SHA256-KEY.aot        its image for one compiler build and one CPU (KEY: weir/image.h)
+ *     images/SHA256-KEY.failed     why it did not compile, one line; it is not tried again with this key
+ *     work/                        where a compilation writes before its result is moved into place
+ *
+ * Files appear by rename, so a reader sees all of one or none.  The folder is the owner's alone (mode 0700):
+ * a store that others can write, or that belongs to another user, is refused, because images are native code.
+ */
+#ifndef CONTROL_STORE_H
+#define CONTROL_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/hash.h"
+#include "weir/status.h"
+
+struct store;
+
+/* Open the store at `dir`, making it if need be.  WEIR_OK: *out is the caller's.  WEIR_E_IO; WEIR_E_CONFIG:
+ * others can write it. */
+weir_status store_open(const char *dir, struct store **out, struct weir_report *rep);
+void store_close(struct store *s); /* NULL is fine */
+
+const char *store_work_dir(const struct store *s);
+
+/* Keep a module; `hex` receives its name.  A module that is there already is not written again. */
+weir_status store_put_module(struct store *s, const uint8_t *bytes, size_t len, char hex[HASH_SHA256_HEX],
+                             struct weir_report *rep);
+
+/* Paths of things that may or may not be there; the caller frees them with mem_free. */
+char *store_module_path(const struct store *s, const char *hex);
+char *store_image_path(const struct store *s, const char *hex, const char *key);
+bool store_has_image(const struct store *s, const char *hex, const char *key);
+/* Move a finished image from the work folder into its place, readable by the owner only. */
+weir_status store_put_image(struct store *s, const char *hex, const char *key, const char *work_path,
+                            struct weir_report *rep);
+/* Remove an image that was refused, so that it is compiled anew. */
+void store_drop_image(struct store *s, const char *hex, const char *key);
+
+/* Remember that a compilation failed; store_failure returns the reason (mem_free it) or NULL. */
+void store_put_failure(struct store *s, const char *hex, const char *key, const char *why);
+char *store_failure(const struct store *s, const char *hex, const char *key);
+
+/* Read a whole file of at most `limit` bytes; the caller frees *bytes.  WEIR_E_NOT_FOUND, WEIR_E_IO,
+ * WEIR_E_LIMIT. */
+weir_status store_read_file(const char *path, size_t limit, uint8_t **bytes, size_t *len,
+                            struct weir_report *rep);
+
+#endif

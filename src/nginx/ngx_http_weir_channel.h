@@ -1,0 +1,29 @@
+/* nginx/ngx_http_weir_channel.h - a worker's end of the line to the control process (control/channel.h).
+ *
+ * The worker connects when it starts and again whenever the line is lost; until it is back, it
+ * serves what it has.  Everything happens in the worker's event loop. */
+#ifndef NGX_HTTP_WEIR_CHANNEL_H
+#define NGX_HTTP_WEIR_CHANNEL_H
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+
+typedef struct {
+    /* Generation `number` is to be taken from `file` (NUL-terminated).  The answer goes back by
+     * ngx_http_weir_channel_applied or _kept. */
+    void (*generation)(void *data, uint64_t number, const char *file);
+    /* The store has a new image of the module with this SHA-256 (64 hexadecimal digits). */
+    void (*image)(void *data, ngx_str_t *sha256);
+} ngx_http_weir_channel_ops_t;
+
+/* Connect to the socket at `path`, which must live as long as the cycle.  NGX_ERROR: no memory; a socket that
+ * is not there yet is tried again. */
+ngx_int_t ngx_http_weir_channel_start(ngx_cycle_t *cycle, ngx_str_t *path,
+    const ngx_http_weir_channel_ops_t *ops, void *data);
+void ngx_http_weir_channel_stop(void);
+
+void ngx_http_weir_channel_applied(uint64_t number);
+void ngx_http_weir_channel_kept(uint64_t number, const char *reason);
+
+#endif

@@ -1,0 +1,24 @@
+/* os/confine.h - take a process its rights before it works on somebody else's bytes.
+ *
+ * For children that compile or start modules: whatever a hostile module makes them do, they reach no network,
+ * write nowhere but into one folder, and end within their limits. */
+#ifndef OS_CONFINE_H
+#define OS_CONFINE_H
+
+#include <stdint.h>
+
+#include "weir/status.h"
+
+struct os_confinement {
+    const char *writable_dir;    /* the only folder it may write below; NULL: none */
+    uint64_t memory_limit_bytes; /* of address space; 0: no limit */
+    uint32_t cpu_limit_s;        /* SIGXCPU, a second later SIGKILL; 0: no limit */
+};
+
+/* Confine the calling process, its threads and everything it starts, for good.  Call it in a child before
+ * exec, with one thread.  WEIR_OK; WEIR_E_IO: a right could not be taken, `rep` says which, and some may be
+ * gone. A kernel without Landlock (before 5.13) keeps the right to write: *weaker is then set to what is
+ * missing (static), else to NULL. */
+weir_status os_confine_self(const struct os_confinement *c, const char **weaker, struct weir_report *rep);
+
+#endif

@@ -1,0 +1,118 @@
+/* The compile queue, with shell scripts in the place of weirc: success, failure, death, time-out. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "control/compiler.h"
+
+static char dir[] = "/tmp/weir-compiler-XXXXXX";
+static char script[64];
+static struct store *store;
+
+static void write_script(const char *body)
+{
+    FILE *f = fopen(script, "w");
+    assert_non_null(f);
+    fprintf(f, "#!/bin/sh\n%s\n", body);
+    fclose(f);
+    assert_int_equal(chmod(script, 0755), 0);
+}
+
+static void compile(const char *body, const char *module, uint32_t limit_s, struct compiler_result *result)
+{
+    struct compiler_options opt = {.weirc = script, .key = "test", .time_limit_s = limit_s};
+    struct compiler *c = compiler_new(store, &opt);
+    char hex[HASH_SHA256_HEX];
+    int wstatus;
+
+    write_script(body);
+    assert_int_equal(store_put_module(store, (const uint8_t *)module, strlen(module), hex, NULL), WEIR_OK);
+    assert_int_equal(compiler_want(c, hex), COMPILER_PENDING);
+    assert_int_equal(compiler_want(c, hex), COMPILER_PENDING);
+    pid_t pid;
+    while ((pid = waitpid(-1, &wstatus, WNOHANG)) == 0) {
+        compiler_check_time(c);
+        usleep(1000);
+    }
+    assert_true(compiler_child_ended(c, pid, wstatus, result));
+    assert_string_equal(result->hex, hex);
+    assert_int_equal(compiler_want(c, hex),
+                     result->outcome == COMPILER_MADE ? COMPILER_HAS_IMAGE : COMPILER_GAVE_UP);
+    assert_false(compiler_busy(c));
+    compiler_free(c);
+}
+
+static void test_made(void **state)
+{
+    struct compiler_result r;
+    (void)state;
+    compile("cat \"$1\" > \"$3\"", "good", 30, &r);
+    assert_int_equal(r.outcome, COMPILER_MADE);
+}
+
+static void test_refused(void **state)
+{
+    struct compiler_result r;
+    (void)state;
+    compile("echo first >&2; echo 'weirc: no such thing' >&2; exit 1", "refused", 30, &r);
+    assert_int_equal(r.outcome, COMPILER_FAILED);
+    assert_string_equal(r.why, "weirc: no such thing");
+}
+
+static void test_died(void **state)
+{
+    struct compiler_result r;
+    (void)state;
+    compile("kill -SEGV $$", "died", 30, &r);
+    assert_int_equal(r.outcome, COMPILER_FAILED);
+    assert_non_null(strstr(r.why, "signal 11"));
+}
+
+static void test_timed_out(void **state)
+{
+    struct compiler_result r;
+    (void)state;
+    compile("while :; do :; done", "slow", 0, &r);
+    assert_int_equal(r.outcome, COMPILER_FAILED);
+    assert_string_equal(r.why, "timed out after 0 s");
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    if (mkdtemp(dir) == NULL) {
+        return 1;
+    }
+    snprintf(script, sizeof script, "%s/weirc", dir);
+    return store_open(dir, &store, NULL) != WEIR_OK;
+}
+
+static int tear_down(void **state)
+{
+    char command[64];
+    (void)state;
+    store_close(store);
+    snprintf(command, sizeof command, "rm -rf %s", dir);
+    return system(command);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_made),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_died),
+        cmocka_unit_test(test_timed_out),
+    };
+    return cmocka_run_group_tests_name("control/compiler", tests, set_up, tear_down);
+}
