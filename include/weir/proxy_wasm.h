@@ -88,6 +88,9 @@ enum pw_verdict pw_stream_on_response_headers(struct pw_stream *s, bool end_of_s
 /* on_done, on_log and on_delete, exactly once each, for every context that was created; frees the stream. */
 void pw_stream_end(struct pw_stream *s);
 
+/* What a plugin of this stream stored by set_property under this flat name ("custom_log"), for access logs.
+ * False: nothing.  The value lives until the stream ends or the property is set again. */
+bool pw_stream_get_property(const struct pw_stream *s, struct str name, struct str *value);
 /* How the stream fared, for access logs: the index of the step that answered or failed, or -1. */
 int pw_stream_local_step(const struct pw_stream *s);
 bool pw_stream_trapped(const struct pw_stream *s);

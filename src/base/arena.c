@@ -60,7 +60,7 @@ void *arena_alloc(struct arena *a, size_t bytes)
     size_t need = (bytes + ALIGN - 1) & ~(size_t)(ALIGN - 1);
 
     a->bytes += need;
-    if (need > (size_t)(a->end - a->next)) {
+    if (a->head == NULL || need > (size_t)(a->end - a->next)) {
         return grow(a, need);
     }
     void *p = a->next;

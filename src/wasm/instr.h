@@ -24,7 +24,7 @@ enum wasm_imm {
     IMM_NONE,
     IMM_BLOCK,         /* block: block_type */
     IMM_LABEL,         /* index: br, br_if */
-    IMM_BR_TABLE,      /* br_table: count (labels before the default), br_labels: read with wasm_br_table_next */
+    IMM_BR_TABLE,      /* br_table: count (labels before the default); read them with wasm_br_table_next */
     IMM_FUNC,          /* index: call, return_call, ref.func */
     IMM_CALL_INDIRECT, /* index = type, index2 = table */
     IMM_LOCAL,         /* index */
@@ -67,6 +67,8 @@ struct wasm_op_info {
     enum wasm_imm imm;
     const char *sig;    /* "ii:i" with the letters i I f F v, or NULL where it depends on the context */
     uint32_t feature;   /* enum wasm_feature that must be on, or 0 */
+    uint8_t access_bytes; /* of a memory instruction with a memarg: bytes it touches, its natural alignment */
+    uint8_t lanes;        /* of an instruction with a lane or shuffle immediate: lane numbers are below */
 };
 
 const struct wasm_op_info *wasm_op_info(uint16_t op); /* never NULL */
@@ -74,11 +76,12 @@ const struct wasm_op_info *wasm_op_info(uint16_t op); /* never NULL */
 struct wasm_reader {
     const struct wasm_module *m;
     const uint8_t *at, *end;
+    const char *section; /* for reports; "code" unless set otherwise */
 };
 
 static inline struct wasm_reader wasm_reader_of(const struct wasm_module *m, const uint8_t *at, const uint8_t *end)
 {
-    return (struct wasm_reader){m, at, end};
+    return (struct wasm_reader){m, at, end, "code"};
 }
 
 /* Read one instruction and step over it.  WEIR_E_MALFORMED: no such opcode, or its immediates are

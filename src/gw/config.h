@@ -1,0 +1,202 @@
+/* gw/config.h - the checked model: what an operator wrote, with every name resolved.
+ *
+ * One struct gw_config owns one arena; every string, array and struct below lives in it, and nothing in it
+ * points anywhere else.  gw/load.h makes it from YAML and only hands out a model without errors, so who
+ * reads it may rely on: indices are in range, regular expressions compile, weights do not sum to 0,
+ * host patterns and header names are lower-case.  gw_generation_build takes it over; until then the owner
+ * may change it (the control process rewrites plugin URLs to files of its store).
+ *
+ * gw/fields.c has the table of the YAML fields that fill these structs. */
+#ifndef GW_CONFIG_H
+#define GW_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/str.h"
+
+#define GW_NONE UINT32_MAX /* no index: no route, no service, no configuration */
+
+/* Where something was written, for messages. */
+struct gw_place {
+    const char *file; /* as given to the loader, or found in its directory */
+    uint32_t line;    /* from 1 */
+};
+
+/* ---- listeners ------------------------------------------------------------------------------ */
+
+struct gw_address {
+    struct str host; /* name, IPv4 or IPv6 address without brackets */
+    uint16_t port;
+};
+
+struct gw_listener {
+    struct gw_place at;
+    struct gw_address address;
+    bool http2; /* HTTP/2 with prior knowledge beside HTTP/1.1 */
+};
+
+/* ---- services ------------------------------------------------------------------------------- */
+
+enum gw_policy { GW_ROUND_ROBIN };
+
+struct gw_endpoint {
+    struct gw_place at;
+    struct gw_address address;
+    uint32_t weight; /* at least 1 */
+};
+
+struct gw_service {
+    struct gw_place at;
+    struct str name;
+    struct gw_endpoint *endpoints; /* at least one */
+    uint32_t nendpoints;
+    enum gw_policy policy;
+    uint32_t connect_timeout_ms, read_timeout_ms, send_timeout_ms;
+    uint32_t keepalive; /* idle connections each worker keeps; 0: none */
+    uint32_t keepalive_timeout_ms;
+};
+
+/* ---- routes --------------------------------------------------------------------------------- */
+
+enum gw_match_kind { GW_MATCH_NONE, GW_MATCH_EXACT, GW_MATCH_PREFIX, GW_MATCH_REGEX, GW_MATCH_PRESENT };
+
+/* A text to compare with.  A regular expression must match the whole subject (PCRE2 syntax, bytes). */
+struct gw_matcher {
+    enum gw_match_kind kind;
+    struct str text;
+};
+
+struct gw_header_match {
+    struct gw_place at;
+    struct str name; /* lower-case */
+    struct gw_matcher value;
+};
+
+struct gw_match {
+    struct str *hosts; /* lower-case: "shop.example", "*.shop.example", "*"; none: any host */
+    uint32_t nhosts;
+    struct gw_matcher path; /* EXACT, PREFIX (of segments) or REGEX; PREFIX "/" if none was given */
+    struct str *methods;    /* upper-case; none: any method */
+    uint32_t nmethods;
+    struct gw_header_match *headers;
+    uint32_t nheaders;
+};
+
+/* One way a route's traffic may go. */
+struct gw_backend {
+    struct gw_place at;
+    struct str name;
+    uint32_t weight;
+    uint32_t service; /* index of the service called `name` */
+};
+
+struct gw_rewrite {
+    struct str prefix; /* replaces the matched prefix; at NULL: none */
+    struct str host;   /* Host header for the upstream; at NULL: as the client sent it */
+};
+
+struct gw_redirect {
+    struct gw_place at;
+    uint32_t status;   /* 301, 302, 303, 307 or 308 */
+    struct str scheme; /* "http", "https"; at NULL: the request's */
+    struct str host;   /* at NULL: the request's */
+    uint32_t port;     /* 0: none named */
+    struct str path;   /* replaces the whole path; at NULL: keep */
+    struct str prefix; /* replaces the matched prefix; at NULL: keep.  Not both. */
+};
+
+struct gw_route {
+    struct gw_place at;
+    struct str name;
+    struct gw_match match;
+    struct gw_backend *backends; /* `service: x` is one backend of weight 1; none with a redirect */
+    uint32_t nbackends;
+    struct gw_rewrite rewrite;
+    uint32_t timeout_ms;          /* read and send timeout for this route; 0: the service's */
+    struct gw_redirect *redirect; /* NULL: proxy */
+};
+
+/* ---- plugins -------------------------------------------------------------------------------- */
+
+/* In the order in which they run. */
+enum gw_phase { GW_AUTHN, GW_AUTHZ, GW_STATS, GW_UNSPECIFIED_PHASE };
+enum gw_fail { GW_FAIL_CLOSE, GW_FAIL_OPEN };
+enum gw_pull { GW_PULL_UNSPECIFIED, GW_PULL_IF_NOT_PRESENT, GW_PULL_ALWAYS };
+enum gw_runtime { GW_RUNTIME_AUTO, GW_RUNTIME_AOT, GW_RUNTIME_INTERP };
+enum gw_route_type { GW_ROUTE_HTTP, GW_ROUTE_GRPC };
+enum gw_env_from { GW_ENV_INLINE, GW_ENV_HOST };
+
+struct gw_env {
+    struct gw_place at;
+    struct str name, value;
+    enum gw_env_from from; /* HOST: copied from the gateway's environment, where it is set */
+};
+
+/* Which requests take which configuration.  gw/generation.h says how several kinds in one rule combine. */
+struct gw_rule {
+    struct gw_place at;
+    struct str *routes, *domains, *services; /* domains lower-case; services as written */
+    uint32_t nroutes, ndomains, nservices;
+    struct str config; /* compact JSON as written; at NULL: not given */
+    bool config_disable;
+    enum gw_route_type route_type;
+    uint32_t config_index; /* into gw_plugin.configs, GW_NONE: the plugin does not run */
+};
+
+struct gw_plugin {
+    struct gw_place at;
+    struct str name;
+    struct str url;    /* with its scheme: "file:...", "http://", "https://", "oci://" */
+    struct str sha256; /* 64 lower-case hexadecimal digits; at NULL: not pinned */
+    enum gw_pull pull_policy;
+    struct str pull_secret;
+    struct str verification_key;
+    struct str plugin_name; /* root_id */
+    enum gw_phase phase;
+    int32_t priority;
+    enum gw_fail fail_strategy;
+    struct gw_env *env;
+    uint32_t nenv;
+    struct str plugin_config;  /* compact JSON; at NULL: not given.  Overrides the two below. */
+    struct str default_config; /* compact JSON; at NULL: not given */
+    bool default_config_disable;
+    struct gw_rule *rules;
+    uint32_t nrules;
+    enum gw_runtime runtime;
+    bool allow_precompiled;
+    uint64_t memory_limit_bytes;
+
+    /* What follows from the fields above: the distinct configurations, each to be one root context of the
+     * plugin, in order of first use.  default_index: for requests no rule matches. */
+    struct str *configs;
+    uint32_t nconfigs;
+    uint32_t default_index; /* into configs, GW_NONE: the plugin does not run */
+    bool ignore_rules;      /* plugin_config is given */
+};
+
+/* ---- all of it ------------------------------------------------------------------------------ */
+
+struct gw_config {
+    struct arena arena;
+    struct gw_listener *listeners;
+    struct gw_service *services;
+    struct gw_route *routes;   /* in the order written; files of a directory by name */
+    struct gw_plugin *plugins; /* in the order written; gw_generation_plugin_order has the order they run in */
+    uint32_t nlisteners, nservices, nroutes, nplugins;
+};
+
+/* NULL is fine. */
+void gw_config_free(struct gw_config *c);
+
+/* Index by name, or GW_NONE.  Linear: for tools and tests; a generation has tables. */
+uint32_t gw_config_find_service(const struct gw_config *c, struct str name);
+uint32_t gw_config_find_route(const struct gw_config *c, struct str name);
+uint32_t gw_config_find_plugin(const struct gw_config *c, struct str name);
+
+/* The file a `file:` URL names: "file:PATH" and "file:///PATH"; a relative path counts from the working
+ * directory.  False, *path untouched: another scheme. */
+bool gw_plugin_file(const struct gw_plugin *p, struct str *path);
+
+#endif

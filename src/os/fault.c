@@ -1,0 +1,77 @@
+/* os/fault.c - synchronous signals, offered to one handler and otherwise passed on.
+ *
+ * The handler runs on the alternate stack with nothing blocked, so that it may leave by longjmp.  Signals that it
+ * does not take go to whoever had them before us; where that was the default, the default is put back and the
+ * instruction runs again, so that the process dies as it would have without us. */
+#include <pthread.h>
+#include <ucontext.h>
+
+#include "base/mem.h"
+#include "os/os.h"
+
+static const int signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL};
+enum { NSIGNALS = sizeof signals / sizeof signals[0] };
+
+static os_fault_handler *fault_handler;
+static struct sigaction before[NSIGNALS];
+static pthread_once_t install_once = PTHREAD_ONCE_INIT;
+
+static void read_registers(struct os_fault *f, const ucontext_t *uc)
+{
+#if defined(__x86_64__)
+    f->pc = (uintptr_t)uc->uc_mcontext.gregs[REG_RIP];
+    f->sp = (uintptr_t)uc->uc_mcontext.gregs[REG_RSP];
+    f->fp = (uintptr_t)uc->uc_mcontext.gregs[REG_RBP];
+#elif defined(__aarch64__)
+    f->pc = uc->uc_mcontext.pc;
+    f->sp = uc->uc_mcontext.sp;
+    f->fp = uc->uc_mcontext.regs[29];
+#else
+#error "os/fault.c: registers of this CPU"
+#endif
+}
+
+static void pass_on(int sig, siginfo_t *info, void *context)
+{
+    for (int i = 0; i < NSIGNALS; i++) {
+        if (signals[i] != sig)
+            continue;
+        const struct sigaction *b = &before[i];
+        if (b->sa_flags & SA_SIGINFO)
+            b->sa_sigaction(sig, info, context);
+        else if (b->sa_handler != SIG_DFL && b->sa_handler != SIG_IGN)
+            b->sa_handler(sig);
+        else if (b->sa_handler == SIG_DFL || info->si_code > 0) {
+            signal(sig, SIG_DFL);
+            if (info->si_code <= 0) /* sent by a process: no instruction will run again */
+                raise(sig);
+        }
+    }
+}
+
+static void on_signal(int sig, siginfo_t *info, void *context)
+{
+    if (info->si_code > 0) {
+        struct os_fault f = {.signal = sig, .code = info->si_code, .address = (uintptr_t)info->si_addr, .context = context};
+        read_registers(&f, context);
+        fault_handler(&f);
+    }
+    pass_on(sig, info, context);
+}
+
+static void install(void)
+{
+    struct sigaction act = {.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
+    sigemptyset(&act.sa_mask);
+    for (int i = 0; i < NSIGNALS; i++) {
+        int rc = sigaction(signals[i], &act, &before[i]);
+        WEIR_ASSERT(rc == 0);
+    }
+}
+
+void os_fault_install(os_fault_handler *handler)
+{
+    if (__atomic_load_n(&fault_handler, __ATOMIC_ACQUIRE) == NULL)
+        __atomic_store_n(&fault_handler, handler, __ATOMIC_RELEASE);
+    pthread_once(&install_once, install);
+}

@@ -1,0 +1,60 @@
+/* os/os.h - what the engine asks of the operating system.
+ *
+ * One file per topic and platform behind it.  Sizes are bytes and multiples of the page unless said otherwise. */
+#ifndef OS_OS_H
+#define OS_OS_H
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "weir/status.h"
+
+size_t os_page_bytes(void);
+
+/* ---- address space: memory.c ------------------------------------------------------------- */
+
+/* Address space that cannot be touched until it is committed.  NULL: the system has none left. */
+void *os_memory_reserve(size_t bytes);
+void os_memory_release(void *at, size_t bytes);
+/* Make [at, at + bytes) readable and writable; fresh pages read as zeros.  False: no memory. */
+bool os_memory_commit(void *at, size_t bytes);
+/* Give the pages back and make them untouchable again. */
+void os_memory_decommit(void *at, size_t bytes);
+/* Give the pages back; they stay accessible and read as zeros. */
+void os_memory_zero(void *at, size_t bytes);
+
+/* ---- the calling thread's native stack: thread.c --------------------------------------------- */
+
+/* Lowest address of this thread's stack that may be used (cached per thread). */
+uintptr_t os_stack_low(void);
+/* An alternate signal stack for this thread, once; freed when the thread ends. */
+void os_thread_signal_stack(void);
+
+/* ---- clocks and randomness: clock.c ------------------------------------------------------------- */
+
+uint64_t os_now_ns(void);        /* since 1970, UTC */
+uint64_t os_monotonic_ns(void);  /* never jumps */
+uint64_t os_thread_cpu_ns(void); /* CPU time of this thread */
+bool os_random(void *at, size_t bytes);
+
+/* ---- faults: fault.c --------------------------------------------------------------------------------- */
+
+/* A synchronous signal as its handler sees it. */
+struct os_fault {
+    int signal;        /* SIGSEGV, SIGBUS, SIGFPE or SIGILL */
+    int code;          /* si_code */
+    uintptr_t address; /* si_addr */
+    uintptr_t pc, sp, fp;
+    void *context;     /* ucontext_t */
+};
+
+/* Called on the alternate signal stack; does not return if it takes the fault (it may longjmp: the
+ * signals are not blocked), returns to pass it on to whoever had the signal before. */
+typedef void os_fault_handler(const struct os_fault *fault);
+
+/* Install `handler` for the signals above, once per process; later calls do nothing. */
+void os_fault_install(os_fault_handler *handler);
+
+#endif

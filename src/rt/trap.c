@@ -1,0 +1,233 @@
+/* rt/trap.c - entering a guest, leaving it by a trap, and faults that become traps.
+ *
+ * A trap is filled in while the guest's frames still stand, then rt_call_enter is jumped back to; what needs
+ * memory (the functions' names) is looked up there, because a fault is handled in a signal handler.  The native
+ * stack is watched by a limit: every entry sets it for the instance and those linked with it, compiled code and
+ * nested entries compare with it. */
+#include "rt/trap.h"
+
+#include <pthread.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "rt/executor.h"
+
+#if __has_feature(address_sanitizer)
+void __asan_handle_no_return(void);
+#else
+#define __asan_handle_no_return() ((void)0)
+#endif
+
+enum {
+    STACK_DEFAULT_BYTES = 1 << 20,
+    /* Left below the limit for host functions, helpers, and the frames of functions too small to check. */
+    STACK_HOST_BYTES = 128 * 1024,
+};
+
+_Thread_local struct rt_call *rt_calls __attribute__((tls_model("initial-exec")));
+static _Thread_local bool thread_ready __attribute__((tls_model("initial-exec")));
+
+/* ---- code that may fault ------------------------------------------------------------------ */
+
+static struct {
+    pthread_mutex_t lock;
+    struct { uintptr_t start, end; } ranges[RT_CODE_RANGES]; /* start 0: free; the end is written first */
+    uint32_t used;
+} code = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+bool rt_code_register(uintptr_t start, uintptr_t end)
+{
+    pthread_mutex_lock(&code.lock);
+    uint32_t i = 0;
+    while (i < code.used && code.ranges[i].start != 0)
+        i++;
+    bool ok = i < RT_CODE_RANGES;
+    if (ok) {
+        __atomic_store_n(&code.ranges[i].end, end, __ATOMIC_RELAXED);
+        __atomic_store_n(&code.ranges[i].start, start, __ATOMIC_RELEASE);
+        if (i == code.used)
+            __atomic_store_n(&code.used, i + 1, __ATOMIC_RELEASE);
+    }
+    pthread_mutex_unlock(&code.lock);
+    return ok;
+}
+
+void rt_code_unregister(uintptr_t start)
+{
+    pthread_mutex_lock(&code.lock);
+    for (uint32_t i = 0; i < code.used; i++)
+        if (code.ranges[i].start == start)
+            __atomic_store_n(&code.ranges[i].start, 0, __ATOMIC_RELEASE);
+    pthread_mutex_unlock(&code.lock);
+}
+
+static bool code_contains(uintptr_t pc)
+{
+    uint32_t n = __atomic_load_n(&code.used, __ATOMIC_ACQUIRE);
+    for (uint32_t i = 0; i < n; i++) {
+        uintptr_t start = __atomic_load_n(&code.ranges[i].start, __ATOMIC_ACQUIRE);
+        if (start != 0 && pc >= start && pc < __atomic_load_n(&code.ranges[i].end, __ATOMIC_RELAXED))
+            return true;
+    }
+    return false;
+}
+
+/* ---- leaving ---------------------------------------------------------------------------------- */
+
+const char *weir_trap_text(enum weir_trap_kind kind)
+{
+    static const char *const texts[] = {
+#define X(name, text) text,
+        WEIR_TRAP_KINDS(X)
+#undef X
+    };
+    return texts[kind];
+}
+
+void rt_trap_add_frame(struct rt_call *call, struct rt_instance *inst, uint32_t funcidx, uint32_t offset)
+{
+    struct weir_trap *t = call->trap;
+    if (t->nframes == WEIR_TRAP_FRAMES) {
+        t->nskipped++;
+        return;
+    }
+    call->frame_modules[t->nframes] = inst->module;
+    t->frames[t->nframes++] = (struct weir_frame){.funcidx = funcidx, .offset = offset};
+}
+
+/* Also runs in the signal handler. */
+static _Noreturn void leave(struct rt_call *call, enum weir_trap_kind kind, int32_t exit_code, const char *message,
+                            const struct os_fault *fault)
+{
+    struct weir_trap *t = call->trap;
+    t->kind = kind;
+    t->exit_code = exit_code;
+    t->nframes = t->nskipped = 0;
+    if (message == NULL)
+        message = weir_trap_text(kind);
+    size_t len = strnlen(message, sizeof t->message - 1);
+    memcpy(t->message, message, len);
+    t->message[len] = '\0';
+    call->status = kind == WEIR_TRAP_EXIT ? WEIR_E_EXIT : WEIR_E_TRAP;
+    if (kind != WEIR_TRAP_EXIT && call->inst->executor->backtrace != NULL)
+        call->inst->executor->backtrace(call, fault);
+    __asan_handle_no_return();
+    RT_LONGJMP(call->jump);
+}
+
+void rt_trap_raise(struct rt_instance *inst, enum weir_trap_kind kind, const char *message)
+{
+    (void)inst; /* the innermost call is the one that ends, whichever of its linked instances it was in */
+    WEIR_ASSERT(rt_calls != NULL);
+    leave(rt_calls, kind, 0, message, NULL);
+}
+
+void rt_trap_exit(struct rt_instance *inst, int32_t exit_code)
+{
+    (void)inst;
+    WEIR_ASSERT(rt_calls != NULL);
+    leave(rt_calls, WEIR_TRAP_EXIT, exit_code, NULL, NULL);
+}
+
+/* ---- faults -------------------------------------------------------------------------------------- */
+
+static bool in_stack_guard(struct rt_instance *inst, uintptr_t address)
+{
+    struct rt_instance *i = inst;
+    do {
+        if (address - i->guard_low < i->guard_high - i->guard_low)
+            return true;
+        i = i->ring_next;
+    } while (i != inst);
+    return false;
+}
+
+static void on_fault(const struct os_fault *f)
+{
+    struct rt_call *call = rt_calls;
+    if (call == NULL)
+        return;
+    struct rt_instance *inst = call->inst;
+    bool access = f->signal == SIGSEGV || f->signal == SIGBUS;
+    bool memory = access && rt_memory_reserved(f->address);
+    enum weir_trap_kind kind = WEIR_TRAP_MEMORY_BOUNDS;
+    bool trap;
+    if (code_contains(f->pc) && inst->executor->fault_kind != NULL)
+        trap = inst->executor->fault_kind(f, memory, &kind);
+    else
+        trap = memory;
+    if (!trap && access && in_stack_guard(inst, f->address)) {
+        trap = true;
+        kind = WEIR_TRAP_STACK_EXHAUSTED;
+    }
+    if (trap)
+        leave(call, kind, 0, NULL, f);
+}
+
+/* ---- entering --------------------------------------------------------------------------------------- */
+
+static void thread_prepare(void)
+{
+    os_fault_install(on_fault);
+    os_thread_signal_stack();
+    os_stack_low();
+    thread_ready = true;
+}
+
+/* An instance may use `stack_bytes` from here on, but never what the host needs at the end of the thread's. */
+static void set_stack_limit(struct rt_instance *inst, uintptr_t here)
+{
+    uintptr_t least = os_stack_low() + STACK_HOST_BYTES;
+    uint32_t bytes = inst->stack_bytes != 0 ? inst->stack_bytes : STACK_DEFAULT_BYTES;
+    uintptr_t limit = here > bytes && here - bytes > least ? here - bytes : least;
+    inst->stack_limit = limit;
+    for (struct rt_instance *i = inst->ring_next; i != inst; i = i->ring_next)
+        i->stack_limit = limit;
+}
+
+/* After a trap, in plain memory again. */
+static void landed(struct rt_call *call)
+{
+    struct weir_trap *t = call->trap;
+    for (uint32_t i = 0; i < t->nframes; i++)
+        t->frames[i].name = rt_module_func_name(call->frame_modules[i], t->frames[i].funcidx);
+    if (call->inst->executor->unwound != NULL)
+        call->inst->executor->unwound(call);
+}
+
+static __attribute__((noinline)) weir_status no_stack(struct weir_trap *trap)
+{
+    if (trap != NULL) {
+        *trap = (struct weir_trap){.kind = WEIR_TRAP_STACK_EXHAUSTED};
+        strcpy(trap->message, weir_trap_text(WEIR_TRAP_STACK_EXHAUSTED));
+    }
+    return WEIR_E_TRAP;
+}
+
+weir_status rt_call_enter(struct rt_func *f, uint64_t *cells, struct weir_trap *trap)
+{
+    if (__builtin_expect(!thread_ready, 0))
+        thread_prepare();
+    struct rt_instance *inst = f->inst;
+    struct rt_call call;
+    struct weir_trap scratch;
+    uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+    if (rt_calls == NULL || rt_calls->inst != inst)
+        set_stack_limit(inst, here);
+    if (__builtin_expect(here <= inst->stack_limit, 0))
+        return no_stack(trap);
+    call.previous = rt_calls;
+    call.inst = inst;
+    call.exec_frame = NULL;
+    call.status = WEIR_OK;
+    call.trap = trap != NULL ? trap : &scratch;
+    if (RT_SETJMP(call.jump) == 0) {
+        rt_calls = &call;
+        f->invoke(f, cells);
+        rt_calls = call.previous;
+        return WEIR_OK;
+    }
+    rt_calls = call.previous;
+    landed(&call);
+    return call.status;
+}

@@ -1,0 +1,57 @@
+/* rt/trap.h - guest calls, and how a trap leaves them.
+ *
+ * Every call from the host into a guest (rt_call) is a link in a chain of the thread.  A trap fills the innermost
+ * link's struct weir_trap, then jumps back to it.  The frames between are guest frames and host functions that
+ * own nothing.  Faults become traps in the signal handler, which allocates nothing:
+ *   - in the reservation of a linear memory: MEMORY_BOUNDS;
+ *   - in the instance's stack guard: STACK_EXHAUSTED;
+ *   - pc in registered code: the kind executor->fault_kind says;
+ *   - anything else is passed on, so that a crash stays a crash. */
+#ifndef RT_TRAP_H
+#define RT_TRAP_H
+
+#include <setjmp.h>
+
+#include "rt/rt.h"
+
+/* Neither saves the signal mask.  AddressSanitizer must see the jump, other CPUs lack the builtin. */
+#if defined(__x86_64__) && !__has_feature(address_sanitizer)
+typedef void *rt_jump[5];
+#define RT_SETJMP(j) __builtin_setjmp(j)
+#define RT_LONGJMP(j) __builtin_longjmp((j), 1)
+#else
+typedef jmp_buf rt_jump;
+#define RT_SETJMP(j) _setjmp(j)
+#define RT_LONGJMP(j) _longjmp((j), 1)
+#endif
+
+/* A guest call of this thread. */
+struct rt_call {
+    rt_jump jump;
+    struct rt_call *previous;
+    struct rt_instance *inst;   /* of the function that was called */
+    void *exec_frame;           /* the executor's own: where its frames begin, for example */
+    weir_status status;         /* once it trapped */
+    struct weir_trap *trap;     /* never NULL */
+    const struct rt_module *frame_modules[WEIR_TRAP_FRAMES]; /* whose function each frame is */
+};
+
+/* The innermost. */
+extern _Thread_local struct rt_call *rt_calls __attribute__((tls_model("initial-exec")));
+
+/* Call `f` from outside the guest: as weir_func_call says. */
+weir_status rt_call_enter(struct rt_func *f, uint64_t *cells, struct weir_trap *trap);
+
+/* End the innermost guest call of this thread with a trap.  `message` NULL: the kind's own text. */
+_Noreturn void rt_trap_raise(struct rt_instance *inst, enum weir_trap_kind kind, const char *message);
+_Noreturn void rt_trap_exit(struct rt_instance *inst, int32_t code);
+
+/* For executor->backtrace: the next frame, from the innermost outwards; `offset` as in struct weir_frame. */
+void rt_trap_add_frame(struct rt_call *call, struct rt_instance *inst, uint32_t funcidx, uint32_t offset);
+
+/* Code whose faults are traps, [start, end).  Thread-safe; at most RT_CODE_RANGES. */
+enum { RT_CODE_RANGES = 4096 };
+bool rt_code_register(uintptr_t start, uintptr_t end);
+void rt_code_unregister(uintptr_t start);
+
+#endif
