@@ -113,3 +113,9 @@ $(foreach p,$(PLUGINS),$(eval $(call PLUGIN_TEST_RULE,$(p))))
 
 # They run with the other unit tests.
 test-unit: $(GUEST_TESTS)
+
+# Fuzzing (mk/fuzz.mk) builds this one with plugins in the place of the library.
+$(B)/fuzz_key_auth: tests/fuzz/fuzz_key_auth.c plugins/key-auth/plugin.c $(B)/guest/libguest.a
+	$(call say,FUZZ,$<)
+	$(Q)$(CC) $(GUEST_CFLAGS) -Wno-missing-prototypes -fsanitize=fuzzer $< plugins/key-auth/plugin.c $(B)/guest/libguest.a \
+	  $(LDFLAGS) -ljansson -o $@
