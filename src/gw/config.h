@@ -22,6 +22,7 @@
 struct gw_place {
     const char *file; /* as given to the loader, or found in its directory */
     uint32_t line;    /* from 1 */
+    const char *field; /* "routes[2]", the index counting in its document; NULL where only the line is known */
 };
 
 /* ---- listeners ------------------------------------------------------------------------------ */
@@ -194,6 +195,10 @@ void gw_config_free(struct gw_config *c);
 uint32_t gw_config_find_service(const struct gw_config *c, struct str name);
 uint32_t gw_config_find_route(const struct gw_config *c, struct str name);
 uint32_t gw_config_find_plugin(const struct gw_config *c, struct str name);
+
+/* Give environment variables of plugins their final values: those from HOST are looked up in this process and become
+ * INLINE ones; those that are not set go.  For whoever publishes the model to processes with another environment. */
+void gw_config_resolve_env(struct gw_config *c);
 
 /* The file a `file:` URL names: "file:PATH" and "file:///PATH"; a relative path counts from the working
  * directory.  False, *path untouched: another scheme. */

@@ -75,6 +75,7 @@ static void read_wasm_plugin(struct loader *l, struct gw_reader *r, const struct
     }
     p.name = name->text;
     p.at = name->at;
+    p.at.field = "spec";
     if (gw_check_name(r, name, &at_name, &p.name)) {
         vec_push(&l->plugins, p);
     }
@@ -113,7 +114,7 @@ static void read_text(struct loader *l, const char *file, struct str text)
 
 static void fail(struct loader *l, const char *path, int err, const char *what)
 {
-    gw_problems_add(l->problems, false, (struct gw_place){path, 0}, "", "%s: %s", what, strerror(err));
+    gw_problems_add(l->problems, false, (struct gw_place){.file = path}, "", "%s: %s", what, strerror(err));
     if (l->status == WEIR_OK) {
         l->status = err == ENOENT ? WEIR_E_NOT_FOUND : WEIR_E_IO;
     }
@@ -164,7 +165,7 @@ static void read_directory(struct loader *l, const char *path)
         return;
     }
     if (n == 0 || n > MAX_FILES) {
-        gw_problems_add(l->problems, false, (struct gw_place){path, 0}, "", "%s",
+        gw_problems_add(l->problems, false, (struct gw_place){.file = path}, "", "%s",
                         n == 0 ? "has no *.yaml file; add one" : "has more than 10000 *.yaml files");
     }
     for (int i = 0; i < n; i++) {

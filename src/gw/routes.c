@@ -73,11 +73,12 @@ static uint32_t vhost_of(struct gw_routes *t, struct str host, uint32_t *nvhosts
         t->any_host = t->any_host == GW_NONE ? (*nvhosts)++ : t->any_host;
         return t->any_host;
     }
-    if (host.at[0] == '*') {
+    bool suffix = host.at[0] == '*';
+    if (suffix) {
         host = str_slice(host, 1, host.len);
         t->max_suffix = host.len > t->max_suffix ? host.len : t->max_suffix;
     }
-    v = gw_table_put(&t->hosts, host, 0, *nvhosts);
+    v = gw_table_put(&t->hosts, host, suffix, *nvhosts);
     *nvhosts += v == *nvhosts;
     return v;
 }
@@ -303,7 +304,7 @@ uint32_t gw_routes_find(const struct gw_routes *t, const struct gw_config *c, co
     route = vhost == GW_NONE ? GW_NONE : find_in_vhost(&f, vhost);
     size_t from = host.len > t->max_suffix ? host.len - t->max_suffix : 1;
     for (size_t i = from; i < host.len && route == GW_NONE && t->max_suffix != 0; i++) {
-        vhost = host.at[i] == '.' ? gw_table_find(&t->hosts, str_slice(host, i, host.len), 0) : GW_NONE;
+        vhost = host.at[i] == '.' ? gw_table_find(&t->hosts, str_slice(host, i, host.len), 1) : GW_NONE;
         route = vhost == GW_NONE ? GW_NONE : find_in_vhost(&f, vhost);
     }
     if (route == GW_NONE && t->any_host != GW_NONE) {

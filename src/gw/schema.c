@@ -48,6 +48,17 @@ void gw_warning_at(struct gw_reader *r, const struct gw_node *node, const struct
     va_end(ap);
 }
 
+struct gw_place gw_place_of(struct gw_reader *r, const struct gw_node *node, const struct gw_path *path)
+{
+    struct strbuf field = {0};
+    struct gw_place at = node->at;
+
+    gw_path_format(path, &field);
+    at.field = arena_strndup(r->arena, field.at == NULL ? "" : field.at, field.len);
+    strbuf_fini(&field);
+    return at;
+}
+
 static bool expect(struct gw_reader *r, const struct gw_node *node, const struct gw_path *path, enum gw_node_kind kind,
                    const char *hint)
 {
@@ -320,7 +331,7 @@ static void read_backend(struct gw_reader *r, const struct gw_field *f, const st
                          const struct gw_path *path, void *object)
 {
     struct gw_backend *b = ARENA_NEW(r->arena, struct gw_backend);
-    b->at = node->at;
+    b->at = gw_place_of(r, node, path);
     b->weight = 1;
     b->service = GW_NONE;
     if (read_text(r, f, node, path, &b->name)) {
@@ -544,11 +555,11 @@ static void complain_unknown(struct gw_reader *r, const struct gw_type *t, const
 static void read_fallback(struct gw_reader *r, const struct gw_field *f, void *object)
 {
     if (f->kind == GW_F_OBJECT) { /* its own defaults */
-        struct gw_node none = {.kind = GW_NODE_MAP, .at = {"default", 0}};
+        struct gw_node none = {.kind = GW_NODE_MAP, .at = {.file = "default"}};
         gw_type_read(r, f->type, &none, NULL, NULL, at_offset(object, f->offset));
     } else if (f->fallback != NULL) {
         struct str text = str_of(f->fallback);
-        struct gw_node node = {.kind = gw_yaml_resolve(text), .at = {"default", 0}, .text = text};
+        struct gw_node node = {.kind = gw_yaml_resolve(text), .at = {.file = "default"}, .text = text};
         kinds[f->kind].read(r, f, &node, NULL, object);
     }
 }
@@ -570,7 +581,10 @@ static void read_fields(struct gw_reader *r, const struct gw_type *t, const stru
             continue; /* `name:` with nothing after it: not given */
         }
         if (seen[f - t->fields]) {
-            gw_problem_at(r, node->keys[i], &at, "%s and %s are two names of one field; keep one", f->name, f->alias);
+            if (f->alias != NULL) { /* the same name twice was found while reading YAML */
+                gw_problem_at(r, node->keys[i], &at, "%s and %s are two names of one field; keep one", f->name,
+                              f->alias);
+            }
             continue;
         }
         seen[f - t->fields] = true;
@@ -598,7 +612,7 @@ void gw_type_read(struct gw_reader *r, const struct gw_type *t, const struct gw_
     struct gw_node *keys[1] = {&key}, *values[1];
 
     if (t->placed) {
-        *(struct gw_place *)object = node->at;
+        *(struct gw_place *)object = gw_place_of(r, node, path);
     }
     if (t->shorthand != NULL && node->kind == GW_NODE_STRING) {
         struct gw_node value = *node;

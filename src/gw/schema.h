@@ -82,7 +82,8 @@ void gw_problem_at(struct gw_reader *r, const struct gw_node *node, const struct
     __attribute__((format(printf, 4, 5)));
 void gw_warning_at(struct gw_reader *r, const struct gw_node *node, const struct gw_path *path, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
-/* The same for what is no longer a node. */
+/* The node's place with its field; and the field alone. */
+struct gw_place gw_place_of(struct gw_reader *r, const struct gw_node *node, const struct gw_path *path);
 void gw_path_format(const struct gw_path *path, struct strbuf *out);
 
 /* Read `node` into `object`, which is zeroed.  Every problem is added to the reader's; what could not be read stays 0 or

@@ -50,7 +50,7 @@ struct gw_route_checks {
 };
 
 struct gw_routes {
-    struct gw_table hosts; /* "shop.example" and ".shop.example" (a suffix) to vhosts */
+    struct gw_table hosts; /* "shop.example" and ".shop.example" (a suffix, space 1) to vhosts */
     uint32_t any_host;     /* vhost, or GW_NONE */
     size_t max_suffix;     /* bytes of the longest suffix */
     struct gw_vhost *vhosts;

@@ -34,7 +34,7 @@ struct builder {
 
 static void complain(struct builder *b, uint32_t line, const char *field, const char *message)
 {
-    gw_problems_add(b->problems, false, (struct gw_place){b->file, line}, field, "%s", message);
+    gw_problems_add(b->problems, false, (struct gw_place){.file = b->file, .line = line}, field, "%s", message);
     b->failed = true;
 }
 
@@ -189,7 +189,7 @@ static struct gw_node *new_node(struct builder *b, uint32_t line, enum gw_node_k
 {
     struct gw_node *n = ARENA_NEW(b->arena, struct gw_node);
     n->kind = kind;
-    n->at = (struct gw_place){b->file, line};
+    n->at = (struct gw_place){.file = b->file, .line = line};
     n->nodes = 1;
     return n;
 }
@@ -404,7 +404,7 @@ static void on_event(struct builder *b, const yaml_event_t *e)
 static void complain_syntax(struct builder *b, const yaml_parser_t *p)
 {
     const char *context = p->context == NULL ? "" : p->context;
-    gw_problems_add(b->problems, false, (struct gw_place){b->file, (uint32_t)p->problem_mark.line + 1}, "",
+    gw_problems_add(b->problems, false, (struct gw_place){.file = b->file, .line = (uint32_t)p->problem_mark.line + 1}, "",
                     "not YAML: %s%s%s (column %zu)", context, *context == '\0' ? "" : ": ",
                     p->problem == NULL ? "cannot be read" : p->problem, p->problem_mark.column + 1);
     b->failed = true;
