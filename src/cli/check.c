@@ -1,8 +1,8 @@
 /* cli/check.c - `weir check`: everything that is wrong with a configuration, before it is used.
  *
  * After the configuration itself, each plugin is started as a gateway would, in a child process with a time
- * limit, so that a module that hangs or crashes harms nobody.  First with all of its configurations in one VM; if that
- * fails, with one after the other, to find those to blame. */
+ * limit, so that a module that hangs or crashes harms nobody.  First with all of its configurations in one
+ * VM; if that fails, with one after the other, to find those to blame. */
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
@@ -102,7 +102,8 @@ static weir_status read_module(const struct gw_plugin *p, struct str file, struc
     hash_sha256_of(bytes.at, bytes.len, digest);
     hash_hex(digest, hex);
     if (p->sha256.at != NULL && !str_eq(p->sha256, str_of(hex))) {
-        st = weir_report_set(rep, WEIR_E_MISMATCH, WEIR_NO_OFFSET, "", "%s hashes to %s, not to its sha256", path, hex);
+        st = weir_report_set(rep, WEIR_E_MISMATCH, WEIR_NO_OFFSET, "", "%s hashes to %s, not to its sha256",
+                             path, hex);
         goto done;
     }
     st = weir_module_new((const uint8_t *)bytes.at, bytes.len, WEIR_FEATURES_ALL, out, rep);
@@ -119,8 +120,9 @@ done:
 static weir_status start(const struct gw_plugin *p, struct weir_module *m, uint32_t first, uint32_t n,
                          struct weir_report *rep)
 {
-    static const enum weir_tier tiers[] = {
-        [GW_RUNTIME_AUTO] = WEIR_TIER_AUTO, [GW_RUNTIME_AOT] = WEIR_TIER_AUTO, [GW_RUNTIME_INTERP] = WEIR_TIER_INTERP};
+    static const enum weir_tier tiers[] = {[GW_RUNTIME_AUTO] = WEIR_TIER_AUTO,
+                                           [GW_RUNTIME_AOT] = WEIR_TIER_AUTO,
+                                           [GW_RUNTIME_INTERP] = WEIR_TIER_INTERP};
     struct fake_server server = {.level = PW_LOG_WARN, .log = keep_log};
     struct pw_env *env = mem_zalloc_array(p->nenv, sizeof *env);
     struct pw_plugin_options o = {
@@ -208,7 +210,8 @@ static bool drain(int fd, int64_t deadline_ms, struct strbuf *out)
     }
 }
 
-static enum outcome try_start(const struct gw_plugin *p, struct str file, uint32_t first, uint32_t n, struct strbuf *why)
+static enum outcome try_start(const struct gw_plugin *p, struct str file, uint32_t first, uint32_t n,
+                              struct strbuf *why)
 {
     int fds[2], status = 0;
 
@@ -242,10 +245,13 @@ static enum outcome try_start(const struct gw_plugin *p, struct str file, uint32
         return HUNG;
     }
     if (WIFSIGNALED(status)) {
-        strbuf_printf(why, "%scrashes when it is started (signal %d)", why->len == 0 ? "" : "; ", WTERMSIG(status));
+        strbuf_printf(why, "%scrashes when it is started (signal %d)", why->len == 0 ? "" : "; ",
+                      WTERMSIG(status));
         return CRASHED;
     }
-    return WEXITSTATUS(status) == CLI_EXIT_OK ? STARTED : WEXITSTATUS(status) == CLI_EXIT_FAILED ? REFUSED : NO_MODULE;
+    return WEXITSTATUS(status) == CLI_EXIT_OK       ? STARTED
+           : WEXITSTATUS(status) == CLI_EXIT_FAILED ? REFUSED
+                                                    : NO_MODULE;
 }
 
 /* Where configuration `index` of the plugin was written first. */
@@ -273,7 +279,8 @@ static void blame(struct gw_problems *problems, struct gw_place at, const char *
 }
 
 /* All configurations together did not start: which of them do not alone? */
-static void find_blame(const struct gw_plugin *p, struct str file, struct str together, struct gw_problems *problems)
+static void find_blame(const struct gw_plugin *p, struct str file, struct str together,
+                       struct gw_problems *problems)
 {
     struct strbuf why = {0};
     uint32_t blamed = 0;
@@ -283,8 +290,8 @@ static void find_blame(const struct gw_plugin *p, struct str file, struct str to
         enum outcome o = p->nconfigs == 1 ? REFUSED : try_start(p, file, i, 1, &why);
         struct gw_place at = place_of_config(p, i, &member);
         if (o != STARTED) {
-            blame(problems, at, member, "the plugin does not start with it: ",
-                  p->nconfigs == 1 ? together : strbuf_str(&why));
+            blame(problems, at, member,
+                  "the plugin does not start with it: ", p->nconfigs == 1 ? together : strbuf_str(&why));
             blamed++;
         }
     }
@@ -300,11 +307,13 @@ static void check_plugin(const struct gw_plugin *p, struct gw_problems *problems
     struct str file;
 
     if (!gw_plugin_file(p, &file)) {
-        blame(problems, p->at, ".url", "modules are only read from files so far; fetch it and write file:PATH", STR(""));
+        blame(problems, p->at, ".url",
+              "modules are only read from files so far; fetch it and write file:PATH", STR(""));
         return;
     }
     if (p->nconfigs == 0) {
-        gw_problems_add(problems, true, p->at, p->at.field, "never runs: no rule lets it, and there is no default");
+        gw_problems_add(problems, true, p->at, p->at.field,
+                        "never runs: no rule lets it, and there is no default");
     }
     switch (try_start(p, file, 0, p->nconfigs, &why)) {
     case STARTED:

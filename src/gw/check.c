@@ -13,7 +13,8 @@ struct checker {
 };
 
 /* At a field of what stands at `at`; `fmt` has one %.*s, for `name`. */
-static void complain(struct checker *k, struct gw_place at, const char *member, const char *fmt, struct str name)
+static void complain(struct checker *k, struct gw_place at, const char *member, const char *fmt,
+                     struct str name)
 {
     char field[256], message[512];
     snprintf(field, sizeof field, "%s%s", at.field, member);
@@ -30,8 +31,8 @@ static void check_unique(struct checker *k, const struct gw_names *names,
         if (str_eq(a.text, b.text) && a.text.len != 0) {
             struct gw_place first = place(k->c, a.id), at = place(k->c, b.id);
             gw_problems_add(k->problems, false, at, at.field,
-                            "the name '%.*s' is taken, at %s:%u; rename one of the two", STR_ARG(b.text), first.file,
-                            first.line);
+                            "the name '%.*s' is taken, at %s:%u; rename one of the two", STR_ARG(b.text),
+                            first.file, first.line);
         }
     }
 }
@@ -114,7 +115,8 @@ static void check_routes(struct checker *k)
         for (uint32_t b = 0; b < r->nbackends; b++) {
             if (r->backends[b].service == GW_NONE && r->backends[b].name.len != 0) {
                 complain(k, r->backends[b].at, "",
-                         "there is no service '%.*s'; add it to services or correct the name", r->backends[b].name);
+                         "there is no service '%.*s'; add it to services or correct the name",
+                         r->backends[b].name);
             }
         }
     }
@@ -132,8 +134,8 @@ static void check_rule(struct checker *k, const struct gw_rule *rule)
     }
     for (uint32_t i = 0; i < rule->nservices; i++) {
         if (gw_names_first_service(&k->services, rule->services[i], &found) == k->services.list.len) {
-            complain(k, rule->at, ".service", "there is no service '%.*s'; add it to services or correct the name",
-                     rule->services[i]);
+            complain(k, rule->at, ".service",
+                     "there is no service '%.*s'; add it to services or correct the name", rule->services[i]);
         }
     }
 }

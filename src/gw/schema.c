@@ -20,8 +20,8 @@ void gw_path_format(const struct gw_path *path, struct strbuf *out)
     }
 }
 
-static void add_problem(struct gw_reader *r, bool warning, const struct gw_node *node, const struct gw_path *path,
-                        const char *fmt, va_list ap)
+static void add_problem(struct gw_reader *r, bool warning, const struct gw_node *node,
+                        const struct gw_path *path, const char *fmt, va_list ap)
 {
     char message[900];
     struct strbuf field = {0};
@@ -32,7 +32,8 @@ static void add_problem(struct gw_reader *r, bool warning, const struct gw_node 
     strbuf_fini(&field);
 }
 
-void gw_problem_at(struct gw_reader *r, const struct gw_node *node, const struct gw_path *path, const char *fmt, ...)
+void gw_problem_at(struct gw_reader *r, const struct gw_node *node, const struct gw_path *path,
+                   const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
@@ -40,7 +41,8 @@ void gw_problem_at(struct gw_reader *r, const struct gw_node *node, const struct
     va_end(ap);
 }
 
-void gw_warning_at(struct gw_reader *r, const struct gw_node *node, const struct gw_path *path, const char *fmt, ...)
+void gw_warning_at(struct gw_reader *r, const struct gw_node *node, const struct gw_path *path,
+                   const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
@@ -59,13 +61,14 @@ struct gw_place gw_place_of(struct gw_reader *r, const struct gw_node *node, con
     return at;
 }
 
-static bool expect(struct gw_reader *r, const struct gw_node *node, const struct gw_path *path, enum gw_node_kind kind,
-                   const char *hint)
+static bool expect(struct gw_reader *r, const struct gw_node *node, const struct gw_path *path,
+                   enum gw_node_kind kind, const char *hint)
 {
     if (node->kind == kind) {
         return true;
     }
-    gw_problem_at(r, node, path, "must be %s, not %s%s", gw_node_kind_name(kind), gw_node_kind_name(node->kind), hint);
+    gw_problem_at(r, node, path, "must be %s, not %s%s", gw_node_kind_name(kind),
+                  gw_node_kind_name(node->kind), hint);
     return false;
 }
 
@@ -134,7 +137,8 @@ static bool expect_list(struct gw_reader *r, const struct gw_field *f, const str
         return false;
     }
     if (f->filled && node->n == 0) {
-        gw_problem_at(r, node, path, "must not be empty; add an entry%s", f->required ? "" : " or leave it out");
+        gw_problem_at(r, node, path, "must not be empty; add an entry%s",
+                      f->required ? "" : " or leave it out");
         return false;
     }
     return true;
@@ -171,7 +175,8 @@ static bool read_integer(struct gw_reader *r, const struct gw_field *f, const st
     int64_t v = 0;
     bool ok = expect(r, node, path, GW_NODE_INT, "");
     if (ok) {
-        ok = gw_node_to_json(node, &json) == NULL && str_to_i64(strbuf_str(&json), &v) && v >= f->min && v <= f->max;
+        ok = gw_node_to_json(node, &json) == NULL && str_to_i64(strbuf_str(&json), &v) && v >= f->min &&
+             v <= f->max;
         if (!ok) {
             gw_problem_at(r, node, path, "must be from %" PRId64 " to %" PRId64, f->min, f->max);
         }
@@ -242,8 +247,9 @@ static void read_size(struct gw_reader *r, const struct gw_field *f, const struc
                       const struct gw_path *path, void *object)
 {
     uint64_t v = 0;
-    bool ok = node->kind == GW_NODE_INT ? str_to_u64(node->text, &v)
-                                        : node->kind == GW_NODE_STRING && parse_quantity(node->text, sizes, &v);
+    bool ok = node->kind == GW_NODE_INT
+                  ? str_to_u64(node->text, &v)
+                  : node->kind == GW_NODE_STRING && parse_quantity(node->text, sizes, &v);
     if (!ok) {
         gw_problem_at(r, node, path, "must be a number of bytes, like 65536, 64KiB, 16MiB or 1GiB");
     } else if (v < (uint64_t)f->min || v > (uint64_t)f->max) {
@@ -301,7 +307,8 @@ static void read_json(struct gw_reader *r, const struct gw_field *f, const struc
     if (bad != NULL) {
         gw_problem_at(r, bad, path, "JSON has no number like %.*s; put it in quotes", STR_ARG(bad->text));
     } else {
-        *(struct str *)at_offset(object, f->offset) = str_make(arena_strndup(r->arena, json.at, json.len), json.len);
+        *(struct str *)at_offset(object, f->offset) =
+            str_make(arena_strndup(r->arena, json.at, json.len), json.len);
     }
     strbuf_fini(&json);
 }
@@ -582,8 +589,8 @@ static void read_fields(struct gw_reader *r, const struct gw_type *t, const stru
         }
         if (seen[f - t->fields]) {
             if (f->alias != NULL) { /* the same name twice was found while reading YAML */
-                gw_problem_at(r, node->keys[i], &at, "%s and %s are two names of one field; keep one", f->name,
-                              f->alias);
+                gw_problem_at(r, node->keys[i], &at, "%s and %s are two names of one field; keep one",
+                              f->name, f->alias);
             }
             continue;
         }
@@ -604,8 +611,8 @@ static void read_fields(struct gw_reader *r, const struct gw_type *t, const stru
     }
 }
 
-void gw_type_read(struct gw_reader *r, const struct gw_type *t, const struct gw_node *node, const struct gw_path *path,
-                  const char *except, void *object)
+void gw_type_read(struct gw_reader *r, const struct gw_type *t, const struct gw_node *node,
+                  const struct gw_path *path, const char *except, void *object)
 {
     struct gw_node single = {.kind = GW_NODE_MAP, .at = node->at, .n = 1};
     struct gw_node key = {.kind = GW_NODE_STRING, .at = node->at};

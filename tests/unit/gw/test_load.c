@@ -51,17 +51,19 @@ static void test_shapes(void **state)
          "t:3: routes[0].match.hosts: must be a list, not a string; write it as [...]\n"},
         {S "routes:\n- {name: r, service: s, match: {hosts: []}}",
          "t:3: routes[0].match.hosts: must not be empty; add an entry or leave it out\n"},
-        {"services: [{name: s, endpoints: []}]", "t:1: services[0].endpoints: must not be empty; add an entry\n"},
+        {"services: [{name: s, endpoints: []}]",
+         "t:1: services[0].endpoints: must not be empty; add an entry\n"},
         /* everything is reported, in order of lines, from both halves of the work */
-        {"services:\n- name: s\n  endpoints: ['h:x']\n  policy: best\n  keepalive: -1\nroutes:\n- name: r\n  service: q\n",
+        {"services:\n- name: s\n  endpoints: ['h:x']\n  policy: best\n  keepalive: -1\nroutes:\n- name: r\n  "
+         "service: q\n",
          "t:3: services[0].endpoints[0].address: must be host:port, with a port from 1 to 65535\n"
          "t:4: services[0].policy: must be one of roundRobin\n"
          "t:5: services[0].keepalive: must be from 0 to 10000\n"
          "t:8: routes[0].service: there is no service 'q'; add it to services or correct the name\n"},
         {"a: [", "t:2: not YAML: while parsing a flow node: did not find expected node content (column 1)\n"},
-        {"apiVersion: v1\nkind: Service",
-         "t:1: kind: only apiVersion: extensions.higress.io/v1alpha1 with kind: WasmPlugin can be read beside weir's "
-         "own documents, which have neither\n"},
+        {"apiVersion: v1\nkind: Service", "t:1: kind: only apiVersion: extensions.higress.io/v1alpha1 with "
+                                          "kind: WasmPlugin can be read beside weir's "
+                                          "own documents, which have neither\n"},
     };
     (void)state;
     CHECK_REFUSED(cases);
@@ -70,14 +72,20 @@ static void test_shapes(void **state)
 static void test_values(void **state)
 {
     static const struct refused cases[] = {
-        {"listeners: ['127.0.0.1']", "t:1: listeners[0].address: must be host:port, with a port from 1 to 65535\n"},
-        {"listeners: ['127.0.0.1:0']", "t:1: listeners[0].address: must be host:port, with a port from 1 to 65535\n"},
-        {"listeners: ['h:65536']", "t:1: listeners[0].address: must be host:port, with a port from 1 to 65535\n"},
-        {"listeners: ['::1:80']", "t:1: listeners[0].address: must be host:port, with a port from 1 to 65535\n"},
-        {"listeners: ['[::1:80']", "t:1: listeners[0].address: must be host:port, with a port from 1 to 65535\n"},
+        {"listeners: ['127.0.0.1']",
+         "t:1: listeners[0].address: must be host:port, with a port from 1 to 65535\n"},
+        {"listeners: ['127.0.0.1:0']",
+         "t:1: listeners[0].address: must be host:port, with a port from 1 to 65535\n"},
+        {"listeners: ['h:65536']",
+         "t:1: listeners[0].address: must be host:port, with a port from 1 to 65535\n"},
+        {"listeners: ['::1:80']",
+         "t:1: listeners[0].address: must be host:port, with a port from 1 to 65535\n"},
+        {"listeners: ['[::1:80']",
+         "t:1: listeners[0].address: must be host:port, with a port from 1 to 65535\n"},
         {"listeners: [':80']", "t:1: listeners[0].address: a host is 1 to 255 characters long\n"},
-        {"listeners: ['a b:80']", "t:1: listeners[0].address: a host has letters, digits, '-', '.' and '_' only; "
-                                  "international names are written xn--...\n"},
+        {"listeners: ['a b:80']",
+         "t:1: listeners[0].address: a host has letters, digits, '-', '.' and '_' only; "
+         "international names are written xn--...\n"},
         {"listeners: ['h:1', 'h:1']", "t:1: listeners[1].address: h:1 is listened on twice; remove one\n"},
         {"services: [{name: s, endpoints: ['h:1'], connectTimeout: 5}]",
          "t:1: services[0].connectTimeout: must be a time with its unit, like 500ms, 5s, 2m or 1h\n"},
@@ -107,27 +115,32 @@ static void test_routes(void **state)
     static const struct refused cases[] = {
         {MATCH("hosts: [a.b, 'x*.b']"),
          "t:3: routes[0].match.hosts[1]: '*' stands alone or as the first label, like *.shop.example\n"},
-        {MATCH("hosts: ['a.b:80']"),
-         "t:3: routes[0].match.hosts[0]: must be without a port: requests for every port of the host match\n"},
-        {MATCH("hosts: ['a..b']"), "t:3: routes[0].match.hosts[0]: has an empty label (two dots, or one at the beginning)\n"},
+        {MATCH("hosts: ['a.b:80']"), "t:3: routes[0].match.hosts[0]: must be without a port: requests for "
+                                     "every port of the host match\n"},
+        {MATCH("hosts: ['a..b']"),
+         "t:3: routes[0].match.hosts[0]: has an empty label (two dots, or one at the beginning)\n"},
         {MATCH("path: {}"), "t:3: routes[0].match.path: give one of exact, prefix and regex\n"},
         {MATCH("path: {exact: /a, prefix: /b}"),
          "t:3: routes[0].match.path.prefix: another way to match is given beside it; keep one\n"},
         {MATCH("path: {exact: a}"), "t:3: routes[0].match.path.exact: must begin with '/'\n"},
-        {MATCH("path: {prefix: '/a?b'}"), "t:3: routes[0].match.path.prefix: must be the path alone, without '?' or '#'\n"},
-        {MATCH("path: {prefix: /a/../b}"), "t:3: routes[0].match.path.prefix: has '//', '/./' or '/../', which requests no "
-                                         "longer have when routes are chosen\n"},
-        {MATCH("path: {exact: //}"), "t:3: routes[0].match.path.exact: has '//', '/./' or '/../', which requests no "
-                                     "longer have when routes are chosen\n"},
-        {MATCH("path: {regex: '/(a'}"),
-         "t:3: routes[0].match.path.regex: not a regular expression: missing closing parenthesis at character 4\n"},
+        {MATCH("path: {prefix: '/a?b'}"),
+         "t:3: routes[0].match.path.prefix: must be the path alone, without '?' or '#'\n"},
+        {MATCH("path: {prefix: /a/../b}"),
+         "t:3: routes[0].match.path.prefix: has '//', '/./' or '/../', which requests no "
+         "longer have when routes are chosen\n"},
+        {MATCH("path: {exact: //}"),
+         "t:3: routes[0].match.path.exact: has '//', '/./' or '/../', which requests no "
+         "longer have when routes are chosen\n"},
+        {MATCH("path: {regex: '/(a'}"), "t:3: routes[0].match.path.regex: not a regular expression: missing "
+                                        "closing parenthesis at character 4\n"},
         {MATCH("methods: [G T]"), "t:3: routes[0].match.methods[0]: must be a method like GET\n"},
         {MATCH("headers: [{name: x}]"),
          "t:3: routes[0].match.headers[0]: give one of exact, prefix, regex and present beside the name\n"},
         {MATCH("headers: [{name: x, present: false}]"),
          "t:3: routes[0].match.headers[0].present: must be true; leave it out otherwise\n"},
         {MATCH("headers: [{name: ':path', exact: x}]"),
-         "t:3: routes[0].match.headers[0].name: must be the name of a header; hosts, paths and methods have fields of their "
+         "t:3: routes[0].match.headers[0].name: must be the name of a header; hosts, paths and methods have "
+         "fields of their "
          "own\n"},
         {S "routes: [{name: r}]", "t:2: routes[0]: needs exactly one of service, services and redirect\n"},
         {S "routes: [{name: r, service: s, services: [s]}]",
@@ -165,21 +178,26 @@ static void test_plugins(void **state)
          "t:3: plugins[0].url: must be file:PATH, http://..., https://... or oci://...\n"},
         {R "plugins: [{name: p, url: 'file://x/y'}]",
          "t:3: plugins[0].url: a file is written file:PATH or file:///PATH\n"},
-        {R "plugins: [{name: p, url: 'file:'}]", "t:3: plugins[0].url: a file is written file:PATH or file:///PATH\n"},
+        {R "plugins: [{name: p, url: 'file:'}]",
+         "t:3: plugins[0].url: a file is written file:PATH or file:///PATH\n"},
         {PLUGIN("sha256: abc"), "t:4: plugins[0].sha256: must be 64 hexadecimal digits\n"},
         {PLUGIN("phase: authn"),
          "t:4: plugins[0].phase: must be one of AUTHN, AUTHZ, STATS, UNSPECIFIED_PHASE\n"},
-        {PLUGIN("priority: 2147483648"), "t:4: plugins[0].priority: must be from -2147483648 to 2147483647\n"},
+        {PLUGIN("priority: 2147483648"),
+         "t:4: plugins[0].priority: must be from -2147483648 to 2147483647\n"},
         {PLUGIN("priority: high"), "t:4: plugins[0].priority: must be a whole number, not a string\n"},
-        {PLUGIN("failStrategy: FAIL_CLOSED"), "t:4: plugins[0].failStrategy: must be one of FAIL_CLOSE, FAIL_OPEN\n"},
-        {PLUGIN("defaultConfig: 5"), "t:4: plugins[0].defaultConfig: must be a mapping, not a whole number\n"},
+        {PLUGIN("failStrategy: FAIL_CLOSED"),
+         "t:4: plugins[0].failStrategy: must be one of FAIL_CLOSE, FAIL_OPEN\n"},
+        {PLUGIN("defaultConfig: 5"),
+         "t:4: plugins[0].defaultConfig: must be a mapping, not a whole number\n"},
         {PLUGIN("defaultConfig: {a: .inf}"),
          "t:4: plugins[0].defaultConfig: JSON has no number like .inf; put it in quotes\n"},
         {PLUGIN("matchRules: [{config: {}}]"),
          "t:4: plugins[0].matchRules[0]: matches nothing; add route (ingress), domain or service\n"},
         {PLUGIN("matchRules: [{route: [r, x], service: [y]}]"),
          "t:4: plugins[0].matchRules[0].route: there is no route 'x'; add it to routes or correct the name\n"
-         "t:4: plugins[0].matchRules[0].service: there is no service 'y'; add it to services or correct the name\n"},
+         "t:4: plugins[0].matchRules[0].service: there is no service 'y'; add it to services or correct the "
+         "name\n"},
         {PLUGIN("matchRules: [{route: [r], ingress: [r]}]"),
          "t:4: plugins[0].matchRules[0].ingress: route and ingress are two names of one field; keep one\n"},
         {PLUGIN("matchRules: [{domain: ['']}]"),
@@ -189,15 +207,20 @@ static void test_plugins(void **state)
         {PLUGIN("vmConfig: {env: [{name: A}, {name: A}]}"),
          "t:4: plugins[0].vmConfig.env[1]: 'A' is given twice, first in line 4; keep one\n"},
         {PLUGIN("vm: {runtime: jit}"), "t:4: plugins[0].vm.runtime: must be one of auto, aot, interp\n"},
-        {PLUGIN("limits: {memory: 1KiB}"), "t:4: plugins[0].limits.memory: must be from 65536 to 4294967296 bytes\n"},
+        {PLUGIN("limits: {memory: 1KiB}"),
+         "t:4: plugins[0].limits.memory: must be from 65536 to 4294967296 bytes\n"},
         {PLUGIN("limits: {memory: lots}"),
          "t:4: plugins[0].limits.memory: must be a number of bytes, like 65536, 64KiB, 16MiB or 1GiB\n"},
-        {"apiVersion: extensions.higress.io/v1alpha1\nkind: WasmPlugin\nmetadata: {name: p}\nspec:\n  url: x\n  name: q\n"
+        {"apiVersion: extensions.higress.io/v1alpha1\nkind: WasmPlugin\nmetadata: {name: p}\nspec:\n  url: "
+         "x\n  name: q\n"
          "  matchRules:\n  - ingress: [nowhere]\n",
-         "t:6: spec.name: no such field; there are url, sha256, imagePullPolicy, imagePullSecret, verificationKey, "
-         "pluginName, phase, priority, failStrategy, vmConfig, pluginConfig, defaultConfig, defaultConfigDisable, "
+         "t:6: spec.name: no such field; there are url, sha256, imagePullPolicy, imagePullSecret, "
+         "verificationKey, "
+         "pluginName, phase, priority, failStrategy, vmConfig, pluginConfig, defaultConfig, "
+         "defaultConfigDisable, "
          "matchRules, vm, limits\n"
-         "t:8: spec.matchRules[0].route: there is no route 'nowhere'; add it to routes or correct the name\n"},
+         "t:8: spec.matchRules[0].route: there is no route 'nowhere'; add it to routes or correct the "
+         "name\n"},
         {"apiVersion: extensions.higress.io/v1alpha1\nkind: WasmPlugin\nurl: x\n",
          "t:1: spec: is missing; add it\n"
          "t:1: metadata.name: is missing or no string; it is the plugin's name\n"
@@ -214,10 +237,14 @@ static const char everything[] =
     "   readTimeout: 2m, keepalive: 0}\n"
     "- {name: outbound|80||a.dns, endpoints: ['10.0.0.1:80']}\n"
     "routes:\n"
-    "- {name: orders, match: {hosts: [Shop.Example., '*.SHOP.example'], path: {prefix: /orders/}, methods: [get],\n"
-    "   headers: [{name: X-A, exact: b}, {name: x-b, regex: '[0-9]+'}, {name: x-c, present: true}, {name: D, prefix: p}]},\n"
-    "   services: [echo, {name: outbound|80||a.dns, weight: 9}], rewrite: {prefix: /o, host: 'up.example:81'}, timeout: 3s}\n"
-    "- {name: old, match: {path: {regex: '/old/.*'}}, redirect: {status: 308, scheme: https, host: New.example}}\n"
+    "- {name: orders, match: {hosts: [Shop.Example., '*.SHOP.example'], path: {prefix: /orders/}, methods: "
+    "[get],\n"
+    "   headers: [{name: X-A, exact: b}, {name: x-b, regex: '[0-9]+'}, {name: x-c, present: true}, {name: D, "
+    "prefix: p}]},\n"
+    "   services: [echo, {name: outbound|80||a.dns, weight: 9}], rewrite: {prefix: /o, host: "
+    "'up.example:81'}, timeout: 3s}\n"
+    "- {name: old, match: {path: {regex: '/old/.*'}}, redirect: {status: 308, scheme: https, host: "
+    "New.example}}\n"
     "- {name: all, service: echo}\n"
     "plugins:\n"
     "- name: key-auth\n"
@@ -355,11 +382,14 @@ static void test_warnings(void **state)
 {
     static const struct refused cases[] = {
         {PLUGIN("matchRules: [{route: [r], domain: [a]}]"),
-         "t:4: plugins[0].matchRules[0]: warning: domain counts for nothing beside route, as in Higress; write two rules\n"},
-        {PLUGIN("matchRules: [{domain: ['a.b:80']}]"), "t:4: plugins[0].matchRules[0].domain[0]: warning: never matches: the "
-                                                       "port is taken off the request's host; leave it out here too\n"},
-        {PLUGIN("matchRules: [{domain: ['a*b']}]"), "t:4: plugins[0].matchRules[0].domain[0]: warning: never matches: '*' "
-                                                    "counts at the beginning or the end only\n"},
+         "t:4: plugins[0].matchRules[0]: warning: domain counts for nothing beside route, as in Higress; "
+         "write two rules\n"},
+        {PLUGIN("matchRules: [{domain: ['a.b:80']}]"),
+         "t:4: plugins[0].matchRules[0].domain[0]: warning: never matches: the "
+         "port is taken off the request's host; leave it out here too\n"},
+        {PLUGIN("matchRules: [{domain: ['a*b']}]"),
+         "t:4: plugins[0].matchRules[0].domain[0]: warning: never matches: '*' "
+         "counts at the beginning or the end only\n"},
         {PLUGIN("pluginConfig: {}, defaultConfig: {}"),
          "t:4: plugins[0]: warning: pluginConfig is given: defaultConfig and matchRules are ignored\n"},
     };
@@ -419,7 +449,8 @@ static void test_directory(void **state)
     assert_int_equal(gw_config_load(dir, &c, &problems), WEIR_E_CONFIG);
     problems_text(&problems, &text);
     snprintf(expected, sizeof expected,
-             "%s/c.yaml:2: services[0]: the name 's' is taken, at %s/b.yml:1; rename one of the two\n", dir, dir);
+             "%s/c.yaml:2: services[0]: the name 's' is taken, at %s/b.yml:1; rename one of the two\n", dir,
+             dir);
     assert_string_equal(text.at, expected);
     gw_problems_fini(&problems);
 
@@ -473,7 +504,8 @@ static void test_environment_is_resolved(void **state)
 
 static void test_file_urls(void **state)
 {
-    static const char *const cases[][2] = {{"file:a/b.wasm", "a/b.wasm"}, {"file:/a/b", "/a/b"}, {"file:///a", "/a"}};
+    static const char *const cases[][2] = {
+        {"file:a/b.wasm", "a/b.wasm"}, {"file:/a/b", "/a/b"}, {"file:///a", "/a"}};
     struct str path;
     (void)state;
 

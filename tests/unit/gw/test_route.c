@@ -22,8 +22,8 @@ static bool find_header(void *ctx, struct str name, struct str *value)
 }
 
 /* The name of the route, or "-". */
-static const char *route_of(const struct gw_generation *g, const char *host, const char *path, const char *method,
-                            const struct header *headers)
+static const char *route_of(const struct gw_generation *g, const char *host, const char *path,
+                            const char *method, const struct header *headers)
 {
     static char name[64];
     struct gw_request r = {str_of(host), str_of(path), str_of(method), headers == NULL ? NULL : find_header,
@@ -95,15 +95,15 @@ static void test_hosts(void **state)
 
 static void test_paths(void **state)
 {
-    struct gw_generation *g = gw_generation_build(load_good(
-        ROUTES "- {name: root, service: s}\n"
-               "- {name: re1, service: s, match: {path: {regex: '/orders/[0-9]+/x'}}}\n"
-               "- {name: re2, service: s, match: {path: {regex: '/i(tem)?/.*'}}}\n"
-               "- {name: re3, service: s, match: {path: {regex: '/item/5'}}}\n"
-               "- {name: orders, service: s, match: {path: {prefix: /orders}}}\n"
-               "- {name: deep, service: s, match: {path: {prefix: /orders/1/deep}}}\n"
-               "- {name: exact, service: s, match: {path: {exact: /orders/1}}}\n"
-               "- {name: slash, service: s, match: {path: {exact: /orders/}}}\n"));
+    struct gw_generation *g = gw_generation_build(
+        load_good(ROUTES "- {name: root, service: s}\n"
+                         "- {name: re1, service: s, match: {path: {regex: '/orders/[0-9]+/x'}}}\n"
+                         "- {name: re2, service: s, match: {path: {regex: '/i(tem)?/.*'}}}\n"
+                         "- {name: re3, service: s, match: {path: {regex: '/item/5'}}}\n"
+                         "- {name: orders, service: s, match: {path: {prefix: /orders}}}\n"
+                         "- {name: deep, service: s, match: {path: {prefix: /orders/1/deep}}}\n"
+                         "- {name: exact, service: s, match: {path: {exact: /orders/1}}}\n"
+                         "- {name: slash, service: s, match: {path: {exact: /orders/}}}\n"));
     static const struct want cases[] = {
         {"h", "/", "root"},
         {"h", "", "root"},
@@ -134,16 +134,18 @@ static void test_paths(void **state)
 static void test_methods_and_headers(void **state)
 {
     struct gw_generation *g = gw_generation_build(load_good(
-        ROUTES "- {name: plain, service: s, match: {path: {prefix: /a}}}\n"
-               "- {name: one, service: s, match: {path: {prefix: /a}, headers: [{name: X, exact: '1'}]}}\n"
-               "- {name: two, service: s, match: {path: {prefix: /a}, headers: [{name: x, present: true}, {name: Y, prefix: v}]}}\n"
-               "- {name: post, service: s, match: {path: {prefix: /a}, methods: [POST, PUT]}}\n"
-               "- {name: again, service: s, match: {path: {prefix: /a}}}\n"
-               "- {name: long, service: s, match: {path: {prefix: /a/b}, methods: [DELETE]}}\n"
-               "- {name: re, service: s, match: {path: {prefix: /r}, headers: [{name: n, regex: '[0-9]+'}]}}\n"));
+        ROUTES
+        "- {name: plain, service: s, match: {path: {prefix: /a}}}\n"
+        "- {name: one, service: s, match: {path: {prefix: /a}, headers: [{name: X, exact: '1'}]}}\n"
+        "- {name: two, service: s, match: {path: {prefix: /a}, headers: [{name: x, present: true}, {name: Y, "
+        "prefix: v}]}}\n"
+        "- {name: post, service: s, match: {path: {prefix: /a}, methods: [POST, PUT]}}\n"
+        "- {name: again, service: s, match: {path: {prefix: /a}}}\n"
+        "- {name: long, service: s, match: {path: {prefix: /a/b}, methods: [DELETE]}}\n"
+        "- {name: re, service: s, match: {path: {prefix: /r}, headers: [{name: n, regex: '[0-9]+'}]}}\n"));
     static const struct header x1[] = {{"x", "1"}, {NULL, NULL}}, x2[] = {{"x", "2"}, {NULL, NULL}},
-                               xy[] = {{"x", "1"}, {"y", "v2"}, {NULL, NULL}}, n[] = {{"n", "12"}, {NULL, NULL}},
-                               bad[] = {{"n", "12a"}, {NULL, NULL}};
+                               xy[] = {{"x", "1"}, {"y", "v2"}, {NULL, NULL}},
+                               n[] = {{"n", "12"}, {NULL, NULL}}, bad[] = {{"n", "12a"}, {NULL, NULL}};
     (void)state;
 
     assert_string_equal(route_of(g, "h", "/a", "GET", NULL), "plain");
@@ -153,7 +155,8 @@ static void test_methods_and_headers(void **state)
     assert_string_equal(route_of(g, "h", "/a", "POST", xy), "post"); /* methods count before headers */
     assert_string_equal(route_of(g, "h", "/a", "PUT", NULL), "post");
     assert_string_equal(route_of(g, "h", "/a/b", "DELETE", NULL), "long");
-    assert_string_equal(route_of(g, "h", "/a/b", "GET", NULL), "plain"); /* the longer prefix does not take it */
+    assert_string_equal(route_of(g, "h", "/a/b", "GET", NULL),
+                        "plain"); /* the longer prefix does not take it */
     assert_string_equal(route_of(g, "h", "/r", "GET", n), "re");
     assert_string_equal(route_of(g, "h", "/r", "GET", bad), "-");
     assert_string_equal(route_of(g, "h", "/r", "GET", NULL), "-");
@@ -202,8 +205,8 @@ static void test_split(void **state)
 
 static void test_endpoints(void **state)
 {
-    struct gw_config *c = load_good(
-        "services: [{name: s, endpoints: [{address: 'a:1', weight: 5}, 'b:1', 'c:1']}]");
+    struct gw_config *c =
+        load_good("services: [{name: s, endpoints: [{address: 'a:1', weight: 5}, 'b:1', 'c:1']}]");
     int64_t current[3] = {0};
     char order[8] = {0};
     (void)state;
@@ -220,17 +223,22 @@ static void test_rewrite(void **state)
     static const struct {
         const char *prefix, *rewrite, *path, *result;
     } cases[] = {
-        {"/orders", "/o", "/orders/1", "/o/1"},   {"/orders", "/o", "/orders", "/o"},
-        {"/orders", "/", "/orders/1", "/1"},      {"/orders", "/", "/orders", "/"},
-        {"/orders", "/", "/orders/", "/"},        {"/orders/", "/v2/", "/orders/1", "/v2/1"},
-        {"/", "/api", "/x", "/api/x"},            {"/", "/api", "/", "/api/"},
+        {"/orders", "/o", "/orders/1", "/o/1"},
+        {"/orders", "/o", "/orders", "/o"},
+        {"/orders", "/", "/orders/1", "/1"},
+        {"/orders", "/", "/orders", "/"},
+        {"/orders", "/", "/orders/", "/"},
+        {"/orders/", "/v2/", "/orders/1", "/v2/1"},
+        {"/", "/api", "/x", "/api/x"},
+        {"/", "/api", "/", "/api/"},
         {"/", "/", "/x", "/x"},
     };
     (void)state;
 
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct strbuf text = {0}, out = {0};
-        strbuf_printf(&text, ROUTES "- {name: r, service: s, match: {path: {prefix: %s}}, rewrite: {prefix: %s}}\n",
+        strbuf_printf(&text,
+                      ROUTES "- {name: r, service: s, match: {path: {prefix: %s}}, rewrite: {prefix: %s}}\n",
                       cases[i].prefix, cases[i].rewrite);
         struct gw_config *c = load_good(text.at);
         assert_true(gw_route_rewrite_path(&c->routes[0], str_of(cases[i].path), &out));
@@ -260,8 +268,8 @@ static void test_redirect(void **state)
         strbuf_printf(&text, ROUTES "- {name: r, match: {path: {prefix: /orders}}, redirect: %s}\n",
                       cases[i].redirect);
         struct gw_config *c = load_good(text.at);
-        gw_route_redirect_location(&c->routes[0], STR("http"), STR("shop.example:81"), STR("/orders/1"), STR("q=2"),
-                                   &out);
+        gw_route_redirect_location(&c->routes[0], STR("http"), STR("shop.example:81"), STR("/orders/1"),
+                                   STR("q=2"), &out);
         assert_string_equal(out.at, cases[i].location);
         strbuf_fini(&text);
         strbuf_fini(&out);

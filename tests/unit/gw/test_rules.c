@@ -3,16 +3,16 @@
 
 #include <stdio.h>
 
-#define BASE \
-    "services:\n" \
-    "- {name: echo, endpoints: ['h:10080']}\n" \
-    "- {name: pay, endpoints: ['h:2']}\n" \
-    "- {name: outbound|80||a.dns, endpoints: ['h:3']}\n" \
-    "routes:\n" \
-    "- {name: orders, service: echo}\n" \
-    "- {name: split, services: [echo, pay]}\n" \
-    "- {name: old, redirect: {path: /x}}\n" \
-    "- {name: cluster, service: outbound|80||a.dns}\n" \
+#define BASE                                                                                                 \
+    "services:\n"                                                                                            \
+    "- {name: echo, endpoints: ['h:10080']}\n"                                                               \
+    "- {name: pay, endpoints: ['h:2']}\n"                                                                    \
+    "- {name: outbound|80||a.dns, endpoints: ['h:3']}\n"                                                     \
+    "routes:\n"                                                                                              \
+    "- {name: orders, service: echo}\n"                                                                      \
+    "- {name: split, services: [echo, pay]}\n"                                                               \
+    "- {name: old, redirect: {path: /x}}\n"                                                                  \
+    "- {name: cluster, service: outbound|80||a.dns}\n"                                                       \
     "plugins:\n"
 
 /* Routes and their backends, as places in BASE. */
@@ -30,23 +30,23 @@ static const char *steps_of(const struct gw_generation *g, uint32_t route, uint3
     text[0] = '\0';
     for (uint32_t i = 0; i < n; i++) {
         const struct gw_plugin *p = &c->plugins[steps[i].plugin];
-        len += (size_t)snprintf(text + len, sizeof text - len, "%s%.*s=%.*s", i == 0 ? "" : " ", STR_ARG(p->name),
-                                STR_ARG(p->configs[steps[i].config]));
+        len += (size_t)snprintf(text + len, sizeof text - len, "%s%.*s=%.*s", i == 0 ? "" : " ",
+                                STR_ARG(p->name), STR_ARG(p->configs[steps[i].config]));
     }
     return text;
 }
 
 static void test_order(void **state)
 {
-    struct gw_generation *g = gw_generation_build(load_good(
-        BASE "- {name: last, url: x}\n"
-             "- {name: first, url: x, phase: AUTHN, priority: 1}\n"
-             "- {name: stats, url: x, phase: STATS, priority: 1000}\n"
-             "- {name: b, url: x, phase: AUTHZ}\n"
-             "- {name: a, url: x, phase: AUTHZ}\n"
-             "- {name: before, url: x, priority: 2147483647}\n"
-             "- {name: zero, url: x, phase: AUTHN, priority: 10}\n"
-             "- {name: neg, url: x, phase: AUTHN, priority: -2147483648}\n"));
+    struct gw_generation *g =
+        gw_generation_build(load_good(BASE "- {name: last, url: x}\n"
+                                           "- {name: first, url: x, phase: AUTHN, priority: 1}\n"
+                                           "- {name: stats, url: x, phase: STATS, priority: 1000}\n"
+                                           "- {name: b, url: x, phase: AUTHZ}\n"
+                                           "- {name: a, url: x, phase: AUTHZ}\n"
+                                           "- {name: before, url: x, priority: 2147483647}\n"
+                                           "- {name: zero, url: x, phase: AUTHN, priority: 10}\n"
+                                           "- {name: neg, url: x, phase: AUTHN, priority: -2147483648}\n"));
     (void)state;
 
     assert_string_equal(steps_of(g, ORDERS, 0, "h"), "zero= first= neg= a= b= stats= before= last=");
@@ -58,17 +58,18 @@ static void test_order(void **state)
 static void test_kinds(void **state)
 {
     struct gw_generation *g = gw_generation_build(load_good(
-        BASE "- name: p\n"
-             "  url: x\n"
-             "  defaultConfig: {d: 0}\n"
-             "  matchRules:\n"
-             "  - {route: [orders], service: [pay], config: {r: 0}}\n" /* no backend of orders is pay */
-             "  - {route: [split], service: [pay], config: {r: 1}}\n"
-             "  - {route: [old], domain: [never.example], config: {r: 2}}\n" /* the domain counts for nothing */
-             "  - {domain: [both.example], service: [echo], config: {r: 3}}\n"
-             "  - {domain: ['*.d.example', exact.example, 'pre.*'], config: {r: 4}}\n"
-             "  - {service: [a.dns], config: {r: 5}}\n"
-             "  - {domain: [both.example], config: {r: 6}}\n"));
+        BASE
+        "- name: p\n"
+        "  url: x\n"
+        "  defaultConfig: {d: 0}\n"
+        "  matchRules:\n"
+        "  - {route: [orders], service: [pay], config: {r: 0}}\n" /* no backend of orders is pay */
+        "  - {route: [split], service: [pay], config: {r: 1}}\n"
+        "  - {route: [old], domain: [never.example], config: {r: 2}}\n" /* the domain counts for nothing */
+        "  - {domain: [both.example], service: [echo], config: {r: 3}}\n"
+        "  - {domain: ['*.d.example', exact.example, 'pre.*'], config: {r: 4}}\n"
+        "  - {service: [a.dns], config: {r: 5}}\n"
+        "  - {domain: [both.example], config: {r: 6}}\n"));
     (void)state;
 
     assert_string_equal(steps_of(g, ORDERS, 0, "h"), "p={\"d\":0}");
@@ -103,7 +104,8 @@ static void test_domains(void **state)
         {"www.example.*", "awww.example.org", false},
         {"www.example.com", "www.example.com", true},
         {"www.example.com", "www.example.com:80", true},
-        {"www.example.com", "WWW.EXAMPLE.com", true}, /* host names have no case: a rule cannot be dodged by it */
+        {"www.example.com", "WWW.EXAMPLE.com",
+         true}, /* host names have no case: a rule cannot be dodged by it */
         {"WWW.example.com", "www.example.com", true},
         {"www.example.com", "www.example.com.", true},
         {"www.example.com", "xwww.example.com", false},
@@ -117,8 +119,8 @@ static void test_domains(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         for (int mixed = 0; mixed < 2; mixed++) { /* alone, and beside a service */
             struct strbuf text = {0};
-            strbuf_printf(&text, BASE "- {name: p, url: x, matchRules: [{domain: ['%s']%s}]}\n", cases[i].pattern,
-                          mixed ? ", service: [echo]" : "");
+            strbuf_printf(&text, BASE "- {name: p, url: x, matchRules: [{domain: ['%s']%s}]}\n",
+                          cases[i].pattern, mixed ? ", service: [echo]" : "");
             struct gw_generation *g = gw_generation_build(load_good(text.at));
             const char *found = steps_of(g, ORDERS, 0, cases[i].host);
             if (strcmp(found, cases[i].matches ? "p={}" : "") != 0) {
@@ -149,8 +151,12 @@ static void test_services(void **state)
         const char *wrote;
         uint32_t route;
     } cases[] = {
-        {"echo", ORDERS},           {"echo:10080", ORDERS},  {"outbound|10080||echo", ORDERS},
-        {"outbound|80||a.dns", CLUSTER}, {"a.dns", CLUSTER}, {"a.dns:80", CLUSTER},
+        {"echo", ORDERS},
+        {"echo:10080", ORDERS},
+        {"outbound|10080||echo", ORDERS},
+        {"outbound|80||a.dns", CLUSTER},
+        {"a.dns", CLUSTER},
+        {"a.dns:80", CLUSTER},
     };
     (void)state;
 
@@ -169,15 +175,16 @@ static void test_services(void **state)
 static void test_disabled(void **state)
 {
     struct gw_generation *g = gw_generation_build(load_good(
-        BASE "- name: p\n"
-             "  url: x\n"
-             "  defaultConfig: {d: 0}\n"
-             "  matchRules:\n"
-             "  - {domain: [open.example], configDisable: true}\n"
-             "  - {route: [orders], config: {r: 1}}\n"
-             "  - {service: [echo], configDisable: true}\n"
-             "- {name: q, url: x, defaultConfigDisable: true, matchRules: [{route: [split]}]}\n"
-             "- {name: z, url: x, pluginConfig: {z: 1}, matchRules: [{route: [orders], configDisable: true}]}\n"));
+        BASE
+        "- name: p\n"
+        "  url: x\n"
+        "  defaultConfig: {d: 0}\n"
+        "  matchRules:\n"
+        "  - {domain: [open.example], configDisable: true}\n"
+        "  - {route: [orders], config: {r: 1}}\n"
+        "  - {service: [echo], configDisable: true}\n"
+        "- {name: q, url: x, defaultConfigDisable: true, matchRules: [{route: [split]}]}\n"
+        "- {name: z, url: x, pluginConfig: {z: 1}, matchRules: [{route: [orders], configDisable: true}]}\n"));
     (void)state;
 
     assert_string_equal(steps_of(g, ORDERS, 0, "h"), "p={\"r\":1} z={\"z\":1}");
@@ -190,12 +197,9 @@ static void test_disabled(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_order),
-        cmocka_unit_test(test_kinds),
-        cmocka_unit_test(test_domains),
-        cmocka_unit_test(test_long_host_meets_star),
-        cmocka_unit_test(test_services),
-        cmocka_unit_test(test_disabled),
+        cmocka_unit_test(test_order),    cmocka_unit_test(test_kinds),
+        cmocka_unit_test(test_domains),  cmocka_unit_test(test_long_host_meets_star),
+        cmocka_unit_test(test_services), cmocka_unit_test(test_disabled),
     };
     return cmocka_run_group_tests_name("gw/rules", tests, NULL, NULL);
 }

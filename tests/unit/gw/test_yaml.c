@@ -49,7 +49,8 @@ static void test_json(void **state)
         {"1: a\ntrue: b\n? c\n: d", "{\"1\":\"a\",\"true\":\"b\",\"c\":\"d\"}"},
         {"a: |\n  x\n  y\nb: >\n  x\n  y\n", "{\"a\":\"x\\ny\\n\",\"b\":\"x y\\n\"}"},
         {"[\"\\0\\a\\t\\r\\e\\\"\\\\\\x7f\\u0085\\u2028\\u2029\\ufeff\\uffff\\U0001F600\xc3\xa9\"]",
-         "[\"\\u0000\\u0007\\t\\r\\u001b\\\"\\\\\\u007f\\u0085\\u2028\\u2029\\ufeff\\uffff\xf0\x9f\x98\x80\xc3\xa9\"]"},
+         "[\"\\u0000\\u0007\\t\\r\\u001b\\\"\\\\\\u007f\\u0085\\u2028\\u2029\\ufeff\\uffff\xf0\x9f\x98\x80"
+         "\xc3\xa9\"]"},
         {"[\"  lead and trail  \", 'a\n\n b']", "[\"  lead and trail  \",\"a\\nb\"]"},
         {"{}", "{}"},
         {"[]", "[]"},
@@ -143,7 +144,8 @@ static void test_problems(void **state)
         {"a: !!int x", "t:1: the tag does not fit the value; remove the tag\n"},
         {"a: !!str [1]", "t:1: the tag does not fit the value; remove the tag\n"},
         {"a: 1\n b: 2", "t:2: not YAML: mapping values are not allowed in this context (column 3)\n"},
-        {"a: [1", "t:2: not YAML: while parsing a flow sequence: did not find expected ',' or ']' (column 1)\n"},
+        {"a: [1",
+         "t:2: not YAML: while parsing a flow sequence: did not find expected ',' or ']' (column 1)\n"},
         {"\x01", "t:1: not YAML: control characters are not allowed (column 1)\n"},
         {"--- &a x\n--- *a\n", "t:2: an alias (*name) of an anchor (&name) that was not given before it\n"},
     };
