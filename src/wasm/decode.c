@@ -15,9 +15,21 @@
 #include "wasm/types.h"
 
 enum section_id {
-    SECTION_CUSTOM, SECTION_TYPE, SECTION_IMPORT, SECTION_FUNCTION, SECTION_TABLE, SECTION_MEMORY,
-    SECTION_GLOBAL, SECTION_EXPORT, SECTION_START, SECTION_ELEMENT, SECTION_CODE, SECTION_DATA,
-    SECTION_DATA_COUNT, SECTION_TAG, SECTION_LIMIT,
+    SECTION_CUSTOM,
+    SECTION_TYPE,
+    SECTION_IMPORT,
+    SECTION_FUNCTION,
+    SECTION_TABLE,
+    SECTION_MEMORY,
+    SECTION_GLOBAL,
+    SECTION_EXPORT,
+    SECTION_START,
+    SECTION_ELEMENT,
+    SECTION_CODE,
+    SECTION_DATA,
+    SECTION_DATA_COUNT,
+    SECTION_TAG,
+    SECTION_LIMIT,
 };
 
 static const struct section_kind {
@@ -311,8 +323,8 @@ static void decode_finish(struct wasm_decoder *d)
     }
 }
 
-weir_status wasm_module_decode(const uint8_t *bytes, size_t len, uint32_t features,
-                               struct wasm_module **out, struct weir_report *rep)
+weir_status wasm_module_decode(const uint8_t *bytes, size_t len, uint32_t features, struct wasm_module **out,
+                               struct weir_report *rep)
 {
     if (len > UINT32_MAX) {
         return weir_report_set(rep, WEIR_E_LIMIT, WEIR_NO_OFFSET, "", "the module is larger than 4 GiB");

@@ -1,8 +1,8 @@
 /* wasm/decode.h - what the files of the decoder share: a cursor over one section.
  *
  * Errors stick: after the first one every read gives zero and `st` keeps the status, so that a section
- * reads straight through and asks once an item.  `end` is the end of the section (of the body, inside the code
- * section); no read passes it.  Private to decode*.c. */
+ * reads straight through and asks once an item.  `end` is the end of the section (of the body, inside the
+ * code section); no read passes it.  Private to decode*.c. */
 #ifndef WASM_DECODE_H
 #define WASM_DECODE_H
 
@@ -16,9 +16,9 @@ struct wasm_decoder {
     weir_status st;
     struct weir_report *rep;
 
-    uint32_t seen;                /* bit n: section n was read */
-    uint32_t data_count;          /* of the data count section */
-    uint64_t locals;              /* of all bodies so far, against WASM_MAX_LOCALS_TOTAL */
+    uint32_t seen;       /* bit n: section n was read */
+    uint32_t data_count; /* of the data count section */
+    uint64_t locals;     /* of all bodies so far, against WASM_MAX_LOCALS_TOTAL */
     VEC(struct wasm_custom) customs;
 };
 

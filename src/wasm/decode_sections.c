@@ -24,7 +24,14 @@ static uint32_t type_list(struct wasm_decoder *d, uint32_t max, const char *what
 
 void decode_type_section(struct wasm_decoder *d)
 {
-    enum { FORM_FUNC = 0x60, FORM_ARRAY = 0x5e, FORM_STRUCT = 0x5f, FORM_SUB = 0x50, FORM_SUB_FINAL = 0x4f, FORM_REC = 0x4e };
+    enum {
+        FORM_FUNC = 0x60,
+        FORM_ARRAY = 0x5e,
+        FORM_STRUCT = 0x5f,
+        FORM_SUB = 0x50,
+        FORM_SUB_FINAL = 0x4f,
+        FORM_REC = 0x4e
+    };
     struct wasm_module *m = d->m;
 
     m->ntypes = decode_count(d, "types");

@@ -103,8 +103,8 @@ static void decode_locals(struct wasm_decoder *d, struct wasm_func *func)
     }
     d->locals += n;
     if (n > WASM_MAX_LOCALS || d->locals > WASM_MAX_LOCALS_TOTAL) {
-        decode_fail(d, WEIR_E_LIMIT, start, "too many locals: at most %d in a function, %d in all", WASM_MAX_LOCALS,
-                    WASM_MAX_LOCALS_TOTAL);
+        decode_fail(d, WEIR_E_LIMIT, start, "too many locals: at most %d in a function, %d in all",
+                    WASM_MAX_LOCALS, WASM_MAX_LOCALS_TOTAL);
         return;
     }
     uint8_t *locals = arena_alloc(&d->m->arena, (size_t)n);

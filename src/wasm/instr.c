@@ -14,10 +14,11 @@
 #define ACCESS_LANE(id, bytes) ACCESS(id, bytes), LANES(id, 16 / (bytes))
 
 static const struct wasm_op_info op_table[WASM_OP_LIMIT] = {
-#define OP(code, id, name, shape, types, bits) \
+#define OP(code, id, name, shape, types, bits)                                                               \
     [code].text = (name), [code].imm = (shape), [code].sig = (types), [code].feature = (bits),
 #include "wasm/opcodes.def"
 #undef OP
+    /* clang-format off */
     ACCESS(I32_LOAD, 4), ACCESS(I64_LOAD, 8), ACCESS(F32_LOAD, 4), ACCESS(F64_LOAD, 8),
     ACCESS(I32_LOAD8_S, 1), ACCESS(I32_LOAD8_U, 1), ACCESS(I32_LOAD16_S, 2), ACCESS(I32_LOAD16_U, 2),
     ACCESS(I64_LOAD8_S, 1), ACCESS(I64_LOAD8_U, 1), ACCESS(I64_LOAD16_S, 2), ACCESS(I64_LOAD16_U, 2),
@@ -41,6 +42,7 @@ static const struct wasm_op_info op_table[WASM_OP_LIMIT] = {
     LANES(I64X2_EXTRACT_LANE, 2), LANES(I64X2_REPLACE_LANE, 2),
     LANES(F32X4_EXTRACT_LANE, 4), LANES(F32X4_REPLACE_LANE, 4),
     LANES(F64X2_EXTRACT_LANE, 2), LANES(F64X2_REPLACE_LANE, 2),
+    /* clang-format on */
 };
 
 #undef ACCESS
@@ -52,12 +54,18 @@ static const struct {
     uint16_t first, last; /* of a one-byte opcode or of a prefixed one, numbered as enum wasm_op */
     const char *proposal;
 } later_ops[] = {
-    {0x06, 0x07, "legacy exceptions"}, {0x08, 0x08, "exceptions"},
-    {0x09, 0x09, "legacy exceptions"}, {0x0a, 0x0a, "exceptions"},
-    {0x14, 0x15, "typed function references"}, {0x18, 0x19, "legacy exceptions"},
-    {0x1f, 0x1f, "exceptions"}, {0xd3, 0xd3, "garbage collection"},
-    {0xd4, 0xd6, "typed function references"}, {0xfb, 0xfb, "garbage collection"},
-    {0xfe, 0xfe, "threads"}, {0x300, 0x313, "relaxed SIMD"},
+    {0x06, 0x07, "legacy exceptions"},
+    {0x08, 0x08, "exceptions"},
+    {0x09, 0x09, "legacy exceptions"},
+    {0x0a, 0x0a, "exceptions"},
+    {0x14, 0x15, "typed function references"},
+    {0x18, 0x19, "legacy exceptions"},
+    {0x1f, 0x1f, "exceptions"},
+    {0xd3, 0xd3, "garbage collection"},
+    {0xd4, 0xd6, "typed function references"},
+    {0xfb, 0xfb, "garbage collection"},
+    {0xfe, 0xfe, "threads"},
+    {0x300, 0x313, "relaxed SIMD"},
 };
 
 const struct wasm_op_info *wasm_op_info(uint16_t op)
@@ -83,8 +91,8 @@ static weir_status refuse_end(const struct wasm_reader *r, struct weir_report *r
     return refuse(r, r->end, WEIR_E_MALFORMED, "unexpected end", rep);
 }
 
-static weir_status refuse_type(const struct wasm_reader *r, const uint8_t *at, weir_status st, bool ref_expected,
-                               struct weir_report *rep)
+static weir_status refuse_type(const struct wasm_reader *r, const uint8_t *at, weir_status st,
+                               bool ref_expected, struct weir_report *rep)
 {
     return refuse(r, at, st, wasm_type_refusal(*at, ref_expected), rep);
 }

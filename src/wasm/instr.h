@@ -1,7 +1,8 @@
 /* wasm/instr.h - one instruction after another out of a function body.
  *
  * The decoder of immediates that validation, the interpreter's lowering and weirc share.  Which
- * immediates an opcode has, its operand types and its feature stand in wasm/opcodes.def, one row an opcode. */
+ * immediates an opcode has, its operand types and its feature stand in wasm/opcodes.def, one row an opcode.
+ */
 #ifndef WASM_INSTR_H
 #define WASM_INSTR_H
 
@@ -38,23 +39,38 @@ enum wasm_imm {
     IMM_MEMORY_MEMORY, /* memory.copy: index = destination, index2 = source */
     IMM_DATA,          /* data.drop: index */
     IMM_DATA_MEMORY,   /* memory.init: index = data segment, index2 = memory */
-    IMM_I32, IMM_I64, IMM_F32, IMM_F64, /* bits: zero-extended */
-    IMM_V128,          /* v128 */
-    IMM_SHUFFLE,       /* v128: 16 lane numbers */
-    IMM_LANE,          /* lane */
-    IMM_MEMARG_LANE,   /* mem and lane */
-    IMM_REFTYPE,       /* type: ref.null */
-    IMM_SELECT,        /* select t: count, type (count must be 1 to validate) */
+    IMM_I32,
+    IMM_I64,
+    IMM_F32,
+    IMM_F64,         /* bits: zero-extended */
+    IMM_V128,        /* v128 */
+    IMM_SHUFFLE,     /* v128: 16 lane numbers */
+    IMM_LANE,        /* lane */
+    IMM_MEMARG_LANE, /* mem and lane */
+    IMM_REFTYPE,     /* type: ref.null */
+    IMM_SELECT,      /* select t: count, type (count must be 1 to validate) */
 };
 
 struct wasm_instr {
-    uint16_t op;             /* enum wasm_op */
-    uint32_t offset;         /* of the opcode in the module's bytes */
+    uint16_t op;     /* enum wasm_op */
+    uint32_t offset; /* of the opcode in the module's bytes */
     union {
-        struct { uint32_t index, index2; };
-        struct { uint32_t align, memory; uint64_t offset; uint8_t lane; } mem; /* align is log2 */
-        struct { uint32_t count; const uint8_t *labels, *labels_end; uint8_t type; };
-        struct { int64_t block_type; }; /* -64: empty; negative: a value type, see wasm_block_type; else a type index */
+        struct {
+            uint32_t index, index2;
+        };
+        struct {
+            uint32_t align, memory;
+            uint64_t offset;
+            uint8_t lane;
+        } mem; /* align is log2 */
+        struct {
+            uint32_t count;
+            const uint8_t *labels, *labels_end;
+            uint8_t type;
+        };
+        struct {
+            int64_t block_type;
+        }; /* -64: empty; negative: a value type, see wasm_block_type; else a type index */
         uint64_t bits;
         uint8_t v128[16];
         uint8_t lane;
@@ -63,10 +79,10 @@ struct wasm_instr {
 
 /* Static properties of an opcode, a row of opcodes.def. */
 struct wasm_op_info {
-    const char *text;   /* "i32.add"; NULL where there is no such opcode */
+    const char *text; /* "i32.add"; NULL where there is no such opcode */
     enum wasm_imm imm;
-    const char *sig;    /* "ii:i" with the letters i I f F v, or NULL where it depends on the context */
-    uint32_t feature;   /* enum wasm_feature that must be on, or 0 */
+    const char *sig;      /* "ii:i" with the letters i I f F v, or NULL where it depends on the context */
+    uint32_t feature;     /* enum wasm_feature that must be on, or 0 */
     uint8_t access_bytes; /* of a memory instruction with a memarg: bytes it touches, its natural alignment */
     uint8_t lanes;        /* of an instruction with a lane or shuffle immediate: lane numbers are below */
 };
@@ -79,7 +95,8 @@ struct wasm_reader {
     const char *section; /* for reports; "code" unless set otherwise */
 };
 
-static inline struct wasm_reader wasm_reader_of(const struct wasm_module *m, const uint8_t *at, const uint8_t *end)
+static inline struct wasm_reader wasm_reader_of(const struct wasm_module *m, const uint8_t *at,
+                                                const uint8_t *end)
 {
     return (struct wasm_reader){m, at, end, "code"};
 }
@@ -93,6 +110,7 @@ uint32_t wasm_br_table_next(struct wasm_instr *in);
 
 /* Parameters and results of a block: `*one` is room for a single result type.
  * False if the type index is out of range or the value type unknown. */
-bool wasm_block_type(const struct wasm_module *m, int64_t block_type, struct wasm_functype *out, uint8_t *one);
+bool wasm_block_type(const struct wasm_module *m, int64_t block_type, struct wasm_functype *out,
+                     uint8_t *one);
 
 #endif

@@ -39,11 +39,11 @@ enum wasm_feature {
 enum {
     WASM_MAX_PAGES = 65536,
     WASM_PAGE_BYTES = 65536,
-    WASM_MAX_TABLE = 10000000,         /* elements; checked when an instance is made */
-    WASM_MAX_LOCALS = 50000,           /* of one function, parameters included */
-    WASM_MAX_LOCALS_TOTAL = 1 << 24,   /* of all functions: three bytes may declare WASM_MAX_LOCALS */
-    WASM_MAX_OPERANDS = 1 << 20,       /* values on the operand stack of a function */
-    WASM_MAX_BLOCKS = 1 << 16,         /* blocks inside each other */
+    WASM_MAX_TABLE = 10000000,       /* elements; checked when an instance is made */
+    WASM_MAX_LOCALS = 50000,         /* of one function, parameters included */
+    WASM_MAX_LOCALS_TOTAL = 1 << 24, /* of all functions: three bytes may declare WASM_MAX_LOCALS */
+    WASM_MAX_OPERANDS = 1 << 20,     /* values on the operand stack of a function */
+    WASM_MAX_BLOCKS = 1 << 16,       /* blocks inside each other */
     WASM_MAX_BODY_BYTES = 8 << 20,
     WASM_MAX_PARAMS = 1000,
     WASM_MAX_RESULTS = 1000,
@@ -107,11 +107,11 @@ struct wasm_constexpr {
 struct wasm_func {
     uint32_t typeidx;
     bool imported;
-    bool referenced;         /* by an element segment, an export, a ref.func in a global: C.refs */
+    bool referenced; /* by an element segment, an export, a ref.func in a global: C.refs */
     /* the rest only when defined here: */
     const uint8_t *body, *body_end; /* first opcode after the local declarations .. after the final end */
-    uint32_t nlocals;        /* parameters included */
-    const uint8_t *locals;   /* nlocals value types, parameters first */
+    uint32_t nlocals;               /* parameters included */
+    const uint8_t *locals;          /* nlocals value types, parameters first */
 };
 
 struct wasm_table {
@@ -138,8 +138,8 @@ struct wasm_elem {
     uint32_t tableidx; /* active */
     struct wasm_constexpr offset;
     uint32_t n;
-    const uint32_t *funcs;                /* n function indices, or */
-    const struct wasm_constexpr *exprs;   /* n expressions; one of the two is NULL */
+    const uint32_t *funcs;              /* n function indices, or */
+    const struct wasm_constexpr *exprs; /* n expressions; one of the two is NULL */
 };
 
 struct wasm_data {
@@ -180,13 +180,14 @@ struct wasm_module {
 };
 
 /* Decode `bytes` (which must outlive the module).  WEIR_OK: *out is the caller's, not yet validated.
- * WEIR_E_MALFORMED; WEIR_E_UNSUPPORTED: needs a feature that is off or absent; WEIR_E_LIMIT; WEIR_E_INVALID: a
- * table or memory whose size does not fit 32 bits. */
-weir_status wasm_module_decode(const uint8_t *bytes, size_t len, uint32_t features,
-                               struct wasm_module **out, struct weir_report *rep);
+ * WEIR_E_MALFORMED; WEIR_E_UNSUPPORTED: needs a feature that is off or absent; WEIR_E_LIMIT; WEIR_E_INVALID:
+ * a table or memory whose size does not fit 32 bits. */
+weir_status wasm_module_decode(const uint8_t *bytes, size_t len, uint32_t features, struct wasm_module **out,
+                               struct weir_report *rep);
 
 /* Validate the whole module (core spec 3).  WEIR_E_INVALID, or where a body's bytes are no instructions
- * WEIR_E_MALFORMED or WEIR_E_UNSUPPORTED; WEIR_E_LIMIT.  Marks `referenced` functions.  Linear in the module's size. */
+ * WEIR_E_MALFORMED or WEIR_E_UNSUPPORTED; WEIR_E_LIMIT.  Marks `referenced` functions.  Linear in the
+ * module's size. */
 weir_status wasm_module_validate(struct wasm_module *m, struct weir_report *rep);
 
 void wasm_module_free(struct wasm_module *m); /* NULL is fine */

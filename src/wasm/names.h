@@ -9,8 +9,8 @@
 
 /* Names by function index; they point into the module's bytes. */
 struct wasm_names {
-    struct str module;  /* length 0 if it has none */
-    struct str *funcs;  /* nfuncs of them, length 0 where there is none; NULL if no function has one */
+    struct str module; /* length 0 if it has none */
+    struct str *funcs; /* nfuncs of them, length 0 where there is none; NULL if no function has one */
     uint32_t nfuncs;
 };
 

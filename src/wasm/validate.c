@@ -21,7 +21,8 @@ static weir_status invalid(checker *c, const char *section, const char *text, ui
 
 /* ---- types of the index spaces ---- */
 
-static weir_status check_limits(checker *c, const struct wasm_limits *limits, const char *section, uint32_t index)
+static weir_status check_limits(checker *c, const struct wasm_limits *limits, const char *section,
+                                uint32_t index)
 {
     return !limits->has_max || limits->min <= limits->max
                ? WEIR_OK
@@ -35,7 +36,8 @@ static weir_status check_spaces(checker *c)
 
     for (uint32_t i = 0; i < m->nfuncs; i++) {
         if (m->funcs[i].typeidx >= m->ntypes) {
-            return invalid(c, m->funcs[i].imported ? "import" : "function", "unknown type", m->funcs[i].typeidx);
+            return invalid(c, m->funcs[i].imported ? "import" : "function", "unknown type",
+                           m->funcs[i].typeidx);
         }
     }
     for (uint32_t i = 0; st == WEIR_OK && i < m->ntables; i++) {
@@ -59,8 +61,8 @@ static weir_status check_spaces(checker *c)
 static weir_status constexpr_pop(checker *c, uint8_t want)
 {
     if (c->noperands == 0) {
-        return validate_fail(c, WEIR_E_INVALID, "type mismatch: %s wants %s, the stack has nothing", c->info->text,
-                             wasm_valtype_name(want));
+        return validate_fail(c, WEIR_E_INVALID, "type mismatch: %s wants %s, the stack has nothing",
+                             c->info->text, wasm_valtype_name(want));
     }
     uint8_t got = c->operands[--c->noperands];
     return got == want ? WEIR_OK
@@ -84,7 +86,8 @@ static weir_status constexpr_global(checker *c, uint32_t nglobals)
     }
     const struct wasm_globaltype *type = &c->m->globals[c->in.index].type;
     if (type->mutable) {
-        return validate_fail(c, WEIR_E_INVALID, "constant expression required: global %u is mutable", c->in.index);
+        return validate_fail(c, WEIR_E_INVALID, "constant expression required: global %u is mutable",
+                             c->in.index);
     }
     return constexpr_push(c, type->type);
 }
@@ -133,7 +136,8 @@ static weir_status constexpr_instr(checker *c, uint32_t nglobals)
     case OP_I64_MUL:
         return constexpr_binary(c, WASM_I64);
     default:
-        return validate_fail(c, WEIR_E_INVALID, "constant expression required: %s is not constant", c->info->text);
+        return validate_fail(c, WEIR_E_INVALID, "constant expression required: %s is not constant",
+                             c->info->text);
     }
 }
 
@@ -190,7 +194,8 @@ static weir_status check_elem(checker *c, const struct wasm_elem *elem)
             return invalid(c, "element", "unknown table", elem->tableidx);
         }
         if (m->tables[elem->tableidx].type.elem != elem->type) {
-            return invalid(c, "element", "type mismatch: elements are not of the type of table", elem->tableidx);
+            return invalid(c, "element", "type mismatch: elements are not of the type of table",
+                           elem->tableidx);
         }
         st = validate_constexpr(c, &elem->offset, WASM_I32, m->nglobals, "element");
     }
@@ -247,7 +252,8 @@ static weir_status check_export_names(checker *c)
     qsort(names, n, sizeof *names, compare_names);
     for (uint32_t i = 1; st == WEIR_OK && i < n; i++) {
         if (str_eq(names[i - 1], names[i])) {
-            st = weir_report_set(c->rep, WEIR_E_INVALID, WEIR_NO_OFFSET, "export", "duplicate export name \"%.*s\"",
+            st = weir_report_set(c->rep, WEIR_E_INVALID, WEIR_NO_OFFSET, "export",
+                                 "duplicate export name \"%.*s\"",
                                  (int)(names[i].len > 100 ? 100 : names[i].len), names[i].at);
         }
     }

@@ -12,10 +12,10 @@
 struct validate_frame {
     const uint8_t *params, *results;
     uint32_t nparams, nresults;
-    uint32_t height;    /* of the operand stack where it began, its parameters taken off */
-    uint32_t stamp;     /* the br_table that checked this label latest */
-    uint16_t op;        /* OP_BLOCK, also for the function; OP_LOOP, OP_IF, OP_ELSE */
-    bool unreachable;   /* after an unconditional branch: operands below `height` are of any type */
+    uint32_t height;  /* of the operand stack where it began, its parameters taken off */
+    uint32_t stamp;   /* the br_table that checked this label latest */
+    uint16_t op;      /* OP_BLOCK, also for the function; OP_LOOP, OP_IF, OP_ELSE */
+    bool unreachable; /* after an unconditional branch: operands below `height` are of any type */
 };
 
 struct wasm_checker {

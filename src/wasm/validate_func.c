@@ -92,10 +92,11 @@ static weir_status check_list(checker *c, const uint8_t *types, uint32_t n, uint
     *have = n;
     if (in_block < n) {
         if (!frame->unreachable) {
-            return in_block == 0 ? mismatch_empty(c, types[n - 1])
-                                 : validate_fail(c, WEIR_E_INVALID,
-                                                 "type mismatch: %s wants %u values, the stack has %u in this block",
-                                                 c->info->text, n, in_block);
+            return in_block == 0
+                       ? mismatch_empty(c, types[n - 1])
+                       : validate_fail(c, WEIR_E_INVALID,
+                                       "type mismatch: %s wants %u values, the stack has %u in this block",
+                                       c->info->text, n, in_block);
         }
         *have = in_block;
     }
@@ -139,7 +140,8 @@ static weir_status set_unreachable(checker *c)
 /* Every byte as a list of itself: the result list of a block with a single result type. */
 static const uint8_t *single_type(uint8_t type)
 {
-    static const uint8_t types[] = {WASM_I32, WASM_I64, WASM_F32, WASM_F64, WASM_V128, WASM_FUNCREF, WASM_EXTERNREF};
+    static const uint8_t types[] = {WASM_I32,  WASM_I64,     WASM_F32,      WASM_F64,
+                                    WASM_V128, WASM_FUNCREF, WASM_EXTERNREF};
     return memchr(types, type, sizeof types);
 }
 
@@ -283,7 +285,8 @@ static weir_status check_br_table(checker *c)
         if (i == 0) {
             arity = n;
         } else if (n != arity) {
-            return validate_fail(c, WEIR_E_INVALID, "type mismatch: br_table labels take %u and %u values", arity, n);
+            return validate_fail(c, WEIR_E_INVALID, "type mismatch: br_table labels take %u and %u values",
+                                 arity, n);
         }
         frame->stamp = stamp;
         st = check_list(c, types, n, &have);
@@ -333,7 +336,8 @@ static weir_status check_call_of(checker *c, const struct wasm_functype *type, b
 static weir_status check_call(checker *c)
 {
     weir_status st = check_func_index(c);
-    return st != WEIR_OK ? st : check_call_of(c, wasm_func_type(c->m, c->in.index), c->in.op == OP_RETURN_CALL);
+    return st != WEIR_OK ? st
+                         : check_call_of(c, wasm_func_type(c->m, c->in.index), c->in.op == OP_RETURN_CALL);
 }
 
 static weir_status check_call_indirect(checker *c)
@@ -344,8 +348,8 @@ static weir_status check_call_indirect(checker *c)
         return st;
     }
     if (c->m->tables[c->in.index2].type.elem != WASM_FUNCREF) {
-        return validate_fail(c, WEIR_E_INVALID, "type mismatch: %s through table %u of externref", c->info->text,
-                             c->in.index2);
+        return validate_fail(c, WEIR_E_INVALID, "type mismatch: %s through table %u of externref",
+                             c->info->text, c->in.index2);
     }
     if (c->in.index >= c->m->ntypes) {
         return validate_fail(c, WEIR_E_INVALID, "unknown type %u", c->in.index);
@@ -442,7 +446,8 @@ static weir_status check_ref(checker *c)
     default: /* ref.is_null */
         st = pop_any(c, &type);
         if (st == WEIR_OK && type != WASM_UNKNOWN && !wasm_valtype_is_ref(type)) {
-            return validate_fail(c, WEIR_E_INVALID, "type mismatch: ref.is_null of %s", wasm_valtype_name(type));
+            return validate_fail(c, WEIR_E_INVALID, "type mismatch: ref.is_null of %s",
+                                 wasm_valtype_name(type));
         }
         return st != WEIR_OK ? st : push(c, WASM_I32);
     }
@@ -515,14 +520,16 @@ static weir_status check_data_index(checker *c)
     if (!c->m->has_data_count) {
         return validate_fail(c, WEIR_E_MALFORMED, "data count section required");
     }
-    return c->in.index < c->m->ndatas ? WEIR_OK
-                                      : validate_fail(c, WEIR_E_INVALID, "unknown data segment %u", c->in.index);
+    return c->in.index < c->m->ndatas
+               ? WEIR_OK
+               : validate_fail(c, WEIR_E_INVALID, "unknown data segment %u", c->in.index);
 }
 
 static weir_status check_elem_index(checker *c)
 {
-    return c->in.index < c->m->nelems ? WEIR_OK
-                                      : validate_fail(c, WEIR_E_INVALID, "unknown elem segment %u", c->in.index);
+    return c->in.index < c->m->nelems
+               ? WEIR_OK
+               : validate_fail(c, WEIR_E_INVALID, "unknown elem segment %u", c->in.index);
 }
 
 static weir_status check_elem_types(checker *c, uint8_t to, uint8_t from)
@@ -549,9 +556,9 @@ static weir_status check_table_init(checker *c)
     if (st == WEIR_OK) {
         st = check_elem_index(c);
     }
-    return st != WEIR_OK ? st
-                         : check_elem_types(c, c->m->tables[c->in.index2].type.elem,
-                                            c->m->elems[c->in.index].type);
+    return st != WEIR_OK
+               ? st
+               : check_elem_types(c, c->m->tables[c->in.index2].type.elem, c->m->elems[c->in.index].type);
 }
 
 static weir_status check_immediates(checker *c)
@@ -714,7 +721,8 @@ weir_status validate_func(struct wasm_checker *c, const struct wasm_func *func)
         }
     }
     if (st == WEIR_OK && c->reader.at != c->reader.end) {
-        return validate_fail(c, WEIR_E_MALFORMED, "section size mismatch: bytes after the end of the function");
+        return validate_fail(c, WEIR_E_MALFORMED,
+                             "section size mismatch: bytes after the end of the function");
     }
     return st;
 }
