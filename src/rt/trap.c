@@ -25,7 +25,8 @@ enum {
 };
 
 _Thread_local struct rt_call *rt_calls __attribute__((tls_model("initial-exec")));
-static _Thread_local bool thread_ready __attribute__((tls_model("initial-exec")));
+/* The lowest address guests may let this thread's stack come to; 0 until the thread is prepared. */
+static _Thread_local uintptr_t stack_least __attribute__((tls_model("initial-exec")));
 
 /* ---- code that may fault ------------------------------------------------------------------ */
 
@@ -177,17 +178,15 @@ static void thread_prepare(void)
 {
     rt_faults_watch();
     os_thread_signal_stack();
-    os_stack_low();
-    thread_ready = true;
+    stack_least = os_stack_low() + STACK_HOST_BYTES;
 }
 
 /* An instance may use `stack_bytes` from here on, but never what the host needs at the end of the thread's.
  */
 static void set_stack_limit(struct rt_instance *inst, uintptr_t here)
 {
-    uintptr_t least = os_stack_low() + STACK_HOST_BYTES;
     uint32_t bytes = inst->stack_bytes != 0 ? inst->stack_bytes : STACK_DEFAULT_BYTES;
-    uintptr_t limit = here > bytes && here - bytes > least ? here - bytes : least;
+    uintptr_t limit = here > bytes && here - bytes > stack_least ? here - bytes : stack_least;
     inst->stack_limit = limit;
     for (struct rt_instance *i = inst->ring_next; i != inst; i = i->ring_next)
         i->stack_limit = limit;
@@ -214,7 +213,7 @@ static __attribute__((noinline)) weir_status no_stack(struct weir_trap *trap)
 
 weir_status rt_call_enter(struct rt_func *f, uint64_t *cells, struct weir_trap *trap)
 {
-    if (__builtin_expect(!thread_ready, 0))
+    if (__builtin_expect(stack_least == 0, 0))
         thread_prepare();
     struct rt_instance *inst = f->inst;
     struct rt_call call;

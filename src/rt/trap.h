@@ -46,7 +46,8 @@ weir_status rt_call_enter(struct rt_func *f, uint64_t *cells, struct weir_trap *
 _Noreturn void rt_trap_raise(struct rt_instance *inst, enum weir_trap_kind kind, const char *message);
 _Noreturn void rt_trap_exit(struct rt_instance *inst, int32_t code);
 
-/* Be the first to see faults, also if somebody installed signal handlers since; done for every new instance. */
+/* Be the first to see faults, also if somebody installed signal handlers since; done for every new instance.
+ */
 void rt_faults_watch(void);
 
 /* For executor->backtrace: the next frame, from the innermost outwards; `offset` as in struct weir_frame. */

@@ -73,10 +73,14 @@ static void judge(const char *file, unsigned index, bool ok, const char *why)
 
 /* ---- the child ----------------------------------------------------------------------------- */
 
-static void report(void *ctx, unsigned index, bool ok, const char *type, const char *reason)
+static void report(void *ctx, unsigned index, bool ok, const char *type, const char *reason,
+                   const char *lacks)
 {
     FILE *to = ctx;
-    fprintf(to, "%c %u %s: %s\n", ok ? 'P' : 'F', index, type, reason);
+    if (run.list)
+        fprintf(to, "%c %u %s%s\n", ok ? 'P' : 'F', index, lacks, lacks[0] != '\0' ? "" : reason);
+    else
+        fprintf(to, "%c %u %s: %s\n", ok ? 'P' : 'F', index, type, reason);
     fflush(to);
 }
 

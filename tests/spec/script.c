@@ -16,6 +16,7 @@ enum { THINGS_MOST = 4096, CELLS_MOST = 2 * 1024 };
 
 struct named {
     char name[64];
+    char lacks[64]; /* the feature for want of which `thing` is NULL */
     void *thing;
 };
 
@@ -24,8 +25,11 @@ struct script {
     struct weir_linker *linker;
     struct named defs[THINGS_MOST], insts[THINGS_MOST]; /* newest last; unnamed ones have "" */
     unsigned ndefs, ninsts;
-    struct weir_module *latest;    /* NULL when the latest definition was refused */
-    struct weir_instance *current; /* NULL likewise */
+    struct named absent[THINGS_MOST]; /* modules that could not be registered */
+    unsigned nabsent;
+    struct weir_instance *current; /* NULL when the latest could not be made, for want of: */
+    char current_lacks[64];
+    char lacks[64]; /* the feature that the thing last looked for would need */
     struct weir_trap trap;
     char reason[512];
 };
@@ -45,20 +49,37 @@ static bool fail(struct script *s, const char *fmt, ...)
     return false;
 }
 
-static void keep(struct named *list, unsigned *n, const char *name, void *thing)
+static void keep(struct script *s, struct named *list, unsigned *n, const char *name, void *thing)
 {
     if (*n == THINGS_MOST)
         abort();
     snprintf(list[*n].name, sizeof list[*n].name, "%s", name);
+    snprintf(list[*n].lacks, sizeof list[*n].lacks, "%s", thing == NULL ? s->lacks : "");
     list[(*n)++].thing = thing;
 }
 
-static void *find(const struct named *list, unsigned n, const char *name)
+/* The newest of that name; of any name if NULL. */
+static void *find(struct script *s, const struct named *list, unsigned n, const char *name)
 {
-    while (n-- > 0)
-        if (strcmp(list[n].name, name) == 0)
+    while (n-- > 0) {
+        if (name == NULL || strcmp(list[n].name, name) == 0) {
+            snprintf(s->lacks, sizeof s->lacks, "%s", list[n].lacks);
             return list[n].thing;
+        }
+    }
     return NULL;
+}
+
+/* A refusal for want of a feature says its name behind the last colon. */
+static void note_lacking(struct script *s, weir_status st, const struct weir_report *rep)
+{
+    const char *colon = strrchr(rep->message, ':');
+    const char *feature = colon != NULL ? colon + 2 : rep->message;
+    int len = (int)strcspn(feature, "\n");
+    const char *tail = strstr(feature, " is not supported");
+    if (tail != NULL)
+        len = (int)(tail - feature);
+    snprintf(s->lacks, sizeof s->lacks, "%.*s", st == WEIR_E_UNSUPPORTED ? len : 0, feature);
 }
 
 /* ---- modules --------------------------------------------------------------------------------- */
@@ -81,13 +102,13 @@ static uint8_t *base64(const char *s, size_t *len)
     return out;
 }
 
-static struct weir_module *load(json_t *cmd, struct weir_report *rep)
+static struct weir_module *load(struct script *s, json_t *cmd, struct weir_report *rep)
 {
     struct weir_module *m = NULL;
     size_t len;
     uint8_t *bytes = base64(text(cmd, "wasm"), &len);
     weir_report_init(rep);
-    weir_module_new(bytes, len, WEIR_FEATURES_ALL, &m, rep);
+    note_lacking(s, weir_module_new(bytes, len, WEIR_FEATURES_ALL, &m, rep), rep);
     free(bytes);
     return m;
 }
@@ -96,13 +117,13 @@ static struct weir_module *load(json_t *cmd, struct weir_report *rep)
 static struct weir_module *module_of(struct script *s, json_t *cmd, struct weir_report *rep)
 {
     if (json_is_string(json_object_get(cmd, "wasm"))) {
-        struct weir_module *m = load(cmd, rep);
-        keep(s->defs, &s->ndefs, "", m);
+        struct weir_module *m = load(s, cmd, rep);
+        keep(s, s->defs, &s->ndefs, "", m);
         return m;
     }
     if (json_is_string(json_object_get(cmd, "definition")))
-        return find(s->defs, s->ndefs, text(cmd, "definition"));
-    return s->latest;
+        return find(s, s->defs, s->ndefs, text(cmd, "definition"));
+    return find(s, s->defs, s->ndefs, NULL);
 }
 
 static const char *report_text(const struct weir_report *rep)
@@ -120,12 +141,20 @@ static weir_status instantiate(struct script *s, struct weir_module *m, struct w
     return weir_instance_new(m, s->linker, &opt, out, &s->trap, rep);
 }
 
+/* An import that is missing because its module was refused. */
+static void note_absent(struct script *s, const struct weir_report *rep)
+{
+    for (unsigned i = 0; i < s->nabsent; i++)
+        if (strstr(rep->message, s->absent[i].name) != NULL)
+            strcpy(s->lacks, s->absent[i].lacks);
+}
+
 static bool cmd_definition(struct script *s, json_t *cmd)
 {
     struct weir_report rep;
-    s->latest = load(cmd, &rep);
-    keep(s->defs, &s->ndefs, text(cmd, "name"), s->latest);
-    return s->latest != NULL || fail(s, "%s", report_text(&rep));
+    struct weir_module *m = load(s, cmd, &rep);
+    keep(s, s->defs, &s->ndefs, text(cmd, "name"), m);
+    return m != NULL || fail(s, "%s", report_text(&rep));
 }
 
 static bool cmd_instance(struct script *s, json_t *cmd)
@@ -134,23 +163,33 @@ static bool cmd_instance(struct script *s, json_t *cmd)
     struct weir_module *m = module_of(s, cmd, &rep);
     s->current = NULL;
     if (m != NULL && instantiate(s, m, &s->current, &rep) == WEIR_OK) {
-        keep(s->insts, &s->ninsts, text(cmd, "name"), s->current);
+        keep(s, s->insts, &s->ninsts, text(cmd, "name"), s->current);
         return true;
     }
-    keep(s->insts, &s->ninsts, text(cmd, "name"), NULL);
+    if (m != NULL)
+        note_absent(s, &rep);
+    strcpy(s->current_lacks, s->lacks);
+    keep(s, s->insts, &s->ninsts, text(cmd, "name"), NULL);
     return fail(s, "%s", m == NULL ? "its definition was refused" : report_text(&rep));
 }
 
 static struct weir_instance *instance_of(struct script *s, json_t *at, const char *key)
 {
-    return json_is_string(json_object_get(at, key)) ? find(s->insts, s->ninsts, text(at, key)) : s->current;
+    if (json_is_string(json_object_get(at, key)))
+        return find(s, s->insts, s->ninsts, text(at, key));
+    strcpy(s->lacks, s->current_lacks);
+    return s->current;
 }
 
 static bool cmd_register(struct script *s, json_t *cmd)
 {
     struct weir_instance *inst = instance_of(s, cmd, "name");
-    if (inst == NULL)
+    if (inst == NULL) {
+        char quoted[64];
+        snprintf(quoted, sizeof quoted, "\"%s\"", text(cmd, "as"));
+        keep(s, s->absent, &s->nabsent, quoted, NULL);
         return fail(s, "no instance to register");
+    }
     weir_linker_add_instance(s->linker, text(cmd, "as"), inst);
     return true;
 }
@@ -158,7 +197,7 @@ static bool cmd_register(struct script *s, json_t *cmd)
 static bool cmd_refused(struct script *s, json_t *cmd)
 {
     struct weir_report rep;
-    struct weir_module *m = load(cmd, &rep);
+    struct weir_module *m = load(s, cmd, &rep);
     weir_module_unref(m);
     return m == NULL || fail(s, "accepted; expected: %s", text(cmd, "text"));
 }
@@ -177,7 +216,8 @@ static bool cmd_unlinkable(struct script *s, json_t *cmd)
         return fail(s, "its module was refused: %s", report_text(&rep));
     weir_status st = instantiate(s, m, &inst, &rep);
     if (inst != NULL)
-        keep(s->insts, &s->ninsts, "", inst);
+        keep(s, s->insts, &s->ninsts, "", inst);
+    note_absent(s, &rep);
     if (st != WEIR_E_LINK)
         return fail(s, "came to %s, expected link error: %s", weir_status_name(st), text(cmd, "text"));
     return text_fits(text(cmd, "text"), rep.message) ||
@@ -193,7 +233,7 @@ static bool cmd_uninstantiable(struct script *s, json_t *cmd)
         return fail(s, "its module was refused: %s", report_text(&rep));
     weir_status st = instantiate(s, m, &inst, &rep);
     if (inst != NULL)
-        keep(s->insts, &s->ninsts, "", inst);
+        keep(s, s->insts, &s->ninsts, "", inst);
     if (st != WEIR_E_TRAP)
         return fail(s, "came to %s, expected trap: %s", weir_status_name(st), text(cmd, "text"));
     return text_fits(text(cmd, "text"), s->trap.message) ||
@@ -336,8 +376,8 @@ static void add_spectest(struct script *s)
         exit(1);
     }
     weir_linker_add_instance(s->linker, "spectest", inst);
-    keep(s->defs, &s->ndefs, "", m);
-    keep(s->insts, &s->ninsts, "", inst);
+    keep(s, s->defs, &s->ndefs, "", m);
+    keep(s, s->insts, &s->ninsts, "", inst);
 }
 
 bool spec_script_run(const char *path, enum weir_tier tier, spec_script_result *result, void *ctx)
@@ -356,9 +396,9 @@ bool spec_script_run(const char *path, enum weir_tier tier, spec_script_result *
     json_t *cmd;
     json_array_foreach(json_object_get(root, "commands"), i, cmd)
     {
-        s->reason[0] = '\0';
+        s->reason[0] = s->lacks[0] = '\0';
         bool ok = run_command(s, cmd);
-        result(ctx, (unsigned)i, ok, text(cmd, "type"), s->reason);
+        result(ctx, (unsigned)i, ok, text(cmd, "type"), s->reason, s->lacks);
     }
     while (s->ninsts > 0)
         weir_instance_free(s->insts[--s->ninsts].thing);
