@@ -2,7 +2,7 @@
 # Modules do not depend on SAN: they are always in build/.
 WASM_CC := clang-19 --target=wasm32-wasi
 # A full -g: crash reports name file and line.  bulk-memory: memcpy of a variable length is one instruction.
-WASM_CFLAGS := -std=c11 -O2 -g -mbulk-memory $(WARN) -ffile-prefix-map=$(CURDIR)/=
+WASM_CFLAGS := -std=c11 -O2 -g -mbulk-memory $(WARN) -ffile-prefix-map=$(CURDIR)=.
 WASM_LDFLAGS := -mexec-model=reactor -Wl,--stack-first -Wl,-z,stack-size=65536 -Wl,--fatal-warnings
 
 # ---- Jansson, from Debian's source
@@ -24,7 +24,7 @@ build/sdk/include/jansson.h: $(JANSSON)/.fetched mk/plugins.mk
 
 build/sdk/obj/jansson/%.o: build/sdk/include/jansson.h
 	@mkdir -p $(@D)
-	$(Q)$(WASM_CC) -std=c11 -O2 -g -mbulk-memory -ffile-prefix-map=$(CURDIR)/= -DHAVE_STDINT_H -DNDEBUG -Ibuild/sdk/include -I$(JANSSON)/src \
+	$(Q)$(WASM_CC) -std=c11 -O2 -g -mbulk-memory -ffile-prefix-map=$(CURDIR)=. -DHAVE_STDINT_H -DNDEBUG -Ibuild/sdk/include -I$(JANSSON)/src \
 	  $(if $(filter strconv,$*),-Dstrtod=wp_strtod,-Dsnprintf=wp_snprintf -Dvsnprintf=wp_vsnprintf) \
 	  -c $(JANSSON)/src/$*.c -o $@
 
@@ -113,3 +113,9 @@ $(foreach p,$(PLUGINS),$(eval $(call PLUGIN_TEST_RULE,$(p))))
 
 # They run with the other unit tests.
 test-unit: $(GUEST_TESTS)
+
+# Fuzzing (mk/fuzz.mk) builds this one with plugins in the place of the library.
+$(B)/fuzz_key_auth: tests/fuzz/fuzz_key_auth.c plugins/key-auth/plugin.c $(B)/guest/libguest.a
+	$(call say,FUZZ,$<)
+	$(Q)$(CC) $(GUEST_CFLAGS) -Wno-missing-prototypes -fsanitize=fuzzer $< plugins/key-auth/plugin.c $(B)/guest/libguest.a \
+	  $(LDFLAGS) -ljansson -o $@

@@ -2,7 +2,8 @@
  *
  * A module is immutable and reference counted; any thread may read it.  An instance
  * belongs to one thread at a time.  Values travel in cells of 64 bits: i32 (zero-extended), i64,
- * f32 (bits, zero-extended), f64 and references take one cell, v128 takes two (low half first). */
+ * f32 (bits, zero-extended), f64 and references take one cell, v128 takes two (low half first).  A null
+ * reference is 0; an externref is any other number, the embedder's. */
 #ifndef WEIR_ENGINE_H
 #define WEIR_ENGINE_H
 
@@ -48,8 +49,8 @@ struct weir_module;
 
 /* Decode and validate.  The bytes are copied.  WEIR_OK: *out holds one reference.
  * WEIR_E_MALFORMED, WEIR_E_INVALID, WEIR_E_UNSUPPORTED: `rep` says where. */
-weir_status weir_module_new(const uint8_t *bytes, size_t len, uint32_t features,
-                            struct weir_module **out, struct weir_report *rep);
+weir_status weir_module_new(const uint8_t *bytes, size_t len, uint32_t features, struct weir_module **out,
+                            struct weir_report *rep);
 void weir_module_ref(struct weir_module *m);
 void weir_module_unref(struct weir_module *m); /* NULL is fine */
 
@@ -99,10 +100,10 @@ static inline void *weir_memory_at(const struct weir_instance *inst, uint32_t ad
  * i = i32, I = i64, f = f32, F = f64, v = v128, r = funcref, e = externref; "ii:i".
  *
  * `native` is called by compiled code with the C types: (struct weir_instance *, int32_t or uint32_t,
- * int64_t or uint64_t, float, double, ...).  `thunk` is called by the interpreter: it reads its parameters from
- * `cells` and leaves the result in cells[0].  Both must do the same; macros that make the thunk
- * from the type are in weir/host_thunk.h.  Several entries of one name with different types may
- * stand in a table: the linker takes the one the import asks for.
+ * int64_t or uint64_t, float, double, ...).  `thunk` is called by the interpreter: it reads its parameters
+ * from `cells` and leaves the result in cells[0].  Both must do the same; macros that make the thunk from the
+ * type are in weir/host_thunk.h.  Several entries of one name with different types may stand in a table: the
+ * linker takes the one the import asks for.
  *
  * Host code may call weir_trap_raise; it then must hold nothing that needs freeing. */
 struct weir_host_func {
@@ -123,19 +124,19 @@ void weir_linker_add_instance(struct weir_linker *l, const char *module, struct 
 /* ---- traps --------------------------------------------------------------------------- */
 
 /* X(NAME, text): the texts are the spec suite's, so that they can be compared. */
-#define WEIR_TRAP_KINDS(X) \
-    X(UNREACHABLE, "unreachable") \
-    X(MEMORY_BOUNDS, "out of bounds memory access") \
-    X(TABLE_BOUNDS, "out of bounds table access") \
-    X(UNDEFINED_ELEMENT, "undefined element") \
-    X(UNINITIALIZED_ELEMENT, "uninitialized element") \
-    X(INDIRECT_TYPE, "indirect call type mismatch") \
-    X(DIVIDE_BY_ZERO, "integer divide by zero") \
-    X(INTEGER_OVERFLOW, "integer overflow") \
-    X(INVALID_CONVERSION, "invalid conversion to integer") \
-    X(STACK_EXHAUSTED, "call stack exhausted") \
-    X(DEADLINE, "deadline exceeded") \
-    X(HOST, "host function failed") \
+#define WEIR_TRAP_KINDS(X)                                                                                   \
+    X(UNREACHABLE, "unreachable")                                                                            \
+    X(MEMORY_BOUNDS, "out of bounds memory access")                                                          \
+    X(TABLE_BOUNDS, "out of bounds table access")                                                            \
+    X(UNDEFINED_ELEMENT, "undefined element")                                                                \
+    X(UNINITIALIZED_ELEMENT, "uninitialized element")                                                        \
+    X(INDIRECT_TYPE, "indirect call type mismatch")                                                          \
+    X(DIVIDE_BY_ZERO, "integer divide by zero")                                                              \
+    X(INTEGER_OVERFLOW, "integer overflow")                                                                  \
+    X(INVALID_CONVERSION, "invalid conversion to integer")                                                   \
+    X(STACK_EXHAUSTED, "call stack exhausted")                                                               \
+    X(DEADLINE, "deadline exceeded")                                                                         \
+    X(HOST, "host function failed")                                                                          \
     X(EXIT, "exit")
 
 enum weir_trap_kind {
@@ -152,14 +153,15 @@ enum { WEIR_TRAP_FRAMES = 32 };
 struct weir_frame {
     uint32_t funcidx; /* in the module's function index space */
     uint32_t offset;  /* of the instruction in the module's bytes */
-    const char *name; /* from the name section or an export, NULL if it has none; lives as long as the module */
+    const char
+        *name; /* from the name section or an export, NULL if it has none; lives as long as the module */
 };
 
 struct weir_trap {
     enum weir_trap_kind kind;
-    int32_t exit_code;     /* of WEIR_TRAP_EXIT */
-    char message[128];     /* weir_trap_text, or the host's own */
-    uint32_t nframes;      /* innermost first; the rest is cut, nskipped says how many */
+    int32_t exit_code; /* of WEIR_TRAP_EXIT */
+    char message[128]; /* weir_trap_text, or the host's own */
+    uint32_t nframes;  /* innermost first; the rest is cut, nskipped says how many */
     uint32_t nskipped;
     struct weir_frame frames[WEIR_TRAP_FRAMES];
 };
@@ -176,9 +178,9 @@ size_t weir_trap_format(const struct weir_trap *trap, char *dst, size_t cap);
 /* ---- instances ------------------------------------------------------------------------- */
 
 enum weir_tier {
-    WEIR_TIER_AUTO,   /* compiled if the module has an image, else interpreted */
+    WEIR_TIER_AUTO, /* compiled if the module has an image, else interpreted */
     WEIR_TIER_INTERP,
-    WEIR_TIER_AOT,    /* WEIR_E_NOT_FOUND without an image */
+    WEIR_TIER_AOT, /* WEIR_E_NOT_FOUND without an image */
 };
 
 struct weir_instance_options {

@@ -58,115 +58,115 @@ static inline uint64_t weir_f64_to_cell(double v)
 #define WEIR_HOST_PUT_e(cells, call) ((cells)[0] = (call))
 #define WEIR_HOST_PUT_n(cells, call) ((void)(cells), (call))
 
-#define WEIR_HOST_FUNC(module_name, func_name, func_type, fn) \
+#define WEIR_HOST_FUNC(module_name, func_name, func_type, fn)                                                \
     {module_name, func_name, func_type, (void (*)(void))(fn), fn##_thunk}
 
-#define WEIR_HOST_THUNK0(fn, result) \
-    static void fn##_thunk(struct weir_instance *inst, uint64_t *cells) \
-    { \
-        WEIR_HOST_PUT_##result(cells, fn(inst)); \
+#define WEIR_HOST_THUNK0(fn, result)                                                                         \
+    static void fn##_thunk(struct weir_instance *inst, uint64_t *cells)                                      \
+    {                                                                                                        \
+        WEIR_HOST_PUT_##result(cells, fn(inst));                                                             \
     }
 
-#define WEIR_HOST_THUNK1(fn, a, result) \
-    static void fn##_thunk(struct weir_instance *inst, uint64_t *cells) \
-    { \
-        WEIR_HOST_PUT_##result(cells, fn(inst, WEIR_HOST_GET_##a(cells[0]))); \
+#define WEIR_HOST_THUNK1(fn, a, result)                                                                      \
+    static void fn##_thunk(struct weir_instance *inst, uint64_t *cells)                                      \
+    {                                                                                                        \
+        WEIR_HOST_PUT_##result(cells, fn(inst, WEIR_HOST_GET_##a(cells[0])));                                \
     }
 
-#define WEIR_HOST_THUNK2(fn, a, b, result) \
-    static void fn##_thunk(struct weir_instance *inst, uint64_t *cells) \
-    { \
-        WEIR_HOST_PUT_##result(cells, fn(inst, WEIR_HOST_GET_##a(cells[0]), WEIR_HOST_GET_##b(cells[1]))); \
+#define WEIR_HOST_THUNK2(fn, a, b, result)                                                                   \
+    static void fn##_thunk(struct weir_instance *inst, uint64_t *cells)                                      \
+    {                                                                                                        \
+        WEIR_HOST_PUT_##result(cells, fn(inst, WEIR_HOST_GET_##a(cells[0]), WEIR_HOST_GET_##b(cells[1])));   \
     }
 
-#define WEIR_HOST_THUNK3(fn, a, b, c, result) \
-    static void fn##_thunk(struct weir_instance *inst, uint64_t *cells) \
-    { \
-        WEIR_HOST_PUT_##result(cells, fn(inst, WEIR_HOST_GET_##a(cells[0]), WEIR_HOST_GET_##b(cells[1]), \
-                                           WEIR_HOST_GET_##c(cells[2]))); \
+#define WEIR_HOST_THUNK3(fn, a, b, c, result)                                                                \
+    static void fn##_thunk(struct weir_instance *inst, uint64_t *cells)                                      \
+    {                                                                                                        \
+        WEIR_HOST_PUT_##result(cells, fn(inst, WEIR_HOST_GET_##a(cells[0]), WEIR_HOST_GET_##b(cells[1]),     \
+                                         WEIR_HOST_GET_##c(cells[2])));                                      \
     }
 
-#define WEIR_HOST_THUNK4(fn, a, b, c, d, result) \
-    static void fn##_thunk(struct weir_instance *inst, uint64_t *cells) \
-    { \
-        WEIR_HOST_PUT_##result(cells, fn(inst, WEIR_HOST_GET_##a(cells[0]), WEIR_HOST_GET_##b(cells[1]), \
-                                           WEIR_HOST_GET_##c(cells[2]), WEIR_HOST_GET_##d(cells[3]))); \
+#define WEIR_HOST_THUNK4(fn, a, b, c, d, result)                                                             \
+    static void fn##_thunk(struct weir_instance *inst, uint64_t *cells)                                      \
+    {                                                                                                        \
+        WEIR_HOST_PUT_##result(cells, fn(inst, WEIR_HOST_GET_##a(cells[0]), WEIR_HOST_GET_##b(cells[1]),     \
+                                         WEIR_HOST_GET_##c(cells[2]), WEIR_HOST_GET_##d(cells[3])));         \
     }
 
-#define WEIR_HOST_THUNK5(fn, a, b, c, d, e, result) \
-    static void fn##_thunk(struct weir_instance *inst, uint64_t *cells) \
-    { \
-        WEIR_HOST_PUT_##result(cells, fn(inst, WEIR_HOST_GET_##a(cells[0]), WEIR_HOST_GET_##b(cells[1]), \
-                                           WEIR_HOST_GET_##c(cells[2]), WEIR_HOST_GET_##d(cells[3]), \
-                                           WEIR_HOST_GET_##e(cells[4]))); \
+#define WEIR_HOST_THUNK5(fn, a, b, c, d, e, result)                                                          \
+    static void fn##_thunk(struct weir_instance *inst, uint64_t *cells)                                      \
+    {                                                                                                        \
+        WEIR_HOST_PUT_##result(cells, fn(inst, WEIR_HOST_GET_##a(cells[0]), WEIR_HOST_GET_##b(cells[1]),     \
+                                         WEIR_HOST_GET_##c(cells[2]), WEIR_HOST_GET_##d(cells[3]),           \
+                                         WEIR_HOST_GET_##e(cells[4])));                                      \
     }
 
-#define WEIR_HOST_THUNK6(fn, a, b, c, d, e, f, result) \
-    static void fn##_thunk(struct weir_instance *inst, uint64_t *cells) \
-    { \
-        WEIR_HOST_PUT_##result(cells, fn(inst, WEIR_HOST_GET_##a(cells[0]), WEIR_HOST_GET_##b(cells[1]), \
-                                           WEIR_HOST_GET_##c(cells[2]), WEIR_HOST_GET_##d(cells[3]), \
-                                           WEIR_HOST_GET_##e(cells[4]), WEIR_HOST_GET_##f(cells[5]))); \
+#define WEIR_HOST_THUNK6(fn, a, b, c, d, e, f, result)                                                       \
+    static void fn##_thunk(struct weir_instance *inst, uint64_t *cells)                                      \
+    {                                                                                                        \
+        WEIR_HOST_PUT_##result(cells, fn(inst, WEIR_HOST_GET_##a(cells[0]), WEIR_HOST_GET_##b(cells[1]),     \
+                                         WEIR_HOST_GET_##c(cells[2]), WEIR_HOST_GET_##d(cells[3]),           \
+                                         WEIR_HOST_GET_##e(cells[4]), WEIR_HOST_GET_##f(cells[5])));         \
     }
 
-#define WEIR_HOST_THUNK7(fn, a, b, c, d, e, f, g, result) \
-    static void fn##_thunk(struct weir_instance *inst, uint64_t *cells) \
-    { \
-        WEIR_HOST_PUT_##result(cells, fn(inst, WEIR_HOST_GET_##a(cells[0]), WEIR_HOST_GET_##b(cells[1]), \
-                                           WEIR_HOST_GET_##c(cells[2]), WEIR_HOST_GET_##d(cells[3]), \
-                                           WEIR_HOST_GET_##e(cells[4]), WEIR_HOST_GET_##f(cells[5]), \
-                                           WEIR_HOST_GET_##g(cells[6]))); \
+#define WEIR_HOST_THUNK7(fn, a, b, c, d, e, f, g, result)                                                    \
+    static void fn##_thunk(struct weir_instance *inst, uint64_t *cells)                                      \
+    {                                                                                                        \
+        WEIR_HOST_PUT_##result(cells, fn(inst, WEIR_HOST_GET_##a(cells[0]), WEIR_HOST_GET_##b(cells[1]),     \
+                                         WEIR_HOST_GET_##c(cells[2]), WEIR_HOST_GET_##d(cells[3]),           \
+                                         WEIR_HOST_GET_##e(cells[4]), WEIR_HOST_GET_##f(cells[5]),           \
+                                         WEIR_HOST_GET_##g(cells[6])));                                      \
     }
 
-#define WEIR_HOST_THUNK8(fn, a, b, c, d, e, f, g, h, result) \
-    static void fn##_thunk(struct weir_instance *inst, uint64_t *cells) \
-    { \
-        WEIR_HOST_PUT_##result(cells, fn(inst, WEIR_HOST_GET_##a(cells[0]), WEIR_HOST_GET_##b(cells[1]), \
-                                           WEIR_HOST_GET_##c(cells[2]), WEIR_HOST_GET_##d(cells[3]), \
-                                           WEIR_HOST_GET_##e(cells[4]), WEIR_HOST_GET_##f(cells[5]), \
-                                           WEIR_HOST_GET_##g(cells[6]), WEIR_HOST_GET_##h(cells[7]))); \
+#define WEIR_HOST_THUNK8(fn, a, b, c, d, e, f, g, h, result)                                                 \
+    static void fn##_thunk(struct weir_instance *inst, uint64_t *cells)                                      \
+    {                                                                                                        \
+        WEIR_HOST_PUT_##result(cells, fn(inst, WEIR_HOST_GET_##a(cells[0]), WEIR_HOST_GET_##b(cells[1]),     \
+                                         WEIR_HOST_GET_##c(cells[2]), WEIR_HOST_GET_##d(cells[3]),           \
+                                         WEIR_HOST_GET_##e(cells[4]), WEIR_HOST_GET_##f(cells[5]),           \
+                                         WEIR_HOST_GET_##g(cells[6]), WEIR_HOST_GET_##h(cells[7])));         \
     }
 
-#define WEIR_HOST_THUNK9(fn, a, b, c, d, e, f, g, h, i, result) \
-    static void fn##_thunk(struct weir_instance *inst, uint64_t *cells) \
-    { \
-        WEIR_HOST_PUT_##result(cells, fn(inst, WEIR_HOST_GET_##a(cells[0]), WEIR_HOST_GET_##b(cells[1]), \
-                                           WEIR_HOST_GET_##c(cells[2]), WEIR_HOST_GET_##d(cells[3]), \
-                                           WEIR_HOST_GET_##e(cells[4]), WEIR_HOST_GET_##f(cells[5]), \
-                                           WEIR_HOST_GET_##g(cells[6]), WEIR_HOST_GET_##h(cells[7]), \
-                                           WEIR_HOST_GET_##i(cells[8]))); \
+#define WEIR_HOST_THUNK9(fn, a, b, c, d, e, f, g, h, i, result)                                              \
+    static void fn##_thunk(struct weir_instance *inst, uint64_t *cells)                                      \
+    {                                                                                                        \
+        WEIR_HOST_PUT_##result(cells, fn(inst, WEIR_HOST_GET_##a(cells[0]), WEIR_HOST_GET_##b(cells[1]),     \
+                                         WEIR_HOST_GET_##c(cells[2]), WEIR_HOST_GET_##d(cells[3]),           \
+                                         WEIR_HOST_GET_##e(cells[4]), WEIR_HOST_GET_##f(cells[5]),           \
+                                         WEIR_HOST_GET_##g(cells[6]), WEIR_HOST_GET_##h(cells[7]),           \
+                                         WEIR_HOST_GET_##i(cells[8])));                                      \
     }
 
-#define WEIR_HOST_THUNK10(fn, a, b, c, d, e, f, g, h, i, j, result) \
-    static void fn##_thunk(struct weir_instance *inst, uint64_t *cells) \
-    { \
-        WEIR_HOST_PUT_##result(cells, fn(inst, WEIR_HOST_GET_##a(cells[0]), WEIR_HOST_GET_##b(cells[1]), \
-                                           WEIR_HOST_GET_##c(cells[2]), WEIR_HOST_GET_##d(cells[3]), \
-                                           WEIR_HOST_GET_##e(cells[4]), WEIR_HOST_GET_##f(cells[5]), \
-                                           WEIR_HOST_GET_##g(cells[6]), WEIR_HOST_GET_##h(cells[7]), \
-                                           WEIR_HOST_GET_##i(cells[8]), WEIR_HOST_GET_##j(cells[9]))); \
+#define WEIR_HOST_THUNK10(fn, a, b, c, d, e, f, g, h, i, j, result)                                          \
+    static void fn##_thunk(struct weir_instance *inst, uint64_t *cells)                                      \
+    {                                                                                                        \
+        WEIR_HOST_PUT_##result(cells, fn(inst, WEIR_HOST_GET_##a(cells[0]), WEIR_HOST_GET_##b(cells[1]),     \
+                                         WEIR_HOST_GET_##c(cells[2]), WEIR_HOST_GET_##d(cells[3]),           \
+                                         WEIR_HOST_GET_##e(cells[4]), WEIR_HOST_GET_##f(cells[5]),           \
+                                         WEIR_HOST_GET_##g(cells[6]), WEIR_HOST_GET_##h(cells[7]),           \
+                                         WEIR_HOST_GET_##i(cells[8]), WEIR_HOST_GET_##j(cells[9])));         \
     }
 
-#define WEIR_HOST_THUNK11(fn, a, b, c, d, e, f, g, h, i, j, k, result) \
-    static void fn##_thunk(struct weir_instance *inst, uint64_t *cells) \
-    { \
-        WEIR_HOST_PUT_##result(cells, fn(inst, WEIR_HOST_GET_##a(cells[0]), WEIR_HOST_GET_##b(cells[1]), \
-                                           WEIR_HOST_GET_##c(cells[2]), WEIR_HOST_GET_##d(cells[3]), \
-                                           WEIR_HOST_GET_##e(cells[4]), WEIR_HOST_GET_##f(cells[5]), \
-                                           WEIR_HOST_GET_##g(cells[6]), WEIR_HOST_GET_##h(cells[7]), \
-                                           WEIR_HOST_GET_##i(cells[8]), WEIR_HOST_GET_##j(cells[9]), \
-                                           WEIR_HOST_GET_##k(cells[10]))); \
+#define WEIR_HOST_THUNK11(fn, a, b, c, d, e, f, g, h, i, j, k, result)                                       \
+    static void fn##_thunk(struct weir_instance *inst, uint64_t *cells)                                      \
+    {                                                                                                        \
+        WEIR_HOST_PUT_##result(cells, fn(inst, WEIR_HOST_GET_##a(cells[0]), WEIR_HOST_GET_##b(cells[1]),     \
+                                         WEIR_HOST_GET_##c(cells[2]), WEIR_HOST_GET_##d(cells[3]),           \
+                                         WEIR_HOST_GET_##e(cells[4]), WEIR_HOST_GET_##f(cells[5]),           \
+                                         WEIR_HOST_GET_##g(cells[6]), WEIR_HOST_GET_##h(cells[7]),           \
+                                         WEIR_HOST_GET_##i(cells[8]), WEIR_HOST_GET_##j(cells[9]),           \
+                                         WEIR_HOST_GET_##k(cells[10])));                                     \
     }
 
-#define WEIR_HOST_THUNK12(fn, a, b, c, d, e, f, g, h, i, j, k, l, result) \
-    static void fn##_thunk(struct weir_instance *inst, uint64_t *cells) \
-    { \
-        WEIR_HOST_PUT_##result(cells, fn(inst, WEIR_HOST_GET_##a(cells[0]), WEIR_HOST_GET_##b(cells[1]), \
-                                           WEIR_HOST_GET_##c(cells[2]), WEIR_HOST_GET_##d(cells[3]), \
-                                           WEIR_HOST_GET_##e(cells[4]), WEIR_HOST_GET_##f(cells[5]), \
-                                           WEIR_HOST_GET_##g(cells[6]), WEIR_HOST_GET_##h(cells[7]), \
-                                           WEIR_HOST_GET_##i(cells[8]), WEIR_HOST_GET_##j(cells[9]), \
-                                           WEIR_HOST_GET_##k(cells[10]), WEIR_HOST_GET_##l(cells[11]))); \
+#define WEIR_HOST_THUNK12(fn, a, b, c, d, e, f, g, h, i, j, k, l, result)                                    \
+    static void fn##_thunk(struct weir_instance *inst, uint64_t *cells)                                      \
+    {                                                                                                        \
+        WEIR_HOST_PUT_##result(cells, fn(inst, WEIR_HOST_GET_##a(cells[0]), WEIR_HOST_GET_##b(cells[1]),     \
+                                         WEIR_HOST_GET_##c(cells[2]), WEIR_HOST_GET_##d(cells[3]),           \
+                                         WEIR_HOST_GET_##e(cells[4]), WEIR_HOST_GET_##f(cells[5]),           \
+                                         WEIR_HOST_GET_##g(cells[6]), WEIR_HOST_GET_##h(cells[7]),           \
+                                         WEIR_HOST_GET_##i(cells[8]), WEIR_HOST_GET_##j(cells[9]),           \
+                                         WEIR_HOST_GET_##k(cells[10]), WEIR_HOST_GET_##l(cells[11])));       \
     }
 
 #endif

@@ -1,8 +1,8 @@
 /* weir/wasi.h - WASI preview 1 for guests without a file system.
  *
  * Arguments, environment, clocks, random numbers, standard output and error, exit; every other function
- * links and answers with an errno, as plugin toolchains expect of a gateway.  Offered under wasi_snapshot_preview1
- * and wasi_unstable.
+ * links and answers with an errno, as plugin toolchains expect of a gateway.  Offered under
+ * wasi_snapshot_preview1 and wasi_unstable.
  *
  * How the functions find the embedder: inst->host must point to an object whose first field is a
  * `struct weir_wasi *`, not NULL. */

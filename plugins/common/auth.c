@@ -1,15 +1,19 @@
 /* auth.c - see auth.h. */
 #include "auth.h"
 
-/* Has the rule fields of the plugin itself? */
-static bool has_own_fields(const json_t *rule)
+/* Does the object have fields of the plugin itself? */
+static bool has_own_fields(const json_t *object)
 {
+    static const char *const shell_keys[] = {"_rules_", "global_auth", "allow"};
     const char *key;
     json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)rule, key, value)
+    json_object_foreach((json_t *)(uintptr_t)object, key, value)
     {
         (void)value;
-        if (!rule_is_match_key(key) && strcmp(key, "allow") != 0)
+        bool own = !rule_is_match_key(key);
+        for (size_t i = 0; own && i < sizeof shell_keys / sizeof *shell_keys; i++)
+            own = strcmp(key, shell_keys[i]) != 0;
+        if (own)
             return true;
     }
     return false;
@@ -70,7 +74,7 @@ static bool parse_object(const json_t *object, auth_parse_fn *parse, struct wp_a
         return false;
     if (json_object_get(object, "global_auth"))
         c.global_auth = global_auth ? AUTH_GLOBAL_ON : AUTH_GLOBAL_OFF;
-    if (json_object_size(object) > (rules ? 1u : 0u))
+    if (has_own_fields(object))
         c.global = parse(object, "", arena);
     if (!rules && !c.global) {
         wp_json_complain("", "", "nothing usable is configured");

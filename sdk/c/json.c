@@ -14,7 +14,8 @@ json_t *wp_json_parse(struct wp_str text)
 
 void wp_json_complain(const char *where, const char *key, const char *what)
 {
-    wp_error("configuration: %s%s%s: %s", where, *where != '\0' && *key != '\0' ? "." : "", key, what);
+    bool nested = *where != '\0' && *key != '\0', placed = *where != '\0' || *key != '\0';
+    wp_error("configuration: %s%s%s%s%s", where, nested ? "." : "", key, placed ? ": " : "", what);
 }
 
 static bool scalar_str(const json_t *v, struct wp_arena *arena, struct wp_str *out)

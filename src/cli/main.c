@@ -57,7 +57,7 @@ int main(int argc, char **argv)
             return verbs[i]->run(argc - 1, argv + 1);
         }
     }
-    fprintf(stderr, "weir: no %s '%s'; `weir --help` lists what there is\n", name[0] == '-' ? "option" : "verb",
-            name);
+    fprintf(stderr, "weir: no %s '%s'; `weir --help` lists what there is\n",
+            name[0] == '-' ? "option" : "verb", name);
     return CLI_EXIT_USAGE;
 }

@@ -1,6 +1,7 @@
 /* cli/try.c - `weir try`: a plugin on the fake server, one JSON line per request.
  *
- * The process owns everything it reads; it ends soon. */
+ * The reader owns the requests: their JSON tree, whose strings they point into, and an arena.  Options and
+ * configurations belong to the process, which ends soon. */
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -113,7 +114,8 @@ static const struct cli_usage usage = {
 /* ---- reading requests ----------------------------------------------------------------- */
 
 struct reader {
-    struct arena arena;
+    struct arena arena; /* configurations, too */
+    json_t *tree;
     size_t index; /* of the request at hand */
 };
 
@@ -288,7 +290,7 @@ static struct fake_request *read_requests(struct reader *r, size_t *n)
     if (text == NULL) {
         return NULL;
     }
-    json_t *list = json_loadb(text, len, JSON_REJECT_DUPLICATES, &error);
+    json_t *list = r->tree = json_loadb(text, len, JSON_REJECT_DUPLICATES, &error);
     mem_free(text);
     if (list == NULL) {
         cli_fail("%s:%d: %s", args.requests, error.line, error.text);
@@ -368,7 +370,8 @@ static void print_result(size_t i, enum fake_action action, const struct fake_st
         strbuf_printf(&b, ", \"route_cleared\": %u", f->route_changes);
     }
     print_logs(&b, f);
-    puts(strbuf_str(&b).at == NULL ? "" : (strbuf_add_char(&b, '}'), b.at));
+    strbuf_add_char(&b, '}');
+    puts(b.at);
     strbuf_fini(&b);
 }
 
@@ -440,13 +443,22 @@ static void serve_all(struct pw_plugin *plugin, struct fake_server *server,
     mem_free(steps);
 }
 
-static bool read_text(const char *path, struct str *out)
+/* A configuration file; none is an empty configuration. */
+static bool read_text(struct arena *a, const char *path, struct str *out)
 {
     size_t len;
-    char *text = path == NULL ? mem_zalloc(1) : cli_read_file(path, MAX_FILE_BYTES, &len);
 
-    *out = (struct str){text, path == NULL || text == NULL ? 0 : len};
-    return text != NULL;
+    *out = (struct str){"", 0};
+    if (path == NULL) {
+        return true;
+    }
+    char *text = cli_read_file(path, MAX_FILE_BYTES, &len);
+    if (text == NULL) {
+        return false;
+    }
+    *out = (struct str){arena_strndup(a, text, len), len};
+    mem_free(text);
+    return true;
 }
 
 static int run_plugin(struct weir_module *m, const struct pw_plugin_options *opt,
@@ -484,7 +496,7 @@ static bool read_options(struct pw_plugin_options *opt, struct arena *a)
     struct pw_env *env = ARENA_ARRAY(a, struct pw_env, args.env.len);
 
     for (size_t i = 0; i < nconfigs; i++) {
-        if (!read_text(args.configs.len == 0 ? NULL : args.configs.at[i], &configs[i])) {
+        if (!read_text(a, args.configs.len == 0 ? NULL : args.configs.at[i], &configs[i])) {
             return false;
         }
     }
@@ -503,17 +515,37 @@ static bool read_options(struct pw_plugin_options *opt, struct arena *a)
         .fail_open = args.fail_open,
         .tier = tiers[args.tier],
     };
-    return read_text(args.vm_config, &opt->vm_config);
+    return read_text(a, args.vm_config, &opt->vm_config);
+}
+
+static int run_module(const char *path, const struct pw_plugin_options *opt,
+                      const struct fake_request *requests, size_t nrequests)
+{
+    struct weir_module *m;
+    struct weir_report rep;
+    size_t len;
+    char *bytes = cli_read_file(path, MAX_FILE_BYTES, &len);
+
+    if (bytes == NULL) {
+        return CLI_EXIT_FAILED;
+    }
+    weir_report_init(&rep);
+    weir_status st = weir_module_new((const uint8_t *)bytes, len, WEIR_FEATURES_ALL, &m, &rep);
+    mem_free(bytes);
+    if (st != WEIR_OK) {
+        return print_failed_start(&rep);
+    }
+    int code = run_plugin(m, opt, requests, nrequests);
+    weir_module_unref(m);
+    return code;
 }
 
 static int run(int argc, char **argv)
 {
     struct cli_operands operands;
     struct pw_plugin_options opt;
-    struct weir_module *m;
-    struct weir_report rep;
     struct reader r = {.index = 0};
-    size_t nrequests, len;
+    size_t nrequests;
 
     args.tier = CLI_COUNT(tiers) - 1; /* auto */
     int code = cli_parse(&usage, argc, argv, &operands);
@@ -521,17 +553,12 @@ static int run(int argc, char **argv)
         return code;
     }
     struct fake_request *requests = read_requests(&r, &nrequests);
-    char *bytes = requests == NULL ? NULL : cli_read_file(operands.at[0], MAX_FILE_BYTES, &len);
-    if (bytes == NULL || !read_options(&opt, &r.arena)) {
-        return CLI_EXIT_FAILED;
+    code = CLI_EXIT_FAILED;
+    if (requests != NULL && read_options(&opt, &r.arena)) {
+        code = run_module(operands.at[0], &opt, requests, nrequests);
     }
-    weir_report_init(&rep);
-    if (weir_module_new((const uint8_t *)bytes, len, WEIR_FEATURES_ALL, &m, &rep) != WEIR_OK) {
-        return print_failed_start(&rep);
-    }
-    mem_free(bytes);
-    code = run_plugin(m, &opt, requests, nrequests);
-    weir_module_unref(m);
+    json_decref(r.tree);
+    arena_fini(&r.arena);
     return code;
 }
 

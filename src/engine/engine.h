@@ -16,10 +16,10 @@ struct weir_module {
     size_t len;
     struct wasm_module *wasm;
     struct rt_module rt;
-    struct arena arena;            /* the names below */
-    const char **export_names;     /* NUL-terminated, one per export */
+    struct arena arena;        /* the names below */
+    const char **export_names; /* NUL-terminated, one per export */
     const char **import_modules, **import_names;
-    pthread_mutex_t lock;          /* of what is made when first asked for: */
+    pthread_mutex_t lock; /* of what is made when first asked for: */
     bool has_sha256;
     uint8_t sha256[HASH_SHA256_BYTES];
     void *prepared[ENGINE_NTIERS]; /* by the tier's executor; NULL: not yet */

@@ -22,8 +22,9 @@ static weir_status choose_tier(struct weir_module *m, enum weir_tier want, const
     return engine_module_prepare(m, *ex, prepared, rep);
 }
 
-weir_status weir_instance_new(struct weir_module *m, struct weir_linker *l, const struct weir_instance_options *opt,
-                              struct weir_instance **out, struct weir_trap *trap, struct weir_report *rep)
+weir_status weir_instance_new(struct weir_module *m, struct weir_linker *l,
+                              const struct weir_instance_options *opt, struct weir_instance **out,
+                              struct weir_trap *trap, struct weir_report *rep)
 {
     static const struct weir_instance_options defaults;
     const struct rt_executor *ex;
@@ -83,8 +84,8 @@ const struct weir_functype *weir_func_type(const struct weir_func *f)
     return (const struct weir_functype *)((const struct rt_func *)f)->type;
 }
 
-bool weir_instance_get_global(struct weir_instance *inst, const char *name, size_t name_len, uint64_t cells[2],
-                              enum weir_valtype *type)
+bool weir_instance_get_global(struct weir_instance *inst, const char *name, size_t name_len,
+                              uint64_t cells[2], enum weir_valtype *type)
 {
     struct rt_instance *i = rt_instance_of(inst);
     const struct wasm_module *w = rt_instance_wasm(i);

@@ -1,8 +1,8 @@
 /* engine/linker.c - what imports can be resolved to, and the resolving.
  *
- * Host functions stand in a hash table over (module, name); instances are few and are searched newest first, so that
- * one registered later under the same name hides the earlier one.  Imports match by core spec 3.2 (limits and
- * mutability of the thing as it is now). */
+ * Host functions stand in a hash table over (module, name); instances are few and are searched newest first,
+ * so that one registered later under the same name hides the earlier one.  Imports match by core spec 3.2
+ * (limits and mutability of the thing as it is now). */
 #include <string.h>
 
 #include "base/mem.h"
@@ -83,14 +83,22 @@ void weir_linker_add_instance(struct weir_linker *l, const char *module, struct 
 static uint8_t letter_type(char c)
 {
     switch (c) {
-    case 'i': return WASM_I32;
-    case 'I': return WASM_I64;
-    case 'f': return WASM_F32;
-    case 'F': return WASM_F64;
-    case 'v': return WASM_V128;
-    case 'r': return WASM_FUNCREF;
-    case 'e': return WASM_EXTERNREF;
-    default: return WASM_UNKNOWN;
+    case 'i':
+        return WASM_I32;
+    case 'I':
+        return WASM_I64;
+    case 'f':
+        return WASM_F32;
+    case 'F':
+        return WASM_F64;
+    case 'v':
+        return WASM_V128;
+    case 'r':
+        return WASM_FUNCREF;
+    case 'e':
+        return WASM_EXTERNREF;
+    default:
+        return WASM_UNKNOWN;
     }
 }
 
@@ -117,8 +125,8 @@ static bool limits_fit(struct wasm_limits want, uint64_t now, bool has_max, uint
 /* What looking for an import came to. */
 enum found { FOUND_NOTHING, FOUND_OTHER_TYPE, FOUND };
 
-static enum found find_host(const struct weir_linker *l, const struct wasm_import *im, const struct rt_module *m,
-                            struct rt_import *out)
+static enum found find_host(const struct weir_linker *l, const struct wasm_import *im,
+                            const struct rt_module *m, struct rt_import *out)
 {
     if (l->nbuckets == 0)
         return FOUND_NOTHING;
@@ -126,7 +134,8 @@ static enum found find_host(const struct weir_linker *l, const struct wasm_impor
     enum found best = FOUND_NOTHING;
     for (uint32_t i = l->buckets[hash & (l->nbuckets - 1)]; i != 0; i = l->host.at[i - 1].next) {
         const struct host_entry *e = &l->host.at[i - 1];
-        if (e->hash != hash || !str_eq(str_of(e->func->name), im->name) || !str_eq(str_of(e->func->module), im->module))
+        if (e->hash != hash || !str_eq(str_of(e->func->name), im->name) ||
+            !str_eq(str_of(e->func->module), im->module))
             continue;
         best = FOUND_OTHER_TYPE;
         if (im->kind == WASM_EXTERN_FUNC && type_is(&m->wasm->types[im->typeidx], e->func->type)) {
@@ -137,8 +146,8 @@ static enum found find_host(const struct weir_linker *l, const struct wasm_impor
     return best;
 }
 
-static enum found take_export(struct rt_instance *from, const struct wasm_export *e, const struct wasm_import *im,
-                              const struct rt_module *m, struct rt_import *out)
+static enum found take_export(struct rt_instance *from, const struct wasm_export *e,
+                              const struct wasm_import *im, const struct rt_module *m, struct rt_import *out)
 {
     const struct wasm_module *w = rt_instance_wasm(from);
     if (e->kind != im->kind)
@@ -151,12 +160,13 @@ static enum found take_export(struct rt_instance *from, const struct wasm_export
         break;
     case WASM_EXTERN_TABLE:
         out->table = rt_table_at(from, e->index);
-        fits = out->table->elem == im->table.elem
-               && limits_fit(im->table.limits, out->table->length, out->table->has_max, out->table->max);
+        fits = out->table->elem == im->table.elem &&
+               limits_fit(im->table.limits, out->table->length, out->table->has_max, out->table->max);
         break;
     case WASM_EXTERN_MEMORY:
         out->memory = rt_memory_at(from, e->index);
-        fits = limits_fit(im->memory, out->memory->bytes / WASM_PAGE_BYTES, out->memory->has_max, out->memory->max_pages);
+        fits = limits_fit(im->memory, out->memory->bytes / WASM_PAGE_BYTES, out->memory->has_max,
+                          out->memory->max_pages);
         break;
     case WASM_EXTERN_GLOBAL: {
         const struct wasm_globaltype *t = &w->globals[e->index].type;
@@ -172,12 +182,13 @@ static enum found take_export(struct rt_instance *from, const struct wasm_export
 static weir_status refuse(const struct wasm_import *im, const char *why, struct weir_report *rep)
 {
     static const char *const kinds[] = {"function", "table", "memory", "global"};
-    return weir_report_set(rep, WEIR_E_LINK, WEIR_NO_OFFSET, "import", "%s: %s \"%.*s\" \"%.*s\"", why, kinds[im->kind],
-                           STR_ARG(im->module), STR_ARG(im->name));
+    return weir_report_set(rep, WEIR_E_LINK, WEIR_NO_OFFSET, "import", "%s: %s \"%.*s\" \"%.*s\"", why,
+                           kinds[im->kind], STR_ARG(im->module), STR_ARG(im->name));
 }
 
-static weir_status link_one(const struct weir_linker *l, const struct rt_module *m, const struct wasm_import *im,
-                            const struct rt_executor *ex, struct rt_import *out, struct weir_report *rep)
+static weir_status link_one(const struct weir_linker *l, const struct rt_module *m,
+                            const struct wasm_import *im, const struct rt_executor *ex, struct rt_import *out,
+                            struct weir_report *rep)
 {
     enum found best = FOUND_NOTHING;
     for (size_t i = l->instances.len; i-- > 0 && best == FOUND_NOTHING;) {

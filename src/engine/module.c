@@ -1,19 +1,20 @@
 /* engine/module.c - modules as the embedder sees them: decoded, validated, counted.
  *
- * A module owns a copy of its bytes, because the decoded form points into them.  What costs time and may not be
- * needed (the hash, the executors' forms) is made under the module's lock when first asked for. */
+ * A module owns a copy of its bytes, because the decoded form points into them.  What costs time and may not
+ * be needed (the hash, the executors' forms) is made under the module's lock when first asked for. */
 #include "engine/engine.h"
 
 #include <string.h>
 
 #include "base/mem.h"
 
-_Static_assert(sizeof(struct weir_functype) == sizeof(struct wasm_functype)
-                   && offsetof(struct weir_functype, results) == offsetof(struct wasm_functype, results)
-                   && offsetof(struct weir_functype, result_cells) == offsetof(struct wasm_functype, result_cells),
+_Static_assert(sizeof(struct weir_functype) == sizeof(struct wasm_functype) &&
+                   offsetof(struct weir_functype, results) == offsetof(struct wasm_functype, results) &&
+                   offsetof(struct weir_functype, result_cells) ==
+                       offsetof(struct wasm_functype, result_cells),
                "wasm_functype is the public weir_functype");
-_Static_assert((int)WEIR_FEATURE_MULTI_MEMORY == (int)WASM_FEATURE_MULTI_MEMORY
-                   && (int)WEIR_FEATURES_ALL == (int)WASM_FEATURES_ALL,
+_Static_assert((int)WEIR_FEATURE_MULTI_MEMORY == (int)WASM_FEATURE_MULTI_MEMORY &&
+                   (int)WEIR_FEATURES_ALL == (int)WASM_FEATURES_ALL,
                "features have the same bits");
 
 static void copy_names(struct weir_module *m)

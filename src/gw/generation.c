@@ -122,8 +122,8 @@ const uint32_t *gw_generation_plugin_order(const struct gw_generation *g)
     return g->rules.order;
 }
 
-uint32_t gw_generation_plugins(const struct gw_generation *g, uint32_t route, uint32_t backend, struct str host,
-                               struct gw_step *steps)
+uint32_t gw_generation_plugins(const struct gw_generation *g, uint32_t route, uint32_t backend,
+                               struct str host, struct gw_step *steps)
 {
     return gw_rules_steps(&g->rules, g->config, route, backend, host, steps);
 }
@@ -180,8 +180,8 @@ static struct str host_without_port(struct str host)
     return str_slice(host, 0, from + str_find_char(str_slice(host, from, host.len), ':'));
 }
 
-void gw_route_redirect_location(const struct gw_route *route, struct str scheme, struct str host, struct str path,
-                                struct str query, struct strbuf *out)
+void gw_route_redirect_location(const struct gw_route *route, struct str scheme, struct str host,
+                                struct str path, struct str query, struct strbuf *out)
 {
     const struct gw_redirect *d = route->redirect;
     bool moved = d->scheme.at != NULL || d->host.at != NULL || d->port != 0;

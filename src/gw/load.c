@@ -28,8 +28,8 @@ struct loader {
 
 /* ---- documents -------------------------------------------------------------------------- */
 
-#define APPEND(vec, items, n) \
-    for (uint32_t k_ = 0; k_ < (n); k_++) \
+#define APPEND(vec, items, n)                                                                                \
+    for (uint32_t k_ = 0; k_ < (n); k_++)                                                                    \
     vec_push((vec), (items)[k_])
 
 static void append_part(struct loader *l, const struct gw_config *part)
@@ -61,7 +61,8 @@ static void read_wasm_plugin(struct loader *l, struct gw_reader *r, const struct
         }
         if (!found) {
             struct gw_path at = {NULL, doc->keys[i]->text.at, 0};
-            gw_problem_at(r, doc->keys[i], &at, "no such field in a WasmPlugin; fields of the plugin go under spec");
+            gw_problem_at(r, doc->keys[i], &at,
+                          "no such field in a WasmPlugin; fields of the plugin go under spec");
         }
     }
     if (spec == NULL) {
@@ -70,11 +71,13 @@ static void read_wasm_plugin(struct loader *l, struct gw_reader *r, const struct
         gw_type_read(r, &gw_type_plugin, spec, &at_spec, "name", &p);
     }
     if (name == NULL || name->kind != GW_NODE_STRING) {
-        gw_problem_at(r, name == NULL ? doc : name, &at_name, "is missing or no string; it is the plugin's name");
+        gw_problem_at(r, name == NULL ? doc : name, &at_name,
+                      "is missing or no string; it is the plugin's name");
         return;
     }
     p.name = name->text;
     p.at = name->at;
+    p.at.field = "spec";
     if (gw_check_name(r, name, &at_name, &p.name)) {
         vec_push(&l->plugins, p);
     }
@@ -92,9 +95,10 @@ static void read_document(struct loader *l, const struct gw_node *doc)
     } else if (is_text(version, "extensions.higress.io/v1alpha1") && is_text(kind, "WasmPlugin")) {
         read_wasm_plugin(l, &r, doc);
     } else {
-        gw_problem_at(&r, doc, &(struct gw_path){NULL, kind == NULL ? "apiVersion" : "kind", 0},
-                      "only apiVersion: extensions.higress.io/v1alpha1 with kind: WasmPlugin can be read beside "
-                      "weir's own documents, which have neither");
+        gw_problem_at(
+            &r, doc, &(struct gw_path){NULL, kind == NULL ? "apiVersion" : "kind", 0},
+            "only apiVersion: extensions.higress.io/v1alpha1 with kind: WasmPlugin can be read beside "
+            "weir's own documents, which have neither");
     }
 }
 
@@ -113,7 +117,7 @@ static void read_text(struct loader *l, const char *file, struct str text)
 
 static void fail(struct loader *l, const char *path, int err, const char *what)
 {
-    gw_problems_add(l->problems, false, (struct gw_place){path, 0}, "", "%s: %s", what, strerror(err));
+    gw_problems_add(l->problems, false, (struct gw_place){.file = path}, "", "%s: %s", what, strerror(err));
     if (l->status == WEIR_OK) {
         l->status = err == ENOENT ? WEIR_E_NOT_FOUND : WEIR_E_IO;
     }
@@ -164,13 +168,14 @@ static void read_directory(struct loader *l, const char *path)
         return;
     }
     if (n == 0 || n > MAX_FILES) {
-        gw_problems_add(l->problems, false, (struct gw_place){path, 0}, "", "%s",
+        gw_problems_add(l->problems, false, (struct gw_place){.file = path}, "", "%s",
                         n == 0 ? "has no *.yaml file; add one" : "has more than 10000 *.yaml files");
     }
     for (int i = 0; i < n; i++) {
         if (n <= MAX_FILES) {
             name.len = 0;
-            strbuf_printf(&name, "%s%s%s", path, str_ends_with(str_of(path), STR("/")) ? "" : "/", entries[i]->d_name);
+            strbuf_printf(&name, "%s%s%s", path, str_ends_with(str_of(path), STR("/")) ? "" : "/",
+                          entries[i]->d_name);
             read_file(l, name.at);
         }
         free(entries[i]);
@@ -181,14 +186,14 @@ static void read_directory(struct loader *l, const char *path)
 
 /* ---- the whole -------------------------------------------------------------------------- */
 
-#define MOVE(l, c, member, type) \
-    do { \
-        (c)->member = ARENA_ARRAY(&(c)->arena, struct type, (l)->member.len); \
-        (c)->n##member = (uint32_t)(l)->member.len; \
-        if ((l)->member.len != 0) { \
-            memcpy((c)->member, (l)->member.at, (l)->member.len * sizeof(struct type)); \
-        } \
-        vec_fini(&(l)->member); \
+#define MOVE(l, c, member, type)                                                                             \
+    do {                                                                                                     \
+        (c)->member = ARENA_ARRAY(&(c)->arena, struct type, (l)->member.len);                                \
+        (c)->n##member = (uint32_t)(l)->member.len;                                                          \
+        if ((l)->member.len != 0) {                                                                          \
+            memcpy((c)->member, (l)->member.at, (l)->member.len * sizeof(struct type));                      \
+        }                                                                                                    \
+        vec_fini(&(l)->member);                                                                              \
     } while (0)
 
 static void begin(struct loader *l, struct gw_problems *problems)

@@ -22,7 +22,8 @@ struct gw_pattern *gw_pattern_new(struct str text, char *error, size_t cap)
         snprintf(error, cap, "longer than %d bytes", GW_PATTERN_MAX_BYTES);
         return NULL;
     }
-    uint32_t options = PCRE2_ANCHORED | PCRE2_ENDANCHORED | PCRE2_NEVER_UTF | PCRE2_NEVER_UCP | PCRE2_DOLLAR_ENDONLY;
+    /* DOTALL: a client must not get past an expression with an encoded newline. */
+    uint32_t options = PCRE2_ANCHORED | PCRE2_ENDANCHORED | PCRE2_NEVER_UTF | PCRE2_NEVER_UCP | PCRE2_DOTALL;
     pcre2_code *compiled = pcre2_compile((PCRE2_SPTR)text.at, text.len, options, &code, &offset, NULL);
     if (compiled == NULL) {
         char message[128];

@@ -1,7 +1,7 @@
 /* gw/pattern.h - regular expressions of routes: PCRE2, compiled once, matched against the whole subject.
  *
- * Operators write the expression, clients the subject, so matching is bounded: an expression that needs more than
- * GW_PATTERN_STEPS backtracking steps for a subject does not match it.  Bytes, not UTF-8. */
+ * Operators write the expression, clients the subject, so matching is bounded: an expression that needs more
+ * than GW_PATTERN_STEPS backtracking steps for a subject does not match it.  Bytes, not UTF-8. */
 #ifndef GW_PATTERN_H
 #define GW_PATTERN_H
 

@@ -1,9 +1,9 @@
 /* gw/plugin_configs.c - which configurations a plugin is started with.
  *
  * Each distinct text becomes one root context.  A rule's configuration takes the place of the default one, it
- * is not merged with it.  There is one exception, for Higress's authentication plugins, whose rules say only who of the
- * default configuration's consumers is allowed: a rule with nothing but `allow`, beside a default with
- * `consumers`, becomes the default configuration with that rule inside, in the form those plugins read:
+ * is not merged with it.  There is one exception, for Higress's authentication plugins, whose rules say only
+ * who of the default configuration's consumers is allowed: a rule with nothing but `allow`, beside a default
+ * with `consumers`, becomes the default configuration with that rule inside, in the form those plugins read:
  *     {"consumers":[...],"_rules_":[{"_match_domain_":["*"],"allow":[...]}]} */
 #include "gw/check.h"
 
@@ -58,10 +58,10 @@ static bool is_allow_rule(const struct gw_plugin *p, struct str config)
 
 static struct str make_allow_config(struct gw_config *c, struct str global, struct str rule)
 {
-    global.len--;               /* without its '}' */
+    global.len--;                        /* without its '}' */
     rule = str_slice(rule, 1, rule.len); /* without its '{' */
-    return str_of(arena_printf(&c->arena, "%.*s,\"_rules_\":[{\"_match_domain_\":[\"*\"],%.*s]}", STR_ARG(global),
-                               STR_ARG(rule)));
+    return str_of(arena_printf(&c->arena, "%.*s,\"_rules_\":[{\"_match_domain_\":[\"*\"],%.*s]}",
+                               STR_ARG(global), STR_ARG(rule)));
 }
 
 /* ---- distinct texts ----------------------------------------------------------------------- */
@@ -112,7 +112,8 @@ static uint32_t rule_index(struct gw_config *c, struct table *t, const struct gw
         return GW_NONE;
     }
     struct str config = rule->config.at == NULL ? STR("{}") : rule->config;
-    return intern(t, is_allow_rule(t->p, config) ? make_allow_config(c, t->p->default_config, config) : config);
+    return intern(t,
+                  is_allow_rule(t->p, config) ? make_allow_config(c, t->p->default_config, config) : config);
 }
 
 void gw_plugin_set_configs(struct gw_config *c, struct gw_plugin *p)

@@ -18,7 +18,8 @@ void gw_problems_fini(struct gw_problems *p)
     *p = (struct gw_problems){0};
 }
 
-/* The list's own copy of the file name and the file's rank: those of a problem in the same file, or new ones. */
+/* The list's own copy of the file name and the file's rank: those of a problem in the same file, or new ones.
+ */
 static void set_file(struct gw_problems *p, struct gw_problem *problem, const char *file)
 {
     for (size_t i = p->list.len; i-- > 0;) {
@@ -32,7 +33,8 @@ static void set_file(struct gw_problems *p, struct gw_problem *problem, const ch
     problem->file_rank = (uint32_t)p->list.len;
 }
 
-void gw_problems_add(struct gw_problems *p, bool warning, struct gw_place at, const char *field, const char *fmt, ...)
+void gw_problems_add(struct gw_problems *p, bool warning, struct gw_place at, const char *field,
+                     const char *fmt, ...)
 {
     char message[1024];
     va_list ap;

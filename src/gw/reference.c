@@ -5,11 +5,14 @@
 static void add_type_of(const struct gw_field *f, struct strbuf *out)
 {
     static const char *const names[] = {
-        [GW_F_STRING] = "string",     [GW_F_STRINGS] = "list of strings", [GW_F_BOOL] = "true, false",
-        [GW_F_UINT] = "number",       [GW_F_INT] = "number",              [GW_F_DURATION] = "time",
-        [GW_F_SIZE] = "bytes",        [GW_F_CHOICE] = "",                 [GW_F_ADDRESS] = "host:port",
-        [GW_F_JSON] = "any mapping",  [GW_F_VARIANT] = "string",          [GW_F_BACKEND] = "string",
-        [GW_F_OBJECT] = "mapping",    [GW_F_OPTIONAL] = "mapping",        [GW_F_LIST] = "list",
+        [GW_F_STRING] = "string",     [GW_F_STRINGS] = "list of strings",
+        [GW_F_BOOL] = "true, false",  [GW_F_UINT] = "number",
+        [GW_F_INT] = "number",        [GW_F_DURATION] = "time",
+        [GW_F_SIZE] = "bytes",        [GW_F_CHOICE] = "",
+        [GW_F_ADDRESS] = "host:port", [GW_F_JSON] = "any mapping",
+        [GW_F_VARIANT] = "string",    [GW_F_BACKEND] = "string",
+        [GW_F_OBJECT] = "mapping",    [GW_F_OPTIONAL] = "mapping",
+        [GW_F_LIST] = "list",
     };
 
     strbuf_add(out, str_of(f->variant == GW_MATCH_PRESENT ? "true" : names[f->kind]));
@@ -23,7 +26,8 @@ static void add_type_of(const struct gw_field *f, struct strbuf *out)
 
 static void add_type(const struct gw_type *t, struct strbuf *out)
 {
-    strbuf_printf(out, "### %s\n\n%s%s", t->name, t->about == NULL ? "" : t->about, t->about == NULL ? "" : "\n\n");
+    strbuf_printf(out, "### %s\n\n%s%s", t->name, t->about == NULL ? "" : t->about,
+                  t->about == NULL ? "" : "\n\n");
     strbuf_add(out, STR("| field | type | default | meaning |\n|---|---|---|---|\n"));
     for (size_t i = 0; i < t->nfields; i++) {
         const struct gw_field *f = &t->fields[i];
@@ -36,8 +40,8 @@ static void add_type(const struct gw_type *t, struct strbuf *out)
         if (f->required) {
             strbuf_add(out, STR(" | required"));
         } else {
-            strbuf_printf(out, " | %s%s%s", f->fallback == NULL ? "" : "`", f->fallback == NULL ? "" : f->fallback,
-                          f->fallback == NULL ? "" : "`");
+            strbuf_printf(out, " | %s%s%s", f->fallback == NULL ? "" : "`",
+                          f->fallback == NULL ? "" : f->fallback, f->fallback == NULL ? "" : "`");
         }
         strbuf_printf(out, " | %s |\n", f->doc);
     }

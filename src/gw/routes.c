@@ -1,9 +1,9 @@
 /* gw/routes.c - which route a request takes (the order is in gw/generation.h).
  *
- * Host patterns lead to vhosts by a hash table: the host itself, then each of its suffixes that begins with a dot,
- * longest first.  In a vhost, exact paths and prefixes are in one more hash table; for prefixes each
- * segment boundary of the path is a key, deepest first.  Under a key stand the routes that differ by method and
- * headers only, in the order to try them. */
+ * Host patterns lead to vhosts by a hash table: the host itself, then each of its suffixes that begins with a
+ * dot, longest first.  In a vhost, exact paths and prefixes are in one more hash table; for prefixes each
+ * segment boundary of the path is a key, deepest first.  Under a key stand the routes that differ by method
+ * and headers only, in the order to try them. */
 #include <stdlib.h>
 
 #include "gw/tables.h"
@@ -73,16 +73,18 @@ static uint32_t vhost_of(struct gw_routes *t, struct str host, uint32_t *nvhosts
         t->any_host = t->any_host == GW_NONE ? (*nvhosts)++ : t->any_host;
         return t->any_host;
     }
-    if (host.at[0] == '*') {
+    bool suffix = host.at[0] == '*';
+    if (suffix) {
         host = str_slice(host, 1, host.len);
         t->max_suffix = host.len > t->max_suffix ? host.len : t->max_suffix;
     }
-    v = gw_table_put(&t->hosts, host, 0, *nvhosts);
+    v = gw_table_put(&t->hosts, host, suffix, *nvhosts);
     *nvhosts += v == *nvhosts;
     return v;
 }
 
-static size_t collect(struct gw_routes *t, const struct gw_config *c, struct entry *entries, uint32_t *nvhosts)
+static size_t collect(struct gw_routes *t, const struct gw_config *c, struct entry *entries,
+                      uint32_t *nvhosts)
 {
     size_t n = 0;
     for (uint32_t i = 0; i < c->nroutes; i++) {
@@ -145,7 +147,8 @@ static void build_checks(struct gw_routes *t, struct arena *a, const struct gw_c
     t->checks = ARENA_ARRAY(a, struct gw_route_checks, c->nroutes);
     for (uint32_t i = 0; i < c->nroutes; i++) {
         const struct gw_match *m = &c->routes[i].match;
-        struct gw_header_check *headers = m->nheaders == 0 ? NULL : ARENA_ARRAY(a, struct gw_header_check, m->nheaders);
+        struct gw_header_check *headers =
+            m->nheaders == 0 ? NULL : ARENA_ARRAY(a, struct gw_header_check, m->nheaders);
         for (uint32_t k = 0; k < m->nheaders; k++) {
             headers[k] = (struct gw_header_check){m->headers[k].name, m->headers[k].value,
                                                   compile(&m->headers[k].value)};
@@ -235,7 +238,8 @@ static bool route_holds(const struct finder *f, uint32_t route)
     const struct gw_match *m = &f->c->routes[route].match;
     const struct gw_route_checks *checks = &f->t->checks[route];
 
-    if (!method_holds(m, f->r->method) || (checks->path != NULL && !gw_pattern_match(checks->path, f->r->path))) {
+    if (!method_holds(m, f->r->method) ||
+        (checks->path != NULL && !gw_pattern_match(checks->path, f->r->path))) {
         return false;
     }
     for (uint32_t i = 0; i < m->nheaders; i++) {
@@ -303,7 +307,7 @@ uint32_t gw_routes_find(const struct gw_routes *t, const struct gw_config *c, co
     route = vhost == GW_NONE ? GW_NONE : find_in_vhost(&f, vhost);
     size_t from = host.len > t->max_suffix ? host.len - t->max_suffix : 1;
     for (size_t i = from; i < host.len && route == GW_NONE && t->max_suffix != 0; i++) {
-        vhost = host.at[i] == '.' ? gw_table_find(&t->hosts, str_slice(host, i, host.len), 0) : GW_NONE;
+        vhost = host.at[i] == '.' ? gw_table_find(&t->hosts, str_slice(host, i, host.len), 1) : GW_NONE;
         route = vhost == GW_NONE ? GW_NONE : find_in_vhost(&f, vhost);
     }
     if (route == GW_NONE && t->any_host != GW_NONE) {

@@ -1,9 +1,10 @@
-/* gw/rules.c - which plugins a request passes, and with which configuration (the rules are in gw/generation.h).
+/* gw/rules.c - which plugins a request passes, and with which configuration (the rules are in
+ * gw/generation.h).
  *
- * For each plugin, the first rule that matches is the least of three numbers: the first rule that route and service
- * match (known in advance for every backend of every route: a binding), the first that the host matches by domain
- * alone (a few hash lookups), and the first of the rules with domains and services both (looked at one by
- * one; they are rare). */
+ * For each plugin, the first rule that matches is the least of three numbers: the first rule that route and
+ * service match (known in advance for every backend of every route: a binding), the first that the host
+ * matches by domain alone (a few hash lookups), and the first of the rules with domains and services both
+ * (looked at one by one; they are rare). */
 #include "base/hash.h"
 #include "gw/tables.h"
 #include "gw/values.h"
@@ -175,8 +176,8 @@ static void claim(uint32_t *place, uint32_t rule)
     *place = *place == GW_NONE ? rule : *place;
 }
 
-static void claim_route(struct column *col, uint32_t rule, uint32_t route, const uint32_t *services, uint32_t n,
-                        bool any_service)
+static void claim_route(struct column *col, uint32_t rule, uint32_t route, const uint32_t *services,
+                        uint32_t n, bool any_service)
 {
     const struct gw_route *r = &col->c->routes[route];
     uint32_t *binding = col->binding + col->first_binding[route];
@@ -249,8 +250,8 @@ static void share_rows(struct gw_rules *t, struct arena *a, const uint32_t *cell
     arena_fini(&scratch);
 }
 
-void gw_rules_build(struct gw_rules *t, struct arena *a, const struct gw_config *c, const struct gw_names *routes,
-                    const struct gw_names *services)
+void gw_rules_build(struct gw_rules *t, struct arena *a, const struct gw_config *c,
+                    const struct gw_names *routes, const struct gw_names *services)
 {
     uint32_t nbindings = 0;
 
@@ -296,8 +297,8 @@ void gw_rules_build(struct gw_rules *t, struct arena *a, const struct gw_config 
 
 /* ---- finding ---------------------------------------------------------------------------- */
 
-static uint32_t find_mixed(const struct gw_plan *plan, const struct gw_plugin *p, uint32_t service, struct str host,
-                           uint32_t before)
+static uint32_t find_mixed(const struct gw_plan *plan, const struct gw_plugin *p, uint32_t service,
+                           struct str host, uint32_t before)
 {
     for (uint32_t i = 0; i < plan->nmixed && plan->mixed[i].rule < before; i++) {
         const struct gw_mixed *m = &plan->mixed[i];

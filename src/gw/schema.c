@@ -20,8 +20,8 @@ void gw_path_format(const struct gw_path *path, struct strbuf *out)
     }
 }
 
-static void add_problem(struct gw_reader *r, bool warning, const struct gw_node *node, const struct gw_path *path,
-                        const char *fmt, va_list ap)
+static void add_problem(struct gw_reader *r, bool warning, const struct gw_node *node,
+                        const struct gw_path *path, const char *fmt, va_list ap)
 {
     char message[900];
     struct strbuf field = {0};
@@ -32,7 +32,8 @@ static void add_problem(struct gw_reader *r, bool warning, const struct gw_node 
     strbuf_fini(&field);
 }
 
-void gw_problem_at(struct gw_reader *r, const struct gw_node *node, const struct gw_path *path, const char *fmt, ...)
+void gw_problem_at(struct gw_reader *r, const struct gw_node *node, const struct gw_path *path,
+                   const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
@@ -40,7 +41,8 @@ void gw_problem_at(struct gw_reader *r, const struct gw_node *node, const struct
     va_end(ap);
 }
 
-void gw_warning_at(struct gw_reader *r, const struct gw_node *node, const struct gw_path *path, const char *fmt, ...)
+void gw_warning_at(struct gw_reader *r, const struct gw_node *node, const struct gw_path *path,
+                   const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
@@ -48,13 +50,25 @@ void gw_warning_at(struct gw_reader *r, const struct gw_node *node, const struct
     va_end(ap);
 }
 
-static bool expect(struct gw_reader *r, const struct gw_node *node, const struct gw_path *path, enum gw_node_kind kind,
-                   const char *hint)
+struct gw_place gw_place_of(struct gw_reader *r, const struct gw_node *node, const struct gw_path *path)
+{
+    struct strbuf field = {0};
+    struct gw_place at = node->at;
+
+    gw_path_format(path, &field);
+    at.field = arena_strndup(r->arena, field.at == NULL ? "" : field.at, field.len);
+    strbuf_fini(&field);
+    return at;
+}
+
+static bool expect(struct gw_reader *r, const struct gw_node *node, const struct gw_path *path,
+                   enum gw_node_kind kind, const char *hint)
 {
     if (node->kind == kind) {
         return true;
     }
-    gw_problem_at(r, node, path, "must be %s, not %s%s", gw_node_kind_name(kind), gw_node_kind_name(node->kind), hint);
+    gw_problem_at(r, node, path, "must be %s, not %s%s", gw_node_kind_name(kind),
+                  gw_node_kind_name(node->kind), hint);
     return false;
 }
 
@@ -123,7 +137,8 @@ static bool expect_list(struct gw_reader *r, const struct gw_field *f, const str
         return false;
     }
     if (f->filled && node->n == 0) {
-        gw_problem_at(r, node, path, "must not be empty; add an entry%s", f->required ? "" : " or leave it out");
+        gw_problem_at(r, node, path, "must not be empty; add an entry%s",
+                      f->required ? "" : " or leave it out");
         return false;
     }
     return true;
@@ -160,7 +175,8 @@ static bool read_integer(struct gw_reader *r, const struct gw_field *f, const st
     int64_t v = 0;
     bool ok = expect(r, node, path, GW_NODE_INT, "");
     if (ok) {
-        ok = gw_node_to_json(node, &json) == NULL && str_to_i64(strbuf_str(&json), &v) && v >= f->min && v <= f->max;
+        ok = gw_node_to_json(node, &json) == NULL && str_to_i64(strbuf_str(&json), &v) && v >= f->min &&
+             v <= f->max;
         if (!ok) {
             gw_problem_at(r, node, path, "must be from %" PRId64 " to %" PRId64, f->min, f->max);
         }
@@ -231,8 +247,9 @@ static void read_size(struct gw_reader *r, const struct gw_field *f, const struc
                       const struct gw_path *path, void *object)
 {
     uint64_t v = 0;
-    bool ok = node->kind == GW_NODE_INT ? str_to_u64(node->text, &v)
-                                        : node->kind == GW_NODE_STRING && parse_quantity(node->text, sizes, &v);
+    bool ok = node->kind == GW_NODE_INT
+                  ? str_to_u64(node->text, &v)
+                  : node->kind == GW_NODE_STRING && parse_quantity(node->text, sizes, &v);
     if (!ok) {
         gw_problem_at(r, node, path, "must be a number of bytes, like 65536, 64KiB, 16MiB or 1GiB");
     } else if (v < (uint64_t)f->min || v > (uint64_t)f->max) {
@@ -290,7 +307,8 @@ static void read_json(struct gw_reader *r, const struct gw_field *f, const struc
     if (bad != NULL) {
         gw_problem_at(r, bad, path, "JSON has no number like %.*s; put it in quotes", STR_ARG(bad->text));
     } else {
-        *(struct str *)at_offset(object, f->offset) = str_make(arena_strndup(r->arena, json.at, json.len), json.len);
+        *(struct str *)at_offset(object, f->offset) =
+            str_make(arena_strndup(r->arena, json.at, json.len), json.len);
     }
     strbuf_fini(&json);
 }
@@ -320,7 +338,7 @@ static void read_backend(struct gw_reader *r, const struct gw_field *f, const st
                          const struct gw_path *path, void *object)
 {
     struct gw_backend *b = ARENA_NEW(r->arena, struct gw_backend);
-    b->at = node->at;
+    b->at = gw_place_of(r, node, path);
     b->weight = 1;
     b->service = GW_NONE;
     if (read_text(r, f, node, path, &b->name)) {
@@ -544,11 +562,11 @@ static void complain_unknown(struct gw_reader *r, const struct gw_type *t, const
 static void read_fallback(struct gw_reader *r, const struct gw_field *f, void *object)
 {
     if (f->kind == GW_F_OBJECT) { /* its own defaults */
-        struct gw_node none = {.kind = GW_NODE_MAP, .at = {"default", 0}};
+        struct gw_node none = {.kind = GW_NODE_MAP, .at = {.file = "default"}};
         gw_type_read(r, f->type, &none, NULL, NULL, at_offset(object, f->offset));
     } else if (f->fallback != NULL) {
         struct str text = str_of(f->fallback);
-        struct gw_node node = {.kind = gw_yaml_resolve(text), .at = {"default", 0}, .text = text};
+        struct gw_node node = {.kind = gw_yaml_resolve(text), .at = {.file = "default"}, .text = text};
         kinds[f->kind].read(r, f, &node, NULL, object);
     }
 }
@@ -570,7 +588,10 @@ static void read_fields(struct gw_reader *r, const struct gw_type *t, const stru
             continue; /* `name:` with nothing after it: not given */
         }
         if (seen[f - t->fields]) {
-            gw_problem_at(r, node->keys[i], &at, "%s and %s are two names of one field; keep one", f->name, f->alias);
+            if (f->alias != NULL) { /* the same name twice was found while reading YAML */
+                gw_problem_at(r, node->keys[i], &at, "%s and %s are two names of one field; keep one",
+                              f->name, f->alias);
+            }
             continue;
         }
         seen[f - t->fields] = true;
@@ -590,15 +611,15 @@ static void read_fields(struct gw_reader *r, const struct gw_type *t, const stru
     }
 }
 
-void gw_type_read(struct gw_reader *r, const struct gw_type *t, const struct gw_node *node, const struct gw_path *path,
-                  const char *except, void *object)
+void gw_type_read(struct gw_reader *r, const struct gw_type *t, const struct gw_node *node,
+                  const struct gw_path *path, const char *except, void *object)
 {
     struct gw_node single = {.kind = GW_NODE_MAP, .at = node->at, .n = 1};
     struct gw_node key = {.kind = GW_NODE_STRING, .at = node->at};
     struct gw_node *keys[1] = {&key}, *values[1];
 
     if (t->placed) {
-        *(struct gw_place *)object = node->at;
+        *(struct gw_place *)object = gw_place_of(r, node, path);
     }
     if (t->shorthand != NULL && node->kind == GW_NODE_STRING) {
         struct gw_node value = *node;

@@ -1,5 +1,5 @@
-/* gw/schema.h - fields of the configuration as tables: one table reads YAML into structs, writes them as JSON,
- * and prints the reference in docs/configuration.md.
+/* gw/schema.h - fields of the configuration as tables: one table reads YAML into structs, writes them as
+ * JSON, and prints the reference in docs/configuration.md.
  *
  * A struct gw_type describes a mapping: its fields and where in a C struct they go.  Kinds of fields are in
  * schema.c's table of kinds; what a field means is in fields.c. */
@@ -51,16 +51,17 @@ struct gw_field {
     const char *name, *alias;
     enum gw_kind kind;
     bool required;
-    bool filled;          /* LIST, STRINGS: at least one entry when given */
-    uint32_t offset;      /* of the value */
-    uint32_t count;       /* STRINGS, LIST, BACKEND: offset of the uint32_t count */
+    bool filled;     /* LIST, STRINGS: at least one entry when given */
+    uint32_t offset; /* of the value */
+    uint32_t count;  /* STRINGS, LIST, BACKEND: offset of the uint32_t count */
     int64_t min, max;
-    const char *fallback; /* the default, as YAML text; NULL: none (0, nothing, an empty list) */
+    const char *fallback;            /* the default, as YAML text; NULL: none (0, nothing, an empty list) */
     const struct gw_choice *choices; /* ends with a NULL name */
     const struct gw_type *type;
     enum gw_match_kind variant;
     /* STRING, STRINGS (each), VARIANT: check and normalise; false: a problem was added. */
-    bool (*check)(struct gw_reader *r, const struct gw_node *node, const struct gw_path *path, struct str *value);
+    bool (*check)(struct gw_reader *r, const struct gw_node *node, const struct gw_path *path,
+                  struct str *value);
     const char *doc; /* for the reference */
 };
 
@@ -78,17 +79,18 @@ struct gw_type {
 
 extern const struct gw_type gw_type_config, gw_type_plugin;
 
-void gw_problem_at(struct gw_reader *r, const struct gw_node *node, const struct gw_path *path, const char *fmt, ...)
-    __attribute__((format(printf, 4, 5)));
-void gw_warning_at(struct gw_reader *r, const struct gw_node *node, const struct gw_path *path, const char *fmt, ...)
-    __attribute__((format(printf, 4, 5)));
-/* The same for what is no longer a node. */
+void gw_problem_at(struct gw_reader *r, const struct gw_node *node, const struct gw_path *path,
+                   const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+void gw_warning_at(struct gw_reader *r, const struct gw_node *node, const struct gw_path *path,
+                   const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+/* The node's place with its field; and the field alone. */
+struct gw_place gw_place_of(struct gw_reader *r, const struct gw_node *node, const struct gw_path *path);
 void gw_path_format(const struct gw_path *path, struct strbuf *out);
 
-/* Read `node` into `object`, which is zeroed.  Every problem is added to the reader's; what could not be read stays 0 or
- * has its default.  `except`: a field that is not looked for, or NULL. */
-void gw_type_read(struct gw_reader *r, const struct gw_type *t, const struct gw_node *node, const struct gw_path *path,
-                  const char *except, void *object);
+/* Read `node` into `object`, which is zeroed.  Every problem is added to the reader's; what could not be read
+ * stays 0 or has its default.  `except`: a field that is not looked for, or NULL. */
+void gw_type_read(struct gw_reader *r, const struct gw_type *t, const struct gw_node *node,
+                  const struct gw_path *path, const char *except, void *object);
 void gw_type_write(const struct gw_type *t, const void *object, struct strbuf *out);
 
 /* host:port, [IPv6]:port; NULL or what is wrong with it. */

@@ -50,7 +50,7 @@ struct gw_route_checks {
 };
 
 struct gw_routes {
-    struct gw_table hosts; /* "shop.example" and ".shop.example" (a suffix) to vhosts */
+    struct gw_table hosts; /* "shop.example" and ".shop.example" (a suffix, space 1) to vhosts */
     uint32_t any_host;     /* vhost, or GW_NONE */
     size_t max_suffix;     /* bytes of the longest suffix */
     struct gw_vhost *vhosts;
@@ -61,7 +61,8 @@ struct gw_routes {
 };
 
 void gw_routes_build(struct gw_routes *t, struct arena *a, const struct gw_config *c);
-void gw_routes_fini(struct gw_routes *t, const struct gw_config *c); /* the patterns; the rest is the arena's */
+void gw_routes_fini(struct gw_routes *t,
+                    const struct gw_config *c); /* the patterns; the rest is the arena's */
 uint32_t gw_routes_find(const struct gw_routes *t, const struct gw_config *c, const struct gw_request *r);
 
 /* ---- rules ---------------------------------------------------------------------------------- */
@@ -80,8 +81,8 @@ struct gw_lengths {
 
 struct gw_plan {
     uint32_t plugin;
-    bool domains;            /* has rules by domain alone */
-    struct gw_table table;   /* their patterns to the first rule with it; space: enum in rules.c */
+    bool domains;          /* has rules by domain alone */
+    struct gw_table table; /* their patterns to the first rule with it; space: enum in rules.c */
     struct gw_lengths suffixes, prefixes;
     const struct gw_mixed *mixed;
     uint32_t nmixed;
@@ -96,8 +97,8 @@ struct gw_rules {
     uint32_t *rows;          /* row x plan: first rule that route and service match, or GW_NONE */
 };
 
-void gw_rules_build(struct gw_rules *t, struct arena *a, const struct gw_config *c, const struct gw_names *routes,
-                    const struct gw_names *services);
+void gw_rules_build(struct gw_rules *t, struct arena *a, const struct gw_config *c,
+                    const struct gw_names *routes, const struct gw_names *services);
 uint32_t gw_rules_steps(const struct gw_rules *t, const struct gw_config *c, uint32_t route, uint32_t backend,
                         struct str host, struct gw_step *steps);
 

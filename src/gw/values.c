@@ -36,7 +36,8 @@ static struct str lower(struct gw_reader *r, struct str s)
 
 /* ---- names ------------------------------------------------------------------------------ */
 
-bool gw_check_name(struct gw_reader *r, const struct gw_node *node, const struct gw_path *path, struct str *value)
+bool gw_check_name(struct gw_reader *r, const struct gw_node *node, const struct gw_path *path,
+                   struct str *value)
 {
     if (value->len == 0 || value->len > 253 || !all_of(*value, "-._/|:*@")) {
         gw_problem_at(r, node, path, "a name is 1 to 253 letters, digits and any of - . _ / | : * @");
@@ -45,7 +46,8 @@ bool gw_check_name(struct gw_reader *r, const struct gw_node *node, const struct
     return true;
 }
 
-bool gw_check_env_name(struct gw_reader *r, const struct gw_node *node, const struct gw_path *path, struct str *value)
+bool gw_check_env_name(struct gw_reader *r, const struct gw_node *node, const struct gw_path *path,
+                       struct str *value)
 {
     if (value->len == 0 || str_find_char(*value, '=') != value->len) {
         gw_problem_at(r, node, path, "the name of a variable is not empty and has no '='");
@@ -87,8 +89,9 @@ static const char *host_fault(struct str s)
         return "a host is 1 to 255 characters long";
     }
     if (s.at[0] == '[') {
-        return s.at[s.len - 1] == ']' && all_of(str_slice(s, 1, s.len - 1), ":.") ? NULL
-                                                                                    : "an IPv6 address is written [...]";
+        return s.at[s.len - 1] == ']' && all_of(str_slice(s, 1, s.len - 1), ":.")
+                   ? NULL
+                   : "an IPv6 address is written [...]";
     }
     if (str_find_char(s, ':') != s.len) {
         return "must be without a port: requests for every port of the host match";
@@ -104,8 +107,8 @@ static const char *host_fault(struct str s)
     return NULL;
 }
 
-static bool check_host(struct gw_reader *r, const struct gw_node *node, const struct gw_path *path, struct str tail,
-                       struct str *value)
+static bool check_host(struct gw_reader *r, const struct gw_node *node, const struct gw_path *path,
+                       struct str tail, struct str *value)
 {
     if (tail.len > 1 && tail.at[tail.len - 1] == '.') { /* the root's dot says nothing */
         tail.len--;
@@ -120,7 +123,8 @@ static bool check_host(struct gw_reader *r, const struct gw_node *node, const st
     return true;
 }
 
-bool gw_check_host(struct gw_reader *r, const struct gw_node *node, const struct gw_path *path, struct str *value)
+bool gw_check_host(struct gw_reader *r, const struct gw_node *node, const struct gw_path *path,
+                   struct str *value)
 {
     return check_host(r, node, path, *value, value);
 }
@@ -158,7 +162,8 @@ bool gw_check_authority(struct gw_reader *r, const struct gw_node *node, const s
 }
 
 /* Any text can be a pattern; what cannot match is worth a warning. */
-bool gw_check_domain(struct gw_reader *r, const struct gw_node *node, const struct gw_path *path, struct str *value)
+bool gw_check_domain(struct gw_reader *r, const struct gw_node *node, const struct gw_path *path,
+                     struct str *value)
 {
     if (value->len == 0) {
         gw_problem_at(r, node, path, "must not be empty; * matches every host");
@@ -173,7 +178,8 @@ bool gw_check_domain(struct gw_reader *r, const struct gw_node *node, const stru
     if (str_find_char(fixed, '*') != fixed.len) {
         gw_warning_at(r, node, path, "never matches: '*' counts at the beginning or the end only");
     } else if (without_port(fixed).len != fixed.len) {
-        gw_warning_at(r, node, path, "never matches: the port is taken off the request's host; leave it out here too");
+        gw_warning_at(r, node, path,
+                      "never matches: the port is taken off the request's host; leave it out here too");
     }
     *value = lower(r, *value);
     return true;
@@ -231,7 +237,8 @@ static const char *path_fault(struct str s)
     return NULL;
 }
 
-bool gw_check_path(struct gw_reader *r, const struct gw_node *node, const struct gw_path *path, struct str *value)
+bool gw_check_path(struct gw_reader *r, const struct gw_node *node, const struct gw_path *path,
+                   struct str *value)
 {
     const char *fault = path_fault(*value);
     if (fault != NULL) {
@@ -261,7 +268,8 @@ bool gw_check_path_prefix(struct gw_reader *r, const struct gw_node *node, const
     return segments <= GW_MAX_SEGMENTS;
 }
 
-bool gw_check_regex(struct gw_reader *r, const struct gw_node *node, const struct gw_path *path, struct str *value)
+bool gw_check_regex(struct gw_reader *r, const struct gw_node *node, const struct gw_path *path,
+                    struct str *value)
 {
     char error[256];
     struct gw_pattern *p = gw_pattern_new(*value, error, sizeof error);
@@ -273,7 +281,8 @@ bool gw_check_regex(struct gw_reader *r, const struct gw_node *node, const struc
     return p != NULL;
 }
 
-void gw_check_path_match(struct gw_reader *r, const struct gw_node *node, const struct gw_path *path, void *object)
+void gw_check_path_match(struct gw_reader *r, const struct gw_node *node, const struct gw_path *path,
+                         void *object)
 {
     struct gw_matcher *m = object;
     if (m->kind != GW_MATCH_NONE) {
@@ -289,7 +298,8 @@ void gw_check_path_match(struct gw_reader *r, const struct gw_node *node, const 
 
 static const char token_marks[] = "!#$%&'*+-.^_`|~"; /* RFC 9110, 5.6.2, beside letters and digits */
 
-bool gw_check_method(struct gw_reader *r, const struct gw_node *node, const struct gw_path *path, struct str *value)
+bool gw_check_method(struct gw_reader *r, const struct gw_node *node, const struct gw_path *path,
+                     struct str *value)
 {
     if (value->len == 0 || value->len > 32 || !all_of(*value, "-_")) {
         gw_problem_at(r, node, path, "must be a method like GET");
@@ -303,14 +313,16 @@ bool gw_check_header_name(struct gw_reader *r, const struct gw_node *node, const
                           struct str *value)
 {
     if (value->len == 0 || value->len > 256 || !all_of(*value, token_marks)) {
-        gw_problem_at(r, node, path, "must be the name of a header; hosts, paths and methods have fields of their own");
+        gw_problem_at(r, node, path,
+                      "must be the name of a header; hosts, paths and methods have fields of their own");
         return false;
     }
     *value = lower(r, *value);
     return true;
 }
 
-void gw_check_header_match(struct gw_reader *r, const struct gw_node *node, const struct gw_path *path, void *object)
+void gw_check_header_match(struct gw_reader *r, const struct gw_node *node, const struct gw_path *path,
+                           void *object)
 {
     struct gw_header_match *h = object;
     if (h->value.kind == GW_MATCH_NONE) {
@@ -318,7 +330,8 @@ void gw_check_header_match(struct gw_reader *r, const struct gw_node *node, cons
     }
 }
 
-bool gw_check_scheme(struct gw_reader *r, const struct gw_node *node, const struct gw_path *path, struct str *value)
+bool gw_check_scheme(struct gw_reader *r, const struct gw_node *node, const struct gw_path *path,
+                     struct str *value)
 {
     if (!str_eq(*value, STR("http")) && !str_eq(*value, STR("https"))) {
         gw_problem_at(r, node, path, "must be http or https");
@@ -327,7 +340,8 @@ bool gw_check_scheme(struct gw_reader *r, const struct gw_node *node, const stru
     return true;
 }
 
-void gw_check_redirect(struct gw_reader *r, const struct gw_node *node, const struct gw_path *path, void *object)
+void gw_check_redirect(struct gw_reader *r, const struct gw_node *node, const struct gw_path *path,
+                       void *object)
 {
     struct gw_redirect *d = object;
     struct gw_path status = {path, "status", 0};
@@ -335,7 +349,8 @@ void gw_check_redirect(struct gw_reader *r, const struct gw_node *node, const st
     if (d->status != 301 && d->status != 302 && d->status != 303 && d->status != 307 && d->status != 308) {
         gw_problem_at(r, node, &status, "must be 301, 302, 303, 307 or 308");
     }
-    if (d->scheme.at == NULL && d->host.at == NULL && d->port == 0 && d->path.at == NULL && d->prefix.at == NULL) {
+    if (d->scheme.at == NULL && d->host.at == NULL && d->port == 0 && d->path.at == NULL &&
+        d->prefix.at == NULL) {
         gw_problem_at(r, node, path, "leads back to the same place; add scheme, host, port, path or prefix");
     }
     if (d->path.at != NULL && d->prefix.at != NULL) {
@@ -389,7 +404,8 @@ bool gw_plugin_file(const struct gw_plugin *p, struct str *path)
     return is_file_url(p->url, path);
 }
 
-bool gw_check_url(struct gw_reader *r, const struct gw_node *node, const struct gw_path *path, struct str *value)
+bool gw_check_url(struct gw_reader *r, const struct gw_node *node, const struct gw_path *path,
+                  struct str *value)
 {
     static const char *const schemes[] = {"http://", "https://", "oci://"};
     struct str file;
@@ -407,7 +423,8 @@ bool gw_check_url(struct gw_reader *r, const struct gw_node *node, const struct 
         }
     }
     size_t colon = str_find_char(*value, ':');
-    if (value->len == 0 || (colon != value->len && str_starts_with(str_slice(*value, colon, value->len), STR("://")))) {
+    if (value->len == 0 ||
+        (colon != value->len && str_starts_with(str_slice(*value, colon, value->len), STR("://")))) {
         gw_problem_at(r, node, path, "must be file:PATH, http://..., https://... or oci://...");
         return false;
     }
@@ -415,7 +432,8 @@ bool gw_check_url(struct gw_reader *r, const struct gw_node *node, const struct 
     return true;
 }
 
-bool gw_check_sha256(struct gw_reader *r, const struct gw_node *node, const struct gw_path *path, struct str *value)
+bool gw_check_sha256(struct gw_reader *r, const struct gw_node *node, const struct gw_path *path,
+                     struct str *value)
 {
     bool hex = value->len == 64;
     for (size_t i = 0; i < value->len; i++) {
@@ -444,14 +462,16 @@ void gw_check_rule(struct gw_reader *r, const struct gw_node *node, const struct
     if (rule->nroutes == 0 && rule->ndomains == 0 && rule->nservices == 0) {
         gw_problem_at(r, node, path, "matches nothing; add route (ingress), domain or service");
     } else if (rule->nroutes != 0 && rule->ndomains != 0) {
-        gw_warning_at(r, node, path, "domain counts for nothing beside route, as in Higress; write two rules");
+        gw_warning_at(r, node, path,
+                      "domain counts for nothing beside route, as in Higress; write two rules");
     }
     if (rule->config_disable && rule->config.at != NULL) {
         gw_warning_at(r, node, path, "config has no use with configDisable: true");
     }
 }
 
-void gw_check_plugin(struct gw_reader *r, const struct gw_node *node, const struct gw_path *path, void *object)
+void gw_check_plugin(struct gw_reader *r, const struct gw_node *node, const struct gw_path *path,
+                     void *object)
 {
     struct gw_plugin *p = object;
     if (p->plugin_config.at != NULL && (p->default_config.at != NULL || p->nrules != 0)) {

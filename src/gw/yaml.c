@@ -34,7 +34,8 @@ struct builder {
 
 static void complain(struct builder *b, uint32_t line, const char *field, const char *message)
 {
-    gw_problems_add(b->problems, false, (struct gw_place){b->file, line}, field, "%s", message);
+    gw_problems_add(b->problems, false, (struct gw_place){.file = b->file, .line = line}, field, "%s",
+                    message);
     b->failed = true;
 }
 
@@ -124,7 +125,8 @@ enum gw_node_kind gw_yaml_resolve(struct str text)
     if (is_one_of(skip_sign(text), floats) || is_one_of(text, nans)) {
         return GW_NODE_FLOAT;
     }
-    if ((str_starts_with(text, STR("0x")) && all_in(str_slice(text, 2, text.len), "0123456789abcdefABCDEF")) ||
+    if ((str_starts_with(text, STR("0x")) &&
+         all_in(str_slice(text, 2, text.len), "0123456789abcdefABCDEF")) ||
         (str_starts_with(text, STR("0o")) && all_in(str_slice(text, 2, text.len), "01234567"))) {
         return GW_NODE_INT;
     }
@@ -134,8 +136,8 @@ enum gw_node_kind gw_yaml_resolve(struct str text)
 const char *gw_node_kind_name(enum gw_node_kind kind)
 {
     static const char *const names[] = {
-        [GW_NODE_NULL] = "nothing",     [GW_NODE_BOOL] = "true or false", [GW_NODE_INT] = "a whole number",
-        [GW_NODE_FLOAT] = "a number",   [GW_NODE_STRING] = "a string",    [GW_NODE_LIST] = "a list",
+        [GW_NODE_NULL] = "nothing",   [GW_NODE_BOOL] = "true or false", [GW_NODE_INT] = "a whole number",
+        [GW_NODE_FLOAT] = "a number", [GW_NODE_STRING] = "a string",    [GW_NODE_LIST] = "a list",
         [GW_NODE_MAP] = "a mapping",
     };
     return names[kind];
@@ -145,18 +147,14 @@ static const struct {
     const char *tag;
     enum gw_node_kind kind;
 } tags[] = {
-    {"!", GW_NODE_STRING},
-    {YAML_STR_TAG, GW_NODE_STRING},
-    {YAML_INT_TAG, GW_NODE_INT},
-    {YAML_FLOAT_TAG, GW_NODE_FLOAT},
-    {YAML_BOOL_TAG, GW_NODE_BOOL},
-    {YAML_NULL_TAG, GW_NODE_NULL},
-    {YAML_SEQ_TAG, GW_NODE_LIST},
-    {YAML_MAP_TAG, GW_NODE_MAP},
+    {"!", GW_NODE_STRING},           {YAML_STR_TAG, GW_NODE_STRING}, {YAML_INT_TAG, GW_NODE_INT},
+    {YAML_FLOAT_TAG, GW_NODE_FLOAT}, {YAML_BOOL_TAG, GW_NODE_BOOL},  {YAML_NULL_TAG, GW_NODE_NULL},
+    {YAML_SEQ_TAG, GW_NODE_LIST},    {YAML_MAP_TAG, GW_NODE_MAP},
 };
 
 /* What the tag makes of a node that is of kind `natural` without it. */
-static enum gw_node_kind apply_tag(struct builder *b, uint32_t line, const char *tag, enum gw_node_kind natural)
+static enum gw_node_kind apply_tag(struct builder *b, uint32_t line, const char *tag,
+                                   enum gw_node_kind natural)
 {
     if (tag == NULL) {
         return natural;
@@ -189,7 +187,7 @@ static struct gw_node *new_node(struct builder *b, uint32_t line, enum gw_node_k
 {
     struct gw_node *n = ARENA_NEW(b->arena, struct gw_node);
     n->kind = kind;
-    n->at = (struct gw_place){b->file, line};
+    n->at = (struct gw_place){.file = b->file, .line = line};
     n->nodes = 1;
     return n;
 }
@@ -309,8 +307,8 @@ static void on_alias(struct builder *b, const yaml_event_t *e)
     }
 }
 
-static void on_start(struct builder *b, const yaml_event_t *e, enum gw_node_kind kind, const yaml_char_t *anchor,
-                     const yaml_char_t *tag)
+static void on_start(struct builder *b, const yaml_event_t *e, enum gw_node_kind kind,
+                     const yaml_char_t *anchor, const yaml_char_t *tag)
 {
     if (b->depth == GW_YAML_MAX_DEPTH) {
         stop(b, line_of(e), "nested more than 64 levels deep");
@@ -327,7 +325,7 @@ static int compare_keys(const void *x, const void *y)
 {
     const struct gw_node *const *a = x, *const *b = y;
     int c = str_cmp((*a)->text, (*b)->text);
-    return c != 0 ? c : (*a)->at.line < (*b)->at.line ? -1 : (*a)->at.line > (*b)->at.line;
+    return c != 0 ? c : (*a)->at.line<(*b)->at.line ? -1 : (*a)->at.line>(*b)->at.line;
 }
 
 static void check_duplicates(struct builder *b, struct gw_node *const *keys, uint32_t n)
@@ -404,13 +402,15 @@ static void on_event(struct builder *b, const yaml_event_t *e)
 static void complain_syntax(struct builder *b, const yaml_parser_t *p)
 {
     const char *context = p->context == NULL ? "" : p->context;
-    gw_problems_add(b->problems, false, (struct gw_place){b->file, (uint32_t)p->problem_mark.line + 1}, "",
+    gw_problems_add(b->problems, false,
+                    (struct gw_place){.file = b->file, .line = (uint32_t)p->problem_mark.line + 1}, "",
                     "not YAML: %s%s%s (column %zu)", context, *context == '\0' ? "" : ": ",
                     p->problem == NULL ? "cannot be read" : p->problem, p->problem_mark.column + 1);
     b->failed = true;
 }
 
-bool gw_yaml_parse(struct arena *a, const char *file, struct str text, gw_node_vec *docs, struct gw_problems *problems)
+bool gw_yaml_parse(struct arena *a, const char *file, struct str text, gw_node_vec *docs,
+                   struct gw_problems *problems)
 {
     struct builder b = {.arena = a, .file = file, .problems = problems, .docs = docs};
     yaml_parser_t parser;

@@ -1,8 +1,8 @@
 /* gw/yaml.h - YAML text to a tree of nodes that know their lines; trees to JSON.
  *
- * YAML 1.2 core schema: `yes`, `on`, `0b1` and dates are strings.  Anchors and aliases work within a document;
- * an alias shares its target's nodes.  Merge keys (<<), other tags than the core's and other keys than scalars are
- * errors, duplicate keys too.  All nodes and strings live in the arena given. */
+ * YAML 1.2 core schema: `yes`, `on`, `0b1` and dates are strings.  Anchors and aliases work within a
+ * document; an alias shares its target's nodes.  Merge keys (<<), other tags than the core's and other keys
+ * than scalars are errors, duplicate keys too.  All nodes and strings live in the arena given. */
 #ifndef GW_YAML_H
 #define GW_YAML_H
 
@@ -19,7 +19,15 @@ enum {
     GW_YAML_MAX_BYTES = 64 << 20,        /* of a file; and of its scalars, aliases written out */
 };
 
-enum gw_node_kind { GW_NODE_NULL, GW_NODE_BOOL, GW_NODE_INT, GW_NODE_FLOAT, GW_NODE_STRING, GW_NODE_LIST, GW_NODE_MAP };
+enum gw_node_kind {
+    GW_NODE_NULL,
+    GW_NODE_BOOL,
+    GW_NODE_INT,
+    GW_NODE_FLOAT,
+    GW_NODE_STRING,
+    GW_NODE_LIST,
+    GW_NODE_MAP
+};
 
 struct gw_node {
     enum gw_node_kind kind;
@@ -34,9 +42,10 @@ struct gw_node {
 
 VEC(struct gw_node *) typedef gw_node_vec;
 
-/* Append the root of each document in `text` that is not empty.  False: problems were added; `docs` then has what could
- * be read, so that more problems can be found in it. */
-bool gw_yaml_parse(struct arena *a, const char *file, struct str text, gw_node_vec *docs, struct gw_problems *problems);
+/* Append the root of each document in `text` that is not empty.  False: problems were added; `docs` then has
+ * what could be read, so that more problems can be found in it. */
+bool gw_yaml_parse(struct arena *a, const char *file, struct str text, gw_node_vec *docs,
+                   struct gw_problems *problems);
 
 /* The kind of a plain (unquoted) scalar in the core schema. */
 enum gw_node_kind gw_yaml_resolve(struct str text);

@@ -1,6 +1,7 @@
 /* os/os.h - what the engine asks of the operating system.
  *
- * One file per topic and platform behind it.  Sizes are bytes and multiples of the page unless said otherwise. */
+ * One file per topic and platform behind it.  Sizes are bytes and multiples of the page unless said
+ * otherwise. */
 #ifndef OS_OS_H
 #define OS_OS_H
 
@@ -47,14 +48,14 @@ struct os_fault {
     int code;          /* si_code */
     uintptr_t address; /* si_addr */
     uintptr_t pc, sp, fp;
-    void *context;     /* ucontext_t */
+    void *context; /* ucontext_t */
 };
 
 /* Called on the alternate signal stack; does not return if it takes the fault (it may longjmp: the
  * signals are not blocked), returns to pass it on to whoever had the signal before. */
 typedef void os_fault_handler(const struct os_fault *fault);
 
-/* Install `handler` for the signals above, once per process; later calls do nothing. */
+/* Make sure `handler` gets the signals above first; cheap when it does already.  One handler per process. */
 void os_fault_install(os_fault_handler *handler);
 
 #endif

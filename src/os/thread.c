@@ -1,7 +1,7 @@
 /* os/thread.c - where the calling thread's stack ends, and the stack its signals run on.
  *
- * The alternate stack is one per thread, made at the first guest call.  An alternate stack that is already there
- * and large enough (a sanitizer's, an embedder's) stays. */
+ * The alternate stack is one per thread, made at the first guest call.  An alternate stack that is already
+ * there and large enough (a sanitizer's, an embedder's) stays. */
 #include <pthread.h>
 #include <sys/mman.h>
 #include <sys/resource.h>

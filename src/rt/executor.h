@@ -17,9 +17,9 @@ struct rt_executor {
     void (*module_free)(void *exec_module);
 
     /* The instance is allocated, its imports are linked, its memories, tables and globals exist; no
-     * guest code ran.  inst->exec_module is set.  For every slot of a function defined here (slots nimported_funcs
-     * and up) inst, type, type_id and funcidx are filled in; fill in code, invoke, exec.  May set inst->exec, and
-     * guard_low and guard_high. */
+     * guest code ran.  inst->exec_module is set.  For every slot of a function defined here (slots
+     * nimported_funcs and up) inst, type, type_id and funcidx are filled in; fill in code, invoke, exec.  May
+     * set inst->exec, and guard_low and guard_high. */
     weir_status (*instance_init)(struct rt_instance *inst, struct weir_report *rep);
     /* Also called after instance_init failed, so exec may be NULL. */
     void (*instance_fini)(struct rt_instance *inst);
@@ -28,7 +28,8 @@ struct rt_executor {
      * `fault` is NULL when C code raised the trap; otherwise this runs in the signal handler. */
     void (*backtrace)(struct rt_call *call, const struct os_fault *fault);
 
-    /* The call ended in a trap and its frames are gone; restore what compiled code keeps outside of memory.  May be NULL. */
+    /* The call ended in a trap and its frames are gone; restore what compiled code keeps outside of memory.
+     * May be NULL. */
     void (*unwound)(struct rt_call *call);
 
     /* Is a fault with a pc in registered code a trap, and which?  `memory` tells that the address is in a

@@ -1,8 +1,8 @@
 /* rt/instance.c - making and ending an instance.
  *
- * An instance is one zeroed block laid out by weir/vmctx.h plus its memories and tables.  Instances linked with each
- * other stand in a ring.  One that fails to start after its functions may have got into others' tables is
- * kept (`started` false) until nothing but such instances is left of the ring. */
+ * An instance is one zeroed block laid out by weir/vmctx.h plus its memories and tables.  Instances linked
+ * with each other stand in a ring.  One that fails to start after its functions may have got into others'
+ * tables is kept (`started` false) until nothing but such instances is left of the ring. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -79,12 +79,14 @@ static weir_status make_memories(struct rt_instance *inst, struct weir_report *r
     inst->own_memories = mem_zalloc_array(n, sizeof *inst->own_memories);
     for (uint32_t i = 0; i < n; i++) {
         struct rt_memory *m = &inst->own_memories[i];
-        weir_status st = rt_memory_new(m, w->memories[w->nimported_memories + i].limits, inst->memory_limit_bytes, rep);
+        weir_status st =
+            rt_memory_new(m, w->memories[w->nimported_memories + i].limits, inst->memory_limit_bytes, rep);
         if (st != WEIR_OK)
             return st;
         total += m->bytes;
         if (inst->memory_limit_bytes != 0 && total > inst->memory_limit_bytes)
-            return weir_report_set(rep, WEIR_E_LIMIT, WEIR_NO_OFFSET, "memory", "the initial memories together are over the limit");
+            return weir_report_set(rep, WEIR_E_LIMIT, WEIR_NO_OFFSET, "memory",
+                                   "the initial memories together are over the limit");
         slots[w->nimported_memories + i] = m;
     }
     if (w->nmemories > 0)
@@ -104,13 +106,16 @@ static weir_status make_tables(struct rt_instance *inst, struct weir_report *rep
         struct rt_table *t = &inst->own_tables[i];
         total += type->limits.min;
         if (total > WASM_MAX_TABLE)
-            return weir_report_set(rep, WEIR_E_LIMIT, WEIR_NO_OFFSET, "table", "the initial tables have more than %d elements",
-                                   (int)WASM_MAX_TABLE);
-        *t = (struct rt_table){.length = type->limits.min, .max = type->limits.max, .has_max = type->limits.has_max,
+            return weir_report_set(rep, WEIR_E_LIMIT, WEIR_NO_OFFSET, "table",
+                                   "the initial tables have more than %d elements", (int)WASM_MAX_TABLE);
+        *t = (struct rt_table){.length = type->limits.min,
+                               .max = type->limits.max,
+                               .has_max = type->limits.has_max,
                                .elem = type->elem};
         t->elems = calloc(t->length, sizeof(uint64_t)); /* a size the module chose: may be refused */
         if (t->elems == NULL && t->length != 0)
-            return weir_report_set(rep, WEIR_E_NOMEM, WEIR_NO_OFFSET, "table", "the system gave no memory for a table");
+            return weir_report_set(rep, WEIR_E_NOMEM, WEIR_NO_OFFSET, "table",
+                                   "the system gave no memory for a table");
         slots[w->nimported_tables + i] = t;
     }
     return WEIR_OK;
@@ -128,13 +133,19 @@ static void make_funcs(struct rt_instance *inst, const struct rt_import *imports
             *f = *imports[i].func;
             continue;
         }
-        *f = (struct rt_func){.code = imports[i].host->native, .inst = inst, .type_id = m->type_ids[im->typeidx],
-                              .funcidx = im->index, .type = &m->wasm->types[im->typeidx],
-                              .invoke = rt_host_invoke, .exec = imports[i].host};
+        *f = (struct rt_func){.code = imports[i].host->native,
+                              .inst = inst,
+                              .type_id = m->type_ids[im->typeidx],
+                              .funcidx = im->index,
+                              .type = &m->wasm->types[im->typeidx],
+                              .invoke = rt_host_invoke,
+                              .exec = imports[i].host};
     }
     for (uint32_t slot = m->wasm->nimported_funcs; slot < m->nfunc_slots; slot++) {
         uint32_t funcidx = m->slot_funcs[slot], typeidx = m->wasm->funcs[funcidx].typeidx;
-        *rt_slot_at(inst, slot) = (struct rt_func){.inst = inst, .type_id = m->type_ids[typeidx], .funcidx = funcidx,
+        *rt_slot_at(inst, slot) = (struct rt_func){.inst = inst,
+                                                   .type_id = m->type_ids[typeidx],
+                                                   .funcidx = funcidx,
                                                    .type = &m->wasm->types[typeidx]};
     }
 }
@@ -150,7 +161,8 @@ static void take_imports(struct rt_instance *inst, const struct rt_import *impor
         if (im->kind == WASM_EXTERN_MEMORY)
             ((struct rt_memory **)rt_instance_at(inst, l->memories))[im->index] = imports[i].memory;
         if (im->kind == WASM_EXTERN_GLOBAL)
-            *(uint64_t **)rt_instance_at(inst, l->globals + (uint64_t)im->index * WEIR_VM_GLOBAL_BYTES) = imports[i].global;
+            *(uint64_t **)rt_instance_at(inst, l->globals + (uint64_t)im->index * WEIR_VM_GLOBAL_BYTES) =
+                imports[i].global;
         if (imports[i].owner != NULL)
             ring_join(inst, imports[i].owner);
     }
@@ -187,7 +199,8 @@ static void release(struct rt_instance *inst)
     mem_free(inst);
 }
 
-/* ---- start ----------------------------------------------------------------------------------------------- */
+/* ---- start -----------------------------------------------------------------------------------------------
+ */
 
 static void init_globals(struct rt_instance *inst)
 {
@@ -230,9 +243,10 @@ static void start(struct rt_func *f, uint64_t *cells)
     }
 }
 
-weir_status rt_instance_new(const struct rt_module *m, const struct rt_import *imports, const struct rt_executor *ex,
-                            const void *exec_module, const struct weir_instance_options *opt,
-                            struct rt_instance **out, struct weir_trap *trap, struct weir_report *rep)
+weir_status rt_instance_new(const struct rt_module *m, const struct rt_import *imports,
+                            const struct rt_executor *ex, const void *exec_module,
+                            const struct weir_instance_options *opt, struct rt_instance **out,
+                            struct weir_trap *trap, struct weir_report *rep)
 {
     const struct wasm_module *w = m->wasm;
     struct rt_instance *inst = mem_zalloc(m->layout.bytes);
@@ -261,6 +275,7 @@ weir_status rt_instance_new(const struct rt_module *m, const struct rt_import *i
         release(inst);
         return st;
     }
+    rt_faults_watch();
     struct rt_func starter = {.inst = inst, .invoke = start};
     uint64_t cells[2] = {0};
     struct weir_trap local;
@@ -270,7 +285,8 @@ weir_status rt_instance_new(const struct rt_module *m, const struct rt_import *i
         *out = inst;
         return WEIR_OK;
     }
-    weir_report_set(rep, st, WEIR_NO_OFFSET, "", "instantiation: %s", (trap != NULL ? trap : &local)->message);
+    weir_report_set(rep, st, WEIR_NO_OFFSET, "", "instantiation: %s",
+                    (trap != NULL ? trap : &local)->message);
     *out = NULL;
     if (inst->ring_next != inst)
         *out = inst; /* kept: see rt_instance_free */

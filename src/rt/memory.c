@@ -1,9 +1,10 @@
 /* rt/memory.c - linear memories: reservations with guard pages, growth, bulk operations.
  *
  * Every memory has a reservation of its own, so large that no 32-bit address plus 32-bit offset leaves it;
- * only [0, bytes) of it is accessible, so compiled code and the interpreter check nothing.  The base never moves.
- * Reservations are registered in a table that the fault handler reads without a lock, and are pooled when a memory
- * goes: a pooled one keeps its committed range, whose pages were given back and read as zeros again. */
+ * only [0, bytes) of it is accessible, so compiled code and the interpreter check nothing.  The base never
+ * moves. Reservations are registered in a table that the fault handler reads without a lock, and are pooled
+ * when a memory goes: a pooled one keeps its committed range, whose pages were given back and read as zeros
+ * again. */
 #include <pthread.h>
 #include <string.h>
 
@@ -121,16 +122,21 @@ weir_status rt_memory_new(struct rt_memory *m, struct wasm_limits pages, uint64_
     uint64_t committed = 0, want = page_round(bytes);
     uint8_t *base = reservation_take(&committed);
     if (base == NULL)
-        return weir_report_set(rep, WEIR_E_NOMEM, WEIR_NO_OFFSET, "memory", "no address space for a linear memory");
+        return weir_report_set(rep, WEIR_E_NOMEM, WEIR_NO_OFFSET, "memory",
+                               "no address space for a linear memory");
     if (committed > want) {
         os_memory_decommit(base + want, committed - want);
     } else if (!os_memory_commit(base + committed, want - committed)) {
         reservation_give(base, committed);
-        return weir_report_set(rep, WEIR_E_NOMEM, WEIR_NO_OFFSET, "memory", "the system gave no memory for %llu bytes",
-                               (unsigned long long)bytes);
+        return weir_report_set(rep, WEIR_E_NOMEM, WEIR_NO_OFFSET, "memory",
+                               "the system gave no memory for %llu bytes", (unsigned long long)bytes);
     }
-    *m = (struct rt_memory){.base = base, .bytes = bytes, .limit_bytes = most, .committed_bytes = want,
-                            .max_pages = pages.max, .has_max = pages.has_max};
+    *m = (struct rt_memory){.base = base,
+                            .bytes = bytes,
+                            .limit_bytes = most,
+                            .committed_bytes = want,
+                            .max_pages = pages.max,
+                            .has_max = pages.has_max};
     return WEIR_OK;
 }
 
@@ -174,7 +180,8 @@ void rt_memory_fill(struct rt_instance *inst, uint32_t memidx, uint32_t dst, uin
         memset(m->base + dst, (int)(value & 0xff), n);
 }
 
-void rt_memory_copy(struct rt_instance *inst, uint32_t dst_mem, uint32_t src_mem, uint32_t dst, uint32_t src, uint32_t n)
+void rt_memory_copy(struct rt_instance *inst, uint32_t dst_mem, uint32_t src_mem, uint32_t dst, uint32_t src,
+                    uint32_t n)
 {
     struct rt_memory *d = rt_memory_at(inst, dst_mem), *s = rt_memory_at(inst, src_mem);
     check(inst, src, n, s->bytes);
@@ -183,7 +190,8 @@ void rt_memory_copy(struct rt_instance *inst, uint32_t dst_mem, uint32_t src_mem
         memmove(d->base + dst, s->base + src, n);
 }
 
-void rt_memory_init(struct rt_instance *inst, uint32_t dataidx, uint32_t memidx, uint32_t dst, uint32_t src, uint32_t n)
+void rt_memory_init(struct rt_instance *inst, uint32_t dataidx, uint32_t memidx, uint32_t dst, uint32_t src,
+                    uint32_t n)
 {
     const struct wasm_module *w = rt_instance_wasm(inst);
     struct rt_memory *m = rt_memory_at(inst, memidx);

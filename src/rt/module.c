@@ -45,9 +45,9 @@ static const uint8_t *copy_bytes(const uint8_t *at, uint32_t n)
 
 static bool same_type(const struct wasm_functype *a, const struct wasm_functype *b)
 {
-    return a->nparams == b->nparams && a->nresults == b->nresults
-           && (a->nparams == 0 || memcmp(a->params, b->params, a->nparams) == 0)
-           && (a->nresults == 0 || memcmp(a->results, b->results, a->nresults) == 0);
+    return a->nparams == b->nparams && a->nresults == b->nresults &&
+           (a->nparams == 0 || memcmp(a->params, b->params, a->nparams) == 0) &&
+           (a->nresults == 0 || memcmp(a->results, b->results, a->nresults) == 0);
 }
 
 static uint32_t intern_locked(const struct wasm_functype *t, uint64_t hash)
@@ -90,12 +90,14 @@ void rt_module_init(struct rt_module *m, const struct wasm_module *wasm, struct 
     m->func_slots = mem_zalloc_array(wasm->nfuncs, sizeof(uint32_t));
     m->slot_funcs = mem_zalloc_array(wasm->nfuncs, sizeof(uint32_t));
     for (uint32_t i = 0; i < wasm->nfuncs; i++) {
-        bool slot = wasm->funcs[i].imported || wasm->funcs[i].referenced || (wasm->has_start && wasm->start == i);
+        bool slot =
+            wasm->funcs[i].imported || wasm->funcs[i].referenced || (wasm->has_start && wasm->start == i);
         m->func_slots[i] = slot ? m->nfunc_slots : RT_NO_SLOT;
         if (slot)
             m->slot_funcs[m->nfunc_slots++] = i;
     }
-    m->layout = weir_vm_layout_of(wasm->nglobals, wasm->ntables, wasm->nmemories, wasm->ntypes, m->nfunc_slots);
+    m->layout =
+        weir_vm_layout_of(wasm->nglobals, wasm->ntables, wasm->nmemories, wasm->ntypes, m->nfunc_slots);
     m->names = mem_zalloc_array(wasm->nfuncs, sizeof *m->names);
 }
 

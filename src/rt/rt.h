@@ -1,9 +1,9 @@
 /* rt/rt.h - a module running: instances, functions, memories, tables, and the chain of guest calls.
  *
  * An instance is one block of memory laid out as weir/vmctx.h says, so that both executors and
- * compiled code use the same objects.  It belongs to one thread at a time.  Instances that are linked with each other
- * form a ring, run on the same tier, and are used by one thread at a time together.  A memory or table
- * belongs to the instance that defines it; importers borrow it. */
+ * compiled code use the same objects.  It belongs to one thread at a time.  Instances that are linked with
+ * each other form a ring, run on the same tier, and are used by one thread at a time together.  A memory or
+ * table belongs to the instance that defines it; importers borrow it. */
 #ifndef RT_RT_H
 #define RT_RT_H
 
@@ -34,13 +34,25 @@ struct rt_func {
     const void *exec; /* the executor's; of a host function its struct weir_host_func */
 };
 
-static inline uint64_t rt_func_cell(const struct rt_func *f) { return (uint64_t)(uintptr_t)f; }
-static inline struct rt_func *rt_cell_func(uint64_t cell) { return (struct rt_func *)(uintptr_t)cell; }
+static inline uint64_t rt_func_cell(const struct rt_func *f)
+{
+    return (uint64_t)(uintptr_t)f;
+}
+static inline struct rt_func *rt_cell_func(uint64_t cell)
+{
+    return (struct rt_func *)(uintptr_t)cell;
+}
 
 /* `invoke` of every host function: calls the thunk. */
 void rt_host_invoke(struct rt_func *f, uint64_t *cells);
-static inline bool rt_func_is_host(const struct rt_func *f) { return f->invoke == rt_host_invoke; }
-static inline const struct weir_host_func *rt_func_host(const struct rt_func *f) { return f->exec; }
+static inline bool rt_func_is_host(const struct rt_func *f)
+{
+    return f->invoke == rt_host_invoke;
+}
+static inline const struct weir_host_func *rt_func_host(const struct rt_func *f)
+{
+    return f->exec;
+}
 
 /* ---- memories and tables ------------------------------------------------------------------------- */
 
@@ -49,14 +61,14 @@ static inline const struct weir_host_func *rt_func_host(const struct rt_func *f)
 struct rt_memory {
     uint8_t *base;
     uint64_t bytes;
-    uint64_t limit_bytes; /* the smallest of the declared maximum, the embedder's limit and 4 GiB */
+    uint64_t limit_bytes;     /* the smallest of the declared maximum, the embedder's limit and 4 GiB */
     uint64_t committed_bytes; /* accessible: at least `bytes` rounded to the page */
     uint32_t max_pages;       /* as declared; meaningful with has_max */
     bool has_max;
     struct rt_instance *users; /* whose memory 0 it is, chained by memory_user: their pub is kept current */
 };
 
-/* Elements are cells: 0 null; a funcref is a struct rt_func *; an externref the host's number + 1. */
+/* Elements are cells: 0 null; a funcref is a struct rt_func *; an externref what the host made it. */
 struct rt_table {
     uint64_t *elems;
     uint64_t length;
@@ -68,7 +80,8 @@ struct rt_table {
 #define RT_MEMORY_RESERVED ((uint64_t)(8ull << 30) + (64u << 10))
 
 /* WEIR_E_LIMIT: `min_pages` is over the limit (0: none).  WEIR_E_NOMEM.  On failure *m is untouched. */
-weir_status rt_memory_new(struct rt_memory *m, struct wasm_limits pages, uint64_t limit_bytes, struct weir_report *rep);
+weir_status rt_memory_new(struct rt_memory *m, struct wasm_limits pages, uint64_t limit_bytes,
+                          struct weir_report *rep);
 void rt_memory_free(struct rt_memory *m);
 /* Is the address in any reservation of linear memory of this process?  For signal handlers. */
 bool rt_memory_reserved(uintptr_t address);
@@ -79,9 +92,9 @@ bool rt_memory_reserved(uintptr_t address);
 struct rt_module {
     const struct wasm_module *wasm;
     struct weir_vm_layout layout;
-    uint32_t *type_ids;    /* one per type */
-    uint32_t *func_slots;  /* funcidx to slot; RT_NO_SLOT where none can be referenced */
-    uint32_t *slot_funcs;  /* slot to funcidx */
+    uint32_t *type_ids;   /* one per type */
+    uint32_t *func_slots; /* funcidx to slot; RT_NO_SLOT where none can be referenced */
+    uint32_t *slot_funcs; /* slot to funcidx */
     uint32_t nfunc_slots;
     struct weir_module *pub;
     char **names; /* by funcidx, made when asked for; rt_module_func_name */
@@ -91,10 +104,12 @@ struct rt_module {
 void rt_module_init(struct rt_module *m, const struct wasm_module *wasm, struct weir_module *pub);
 void rt_module_fini(struct rt_module *m);
 
-/* The name of a function for people, NUL-terminated, as long as the module; NULL if it has none.  Thread-safe. */
+/* The name of a function for people, NUL-terminated, as long as the module; NULL if it has none. Thread-safe.
+ */
 const char *rt_module_func_name(const struct rt_module *m, uint32_t funcidx);
 
-/* The id of a function type in this process: equal types, equal ids.  Thread-safe; ids are never given back. */
+/* The id of a function type in this process: equal types, equal ids.  Thread-safe; ids are never given back.
+ */
 uint32_t rt_type_id(const struct wasm_functype *t);
 
 /* ---- instances --------------------------------------------------------------------------------------- */
@@ -110,30 +125,39 @@ struct rt_instance {
     /* The run time's own. */
     const struct rt_module *module;
     const struct rt_executor *executor;
-    const void *exec_module;  /* what executor->module_prepare made */
-    uintptr_t guard_low, guard_high; /* a fault in [low, high) is STACK_EXHAUSTED: the executor's stack guard, or 0, 0 */
+    const void *exec_module; /* what executor->module_prepare made */
+    uintptr_t guard_low,
+        guard_high; /* a fault in [low, high) is STACK_EXHAUSTED: the executor's stack guard, or 0, 0 */
     uint64_t memory_limit_bytes;
     uint32_t stack_bytes;
-    bool started;             /* false: it failed to start and lives on for its functions in others' tables */
-    uint8_t *dropped;         /* one byte per element segment, then one per data segment: 1 once dropped */
+    bool started;     /* false: it failed to start and lives on for its functions in others' tables */
+    uint8_t *dropped; /* one byte per element segment, then one per data segment: 1 once dropped */
     struct rt_memory *own_memories;
     struct rt_table *own_tables;
     struct rt_instance *memory_user; /* next in rt_memory.users */
     struct rt_instance *ring_next, *ring_prev;
 };
 
-static inline struct rt_instance *rt_instance_of(struct weir_instance *pub) { return (struct rt_instance *)pub; }
+static inline struct rt_instance *rt_instance_of(struct weir_instance *pub)
+{
+    return (struct rt_instance *)pub;
+}
 static inline void *rt_instance_at(const struct rt_instance *inst, uint64_t offset)
 {
     return (char *)(uintptr_t)inst + offset;
 }
-static inline const struct wasm_module *rt_instance_wasm(const struct rt_instance *inst) { return inst->module->wasm; }
+static inline const struct wasm_module *rt_instance_wasm(const struct rt_instance *inst)
+{
+    return inst->module->wasm;
+}
 
 /* The bits of a global, wherever it lives. */
 static inline uint64_t *rt_global_at(const struct rt_instance *inst, uint32_t globalidx)
 {
-    char *slot = rt_instance_at(inst, inst->module->layout.globals + (uint64_t)globalidx * WEIR_VM_GLOBAL_BYTES);
-    return globalidx < inst->module->wasm->nimported_globals ? *(uint64_t **)(void *)slot : (uint64_t *)(void *)slot;
+    char *slot =
+        rt_instance_at(inst, inst->module->layout.globals + (uint64_t)globalidx * WEIR_VM_GLOBAL_BYTES);
+    return globalidx < inst->module->wasm->nimported_globals ? *(uint64_t **)(void *)slot
+                                                             : (uint64_t *)(void *)slot;
 }
 static inline struct rt_table *rt_table_at(const struct rt_instance *inst, uint32_t tableidx)
 {
@@ -164,15 +188,15 @@ struct rt_import {
 };
 
 /* Make an instance of `m`, its imports resolved and type-checked by the caller, run by `ex`; initialise and
- * start it.  Outcomes as weir_instance_new; the caller keeps the module for as long as the instance lives.  On failure
- * *out is NULL, or an instance that others may hold functions of: the caller keeps its module too, and leaves it alone
- * until rt_instance_free of one of the others reports it gone. */
+ * start it.  Outcomes as weir_instance_new; the caller keeps the module for as long as the instance lives. On
+ * failure *out is NULL, or an instance that others may hold functions of: the caller keeps its module too,
+ * and leaves it alone until rt_instance_free of one of the others reports it gone. */
 weir_status rt_instance_new(const struct rt_module *m, const struct rt_import *imports,
                             const struct rt_executor *ex, const void *exec_module,
                             const struct weir_instance_options *opt, struct rt_instance **out,
                             struct weir_trap *trap, struct weir_report *rep);
-/* `gone` (may be NULL) is called for each module whose instance went: for this one and for those that failed to start but
- * were kept because others held their functions. */
+/* `gone` (may be NULL) is called for each module whose instance went: for this one and for those that failed
+ * to start but were kept because others held their functions. */
 void rt_instance_free(struct rt_instance *inst, void (*gone)(struct weir_module *m));
 
 /* The value of a validated constant expression. */
@@ -182,15 +206,21 @@ void rt_constexpr_eval(const struct rt_instance *inst, struct wasm_constexpr e, 
  * What the instructions of the same names do; they check bounds and trap by themselves.  Indices come before
  * operands, operands in the order of the stack.  Both executors use them (compiled code by inst->helpers). */
 
-uint32_t rt_memory_grow(struct rt_instance *inst, uint32_t memidx, uint32_t delta_pages); /* UINT32_MAX: refused */
+uint32_t rt_memory_grow(struct rt_instance *inst, uint32_t memidx,
+                        uint32_t delta_pages); /* UINT32_MAX: refused */
 void rt_memory_fill(struct rt_instance *inst, uint32_t memidx, uint32_t dst, uint32_t value, uint32_t n);
-void rt_memory_copy(struct rt_instance *inst, uint32_t dst_mem, uint32_t src_mem, uint32_t dst, uint32_t src, uint32_t n);
-void rt_memory_init(struct rt_instance *inst, uint32_t dataidx, uint32_t memidx, uint32_t dst, uint32_t src, uint32_t n);
+void rt_memory_copy(struct rt_instance *inst, uint32_t dst_mem, uint32_t src_mem, uint32_t dst, uint32_t src,
+                    uint32_t n);
+void rt_memory_init(struct rt_instance *inst, uint32_t dataidx, uint32_t memidx, uint32_t dst, uint32_t src,
+                    uint32_t n);
 void rt_data_drop(struct rt_instance *inst, uint32_t dataidx);
-uint32_t rt_table_grow(struct rt_instance *inst, uint32_t tableidx, uint64_t elem, uint32_t delta); /* UINT32_MAX: refused */
+uint32_t rt_table_grow(struct rt_instance *inst, uint32_t tableidx, uint64_t elem,
+                       uint32_t delta); /* UINT32_MAX: refused */
 void rt_table_fill(struct rt_instance *inst, uint32_t tableidx, uint32_t dst, uint64_t elem, uint32_t n);
-void rt_table_copy(struct rt_instance *inst, uint32_t dst_table, uint32_t src_table, uint32_t dst, uint32_t src, uint32_t n);
-void rt_table_init(struct rt_instance *inst, uint32_t elemidx, uint32_t tableidx, uint32_t dst, uint32_t src, uint32_t n);
+void rt_table_copy(struct rt_instance *inst, uint32_t dst_table, uint32_t src_table, uint32_t dst,
+                   uint32_t src, uint32_t n);
+void rt_table_init(struct rt_instance *inst, uint32_t elemidx, uint32_t tableidx, uint32_t dst, uint32_t src,
+                   uint32_t n);
 void rt_elem_drop(struct rt_instance *inst, uint32_t elemidx);
 uint64_t rt_table_get(struct rt_instance *inst, uint32_t tableidx, uint32_t i);
 void rt_table_set(struct rt_instance *inst, uint32_t tableidx, uint32_t i, uint64_t elem);

@@ -1,7 +1,7 @@
 /* rt/table.c - tables and element segments: the instructions on them, and constant expressions.
  *
- * Element segments are not kept per instance: their expressions read only constants and immutable globals that
- * exist before, so they give the same elements whenever they are evaluated. */
+ * Element segments are not kept per instance: their expressions read only constants and immutable globals
+ * that exist before, so they give the same elements whenever they are evaluated. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,7 +38,8 @@ uint32_t rt_table_grow(struct rt_instance *inst, uint32_t tableidx, uint64_t ele
         return UINT32_MAX;
     if (delta == 0)
         return (uint32_t)before;
-    uint64_t *elems = realloc(t->elems, length * sizeof(uint64_t)); /* a size the guest chose: may be refused */
+    uint64_t *elems =
+        realloc(t->elems, length * sizeof(uint64_t)); /* a size the guest chose: may be refused */
     if (elems == NULL)
         return UINT32_MAX;
     t->elems = elems;
@@ -56,7 +57,8 @@ void rt_table_fill(struct rt_instance *inst, uint32_t tableidx, uint32_t dst, ui
         t->elems[dst + i] = elem;
 }
 
-void rt_table_copy(struct rt_instance *inst, uint32_t dst_table, uint32_t src_table, uint32_t dst, uint32_t src, uint32_t n)
+void rt_table_copy(struct rt_instance *inst, uint32_t dst_table, uint32_t src_table, uint32_t dst,
+                   uint32_t src, uint32_t n)
 {
     struct rt_table *d = rt_table_at(inst, dst_table), *s = rt_table_at(inst, src_table);
     check(inst, src, n, s->length);
@@ -74,7 +76,8 @@ static uint64_t segment_elem(const struct rt_instance *inst, const struct wasm_e
     return cells[0];
 }
 
-void rt_table_init(struct rt_instance *inst, uint32_t elemidx, uint32_t tableidx, uint32_t dst, uint32_t src, uint32_t n)
+void rt_table_init(struct rt_instance *inst, uint32_t elemidx, uint32_t tableidx, uint32_t dst, uint32_t src,
+                   uint32_t n)
 {
     struct rt_table *t = rt_table_at(inst, tableidx);
     const struct wasm_elem *seg = &rt_instance_wasm(inst)->elems[elemidx];
@@ -89,15 +92,17 @@ void rt_elem_drop(struct rt_instance *inst, uint32_t elemidx)
     inst->dropped[elemidx] = 1;
 }
 
-/* Depth of a constant expression's operand stack that we keep; deeper ones (a chain of additions nested to the
- * right) are grown on the heap. */
+/* Depth of a constant expression's operand stack that we keep; deeper ones (a chain of additions nested to
+ * the right) are grown on the heap. */
 enum { CONST_STACK = 16 };
 
 void rt_constexpr_eval(const struct rt_instance *inst, struct wasm_constexpr e, uint64_t cells[2])
 {
     const struct wasm_module *w = rt_instance_wasm(inst);
     struct wasm_reader r = wasm_reader_of(w, e.at, e.end);
-    struct cell { uint64_t bits[2]; } room[CONST_STACK], *stack = room;
+    struct cell {
+        uint64_t bits[2];
+    } room[CONST_STACK], *stack = room;
     size_t n = 0, cap = CONST_STACK;
     for (;;) {
         struct wasm_instr in;
@@ -115,7 +120,10 @@ void rt_constexpr_eval(const struct rt_instance *inst, struct wasm_constexpr e, 
         }
         struct cell *top = stack + n, *b = top - 1, *a = top - 2;
         switch (in.op) {
-        case OP_I32_CONST: case OP_I64_CONST: case OP_F32_CONST: case OP_F64_CONST:
+        case OP_I32_CONST:
+        case OP_I64_CONST:
+        case OP_F32_CONST:
+        case OP_F64_CONST:
             *top = (struct cell){{in.bits, 0}}, n++;
             break;
         case OP_V128_CONST:
@@ -133,13 +141,26 @@ void rt_constexpr_eval(const struct rt_instance *inst, struct wasm_constexpr e, 
             *top = (struct cell){{g[0], wide ? g[1] : 0}}, n++;
             break;
         }
-        case OP_I32_ADD: a->bits[0] = (uint32_t)(a->bits[0] + b->bits[0]), n--; break;
-        case OP_I32_SUB: a->bits[0] = (uint32_t)(a->bits[0] - b->bits[0]), n--; break;
-        case OP_I32_MUL: a->bits[0] = (uint32_t)(a->bits[0] * b->bits[0]), n--; break;
-        case OP_I64_ADD: a->bits[0] += b->bits[0], n--; break;
-        case OP_I64_SUB: a->bits[0] -= b->bits[0], n--; break;
-        case OP_I64_MUL: a->bits[0] *= b->bits[0], n--; break;
-        default: WEIR_ASSERT(!"instruction of a constant expression");
+        case OP_I32_ADD:
+            a->bits[0] = (uint32_t)(a->bits[0] + b->bits[0]), n--;
+            break;
+        case OP_I32_SUB:
+            a->bits[0] = (uint32_t)(a->bits[0] - b->bits[0]), n--;
+            break;
+        case OP_I32_MUL:
+            a->bits[0] = (uint32_t)(a->bits[0] * b->bits[0]), n--;
+            break;
+        case OP_I64_ADD:
+            a->bits[0] += b->bits[0], n--;
+            break;
+        case OP_I64_SUB:
+            a->bits[0] -= b->bits[0], n--;
+            break;
+        case OP_I64_MUL:
+            a->bits[0] *= b->bits[0], n--;
+            break;
+        default:
+            WEIR_ASSERT(!"instruction of a constant expression");
         }
     }
     WEIR_ASSERT(n == 1);

@@ -1,9 +1,9 @@
 /* rt/trap.c - entering a guest, leaving it by a trap, and faults that become traps.
  *
  * A trap is filled in while the guest's frames still stand, then rt_call_enter is jumped back to; what needs
- * memory (the functions' names) is looked up there, because a fault is handled in a signal handler.  The native
- * stack is watched by a limit: every entry sets it for the instance and those linked with it, compiled code and
- * nested entries compare with it. */
+ * memory (the functions' names) is looked up there, because a fault is handled in a signal handler.  The
+ * native stack is watched by a limit: every entry sets it for the instance and those linked with it, compiled
+ * code and nested entries compare with it. */
 #include "rt/trap.h"
 
 #include <pthread.h>
@@ -25,13 +25,16 @@ enum {
 };
 
 _Thread_local struct rt_call *rt_calls __attribute__((tls_model("initial-exec")));
-static _Thread_local bool thread_ready __attribute__((tls_model("initial-exec")));
+/* The lowest address guests may let this thread's stack come to; 0 until the thread is prepared. */
+static _Thread_local uintptr_t stack_least __attribute__((tls_model("initial-exec")));
 
 /* ---- code that may fault ------------------------------------------------------------------ */
 
 static struct {
     pthread_mutex_t lock;
-    struct { uintptr_t start, end; } ranges[RT_CODE_RANGES]; /* start 0: free; the end is written first */
+    struct {
+        uintptr_t start, end;
+    } ranges[RT_CODE_RANGES]; /* start 0: free; the end is written first */
     uint32_t used;
 } code = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -96,8 +99,8 @@ void rt_trap_add_frame(struct rt_call *call, struct rt_instance *inst, uint32_t 
 }
 
 /* Also runs in the signal handler. */
-static _Noreturn void leave(struct rt_call *call, enum weir_trap_kind kind, int32_t exit_code, const char *message,
-                            const struct os_fault *fault)
+static _Noreturn void leave(struct rt_call *call, enum weir_trap_kind kind, int32_t exit_code,
+                            const char *message, const struct os_fault *fault)
 {
     struct weir_trap *t = call->trap;
     t->kind = kind;
@@ -166,20 +169,24 @@ static void on_fault(const struct os_fault *f)
 
 /* ---- entering --------------------------------------------------------------------------------------- */
 
-static void thread_prepare(void)
+void rt_faults_watch(void)
 {
     os_fault_install(on_fault);
-    os_thread_signal_stack();
-    os_stack_low();
-    thread_ready = true;
 }
 
-/* An instance may use `stack_bytes` from here on, but never what the host needs at the end of the thread's. */
+static void thread_prepare(void)
+{
+    rt_faults_watch();
+    os_thread_signal_stack();
+    stack_least = os_stack_low() + STACK_HOST_BYTES;
+}
+
+/* An instance may use `stack_bytes` from here on, but never what the host needs at the end of the thread's.
+ */
 static void set_stack_limit(struct rt_instance *inst, uintptr_t here)
 {
-    uintptr_t least = os_stack_low() + STACK_HOST_BYTES;
     uint32_t bytes = inst->stack_bytes != 0 ? inst->stack_bytes : STACK_DEFAULT_BYTES;
-    uintptr_t limit = here > bytes && here - bytes > least ? here - bytes : least;
+    uintptr_t limit = here > bytes && here - bytes > stack_least ? here - bytes : stack_least;
     inst->stack_limit = limit;
     for (struct rt_instance *i = inst->ring_next; i != inst; i = i->ring_next)
         i->stack_limit = limit;
@@ -206,7 +213,7 @@ static __attribute__((noinline)) weir_status no_stack(struct weir_trap *trap)
 
 weir_status rt_call_enter(struct rt_func *f, uint64_t *cells, struct weir_trap *trap)
 {
-    if (__builtin_expect(!thread_ready, 0))
+    if (__builtin_expect(stack_least == 0, 0))
         thread_prepare();
     struct rt_instance *inst = f->inst;
     struct rt_call call;

@@ -1,8 +1,8 @@
 /* rt/trap.h - guest calls, and how a trap leaves them.
  *
- * Every call from the host into a guest (rt_call) is a link in a chain of the thread.  A trap fills the innermost
- * link's struct weir_trap, then jumps back to it.  The frames between are guest frames and host functions that
- * own nothing.  Faults become traps in the signal handler, which allocates nothing:
+ * Every call from the host into a guest (rt_call) is a link in a chain of the thread.  A trap fills the
+ * innermost link's struct weir_trap, then jumps back to it.  The frames between are guest frames and host
+ * functions that own nothing.  Faults become traps in the signal handler, which allocates nothing:
  *   - in the reservation of a linear memory: MEMORY_BOUNDS;
  *   - in the instance's stack guard: STACK_EXHAUSTED;
  *   - pc in registered code: the kind executor->fault_kind says;
@@ -29,10 +29,10 @@ typedef jmp_buf rt_jump;
 struct rt_call {
     rt_jump jump;
     struct rt_call *previous;
-    struct rt_instance *inst;   /* of the function that was called */
-    void *exec_frame;           /* the executor's own: where its frames begin, for example */
-    weir_status status;         /* once it trapped */
-    struct weir_trap *trap;     /* never NULL */
+    struct rt_instance *inst; /* of the function that was called */
+    void *exec_frame;         /* the executor's own: where its frames begin, for example */
+    weir_status status;       /* once it trapped */
+    struct weir_trap *trap;   /* never NULL */
     const struct rt_module *frame_modules[WEIR_TRAP_FRAMES]; /* whose function each frame is */
 };
 
@@ -45,6 +45,10 @@ weir_status rt_call_enter(struct rt_func *f, uint64_t *cells, struct weir_trap *
 /* End the innermost guest call of this thread with a trap.  `message` NULL: the kind's own text. */
 _Noreturn void rt_trap_raise(struct rt_instance *inst, enum weir_trap_kind kind, const char *message);
 _Noreturn void rt_trap_exit(struct rt_instance *inst, int32_t code);
+
+/* Be the first to see faults, also if somebody installed signal handlers since; done for every new instance.
+ */
+void rt_faults_watch(void);
 
 /* For executor->backtrace: the next frame, from the innermost outwards; `offset` as in struct weir_frame. */
 void rt_trap_add_frame(struct rt_call *call, struct rt_instance *inst, uint32_t funcidx, uint32_t offset);

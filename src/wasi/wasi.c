@@ -73,7 +73,8 @@ static uint64_t strings_bytes(const struct str *list, size_t n)
     return bytes;
 }
 
-static uint32_t put_sizes(struct weir_instance *inst, const struct str *list, size_t n, uint32_t count_at, uint32_t bytes_at)
+static uint32_t put_sizes(struct weir_instance *inst, const struct str *list, size_t n, uint32_t count_at,
+                          uint32_t bytes_at)
 {
     if (weir_memory_at(inst, count_at, 4) == NULL || weir_memory_at(inst, bytes_at, 4) == NULL)
         return FAULT;
@@ -81,11 +82,13 @@ static uint32_t put_sizes(struct weir_instance *inst, const struct str *list, si
     return put_u32(inst, bytes_at, (uint32_t)strings_bytes(list, n));
 }
 
-static uint32_t put_strings(struct weir_instance *inst, const struct str *list, size_t n, uint32_t pointers_at, uint32_t text_at)
+static uint32_t put_strings(struct weir_instance *inst, const struct str *list, size_t n,
+                            uint32_t pointers_at, uint32_t text_at)
 {
     uint64_t bytes = strings_bytes(list, n);
-    if (n > UINT32_MAX / 4 || bytes > UINT32_MAX || weir_memory_at(inst, pointers_at, (uint32_t)n * 4) == NULL
-        || weir_memory_at(inst, text_at, (uint32_t)bytes) == NULL)
+    if (n > UINT32_MAX / 4 || bytes > UINT32_MAX ||
+        weir_memory_at(inst, pointers_at, (uint32_t)n * 4) == NULL ||
+        weir_memory_at(inst, text_at, (uint32_t)bytes) == NULL)
         return FAULT;
     for (size_t i = 0; i < n; i++) {
         put_u32(inst, pointers_at + (uint32_t)i * 4, text_at);
@@ -136,14 +139,16 @@ static uint32_t wasi_clock_res_get(struct weir_instance *inst, uint32_t id, uint
     return put_u64(inst, at, 1);
 }
 
-static uint32_t wasi_clock_time_get(struct weir_instance *inst, uint32_t id, uint64_t precision_ns, uint32_t at)
+static uint32_t wasi_clock_time_get(struct weir_instance *inst, uint32_t id, uint64_t precision_ns,
+                                    uint32_t at)
 {
     const struct weir_wasi *w = wasi_of(inst);
     (void)precision_ns;
     if (id == CLOCK_REALTIME_ID)
         return put_u64(inst, at, w->now_ns != NULL ? w->now_ns(w->data) : system_ns(CLOCK_REALTIME));
     if (id == CLOCK_MONOTONIC_ID)
-        return put_u64(inst, at, w->monotonic_ns != NULL ? w->monotonic_ns(w->data) : system_ns(CLOCK_MONOTONIC));
+        return put_u64(inst, at,
+                       w->monotonic_ns != NULL ? w->monotonic_ns(w->data) : system_ns(CLOCK_MONOTONIC));
     return NOTSUP;
 }
 
@@ -184,7 +189,8 @@ static uint32_t wasi_sched_yield(struct weir_instance *inst)
     return SUCCESS;
 }
 
-static uint32_t wasi_poll_oneoff(struct weir_instance *inst, uint32_t in, uint32_t out, uint32_t n, uint32_t nevents_at)
+static uint32_t wasi_poll_oneoff(struct weir_instance *inst, uint32_t in, uint32_t out, uint32_t n,
+                                 uint32_t nevents_at)
 {
     (void)in, (void)out, (void)n;
     return put_u32(inst, nevents_at, 0);
@@ -192,7 +198,8 @@ static uint32_t wasi_poll_oneoff(struct weir_instance *inst, uint32_t in, uint32
 
 /* ---- file descriptors ---------------------------------------------------------------------------- */
 
-static uint32_t wasi_fd_write(struct weir_instance *inst, uint32_t fd, uint32_t iovecs_at, uint32_t n, uint32_t written_at)
+static uint32_t wasi_fd_write(struct weir_instance *inst, uint32_t fd, uint32_t iovecs_at, uint32_t n,
+                              uint32_t written_at)
 {
     const struct weir_wasi *w = wasi_of(inst);
     uint64_t total = 0;
@@ -200,7 +207,8 @@ static uint32_t wasi_fd_write(struct weir_instance *inst, uint32_t fd, uint32_t 
         return BADF;
     if (n > IOVECS_MOST)
         return INVAL;
-    if (weir_memory_at(inst, iovecs_at, n * IOVEC_BYTES) == NULL || weir_memory_at(inst, written_at, 4) == NULL)
+    if (weir_memory_at(inst, iovecs_at, n * IOVEC_BYTES) == NULL ||
+        weir_memory_at(inst, written_at, 4) == NULL)
         return FAULT;
     for (uint32_t i = 0; i < n; i++) {
         const uint8_t *iovec = inst->memory + iovecs_at + i * IOVEC_BYTES;
@@ -215,19 +223,21 @@ static uint32_t wasi_fd_write(struct weir_instance *inst, uint32_t fd, uint32_t 
         const uint8_t *iovec = inst->memory + iovecs_at + i * IOVEC_BYTES;
         uint32_t len = bytes_get_u32(iovec + 4);
         if (len != 0)
-            w->write(w->data, inst, (int)fd, (struct str){(const char *)inst->memory + bytes_get_u32(iovec), len});
+            w->write(w->data, inst, (int)fd,
+                     (struct str){(const char *)inst->memory + bytes_get_u32(iovec), len});
     }
     return put_u32(inst, written_at, (uint32_t)total);
 }
 
-static uint32_t wasi_fd_pwrite(struct weir_instance *inst, uint32_t fd, uint32_t iovecs_at, uint32_t n, uint64_t offset,
-                               uint32_t written_at)
+static uint32_t wasi_fd_pwrite(struct weir_instance *inst, uint32_t fd, uint32_t iovecs_at, uint32_t n,
+                               uint64_t offset, uint32_t written_at)
 {
     (void)offset;
     return wasi_fd_write(inst, fd, iovecs_at, n, written_at);
 }
 
-static uint32_t wasi_fd_seek(struct weir_instance *inst, uint32_t fd, uint64_t offset, uint32_t whence, uint32_t at)
+static uint32_t wasi_fd_seek(struct weir_instance *inst, uint32_t fd, uint64_t offset, uint32_t whence,
+                             uint32_t at)
 {
     (void)fd, (void)offset, (void)whence;
     return put_u64(inst, at, 0);
@@ -251,8 +261,8 @@ static uint32_t wasi_fd_fdstat_get(struct weir_instance *inst, uint32_t fd, uint
     return SUCCESS;
 }
 
-static uint32_t wasi_fd_readdir(struct weir_instance *inst, uint32_t fd, uint32_t at, uint32_t len, uint64_t cookie,
-                                uint32_t used_at)
+static uint32_t wasi_fd_readdir(struct weir_instance *inst, uint32_t fd, uint32_t at, uint32_t len,
+                                uint64_t cookie, uint32_t used_at)
 {
     (void)fd, (void)at, (void)len, (void)cookie;
     uint32_t st = put_u32(inst, used_at, 0);
@@ -275,10 +285,10 @@ static uint32_t wasi_fd_readdir(struct weir_instance *inst, uint32_t fd, uint32_
 #pragma clang diagnostic push
 #pragma clang diagnostic ignored "-Wunused-parameter"
 #define WASI_FUNC(...)
-#define WASI_STUB(n, name, type, on_stdio, on_other, ...) \
-    static uint32_t wasi_##name(struct weir_instance *inst, PARAMS_##n(__VA_ARGS__)) \
-    { \
-        return is_stdio((uint32_t)p1) ? on_stdio : on_other; \
+#define WASI_STUB(n, name, type, on_stdio, on_other, ...)                                                    \
+    static uint32_t wasi_##name(struct weir_instance *inst, PARAMS_##n(__VA_ARGS__))                         \
+    {                                                                                                        \
+        return is_stdio((uint32_t)p1) ? on_stdio : on_other;                                                 \
     }
 #include "wasi/wasi.def"
 #undef WASI_FUNC

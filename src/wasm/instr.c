@@ -18,7 +18,7 @@ static const struct wasm_op_info op_table[WASM_OP_LIMIT] = {
     [code].text = (name), [code].imm = (shape), [code].sig = (types), [code].feature = (bits),
 #include "wasm/opcodes.def"
 #undef OP
-    /* clang-format off: a table, several entries a line */
+    /* clang-format off */
     ACCESS(I32_LOAD, 4), ACCESS(I64_LOAD, 8), ACCESS(F32_LOAD, 4), ACCESS(F64_LOAD, 8),
     ACCESS(I32_LOAD8_S, 1), ACCESS(I32_LOAD8_U, 1), ACCESS(I32_LOAD16_S, 2), ACCESS(I32_LOAD16_U, 2),
     ACCESS(I64_LOAD8_S, 1), ACCESS(I64_LOAD8_U, 1), ACCESS(I64_LOAD16_S, 2), ACCESS(I64_LOAD16_U, 2),

@@ -16,7 +16,7 @@ struct stream {
 
 WP_PLUGIN(struct root, struct stream)
 
-static volatile int zero;
+static volatile int seven = 7, zero;
 static volatile uint32_t sink;
 
 __attribute__((noinline)) static void trap_unreachable(void)
@@ -31,7 +31,7 @@ __attribute__((noinline)) static void trap_oob(void)
 
 __attribute__((noinline)) static void trap_div0(void)
 {
-    sink = (uint32_t)(1 / zero);
+    sink = (uint32_t)(seven / zero);
 }
 
 /* Nothing of it lies on the stack in memory, so it is the engine's that overflows. */

@@ -177,6 +177,12 @@ static void test_global_auth(void **state)
     /* Rules without a global part. */
     assert_true(configure("{\"_rules_\":[{\"_match_route_\":[\"r\"],\"allow\":[\"one\"]}]}"));
     assert_int_equal(ASK(.route = "r"), 0);
+    /* So is a global part that says nothing but global_auth, without complaint. */
+    assert_true(configure("{\"global_auth\":true" RULE));
+    assert_string_equal(fake.log, "");
+    assert_int_equal(ASK(.route = "r"), 401);
+    assert_int_equal(ASK(0), 0);
+    assert_false(configure("{\"global_auth\":true}"));
     /* A broken global part is dropped when there are rules. */
     assert_true(configure("{\"keys\":[\"k\"]" RULE));
     assert_int_equal(ASK(.route = "r"), 401);
@@ -256,8 +262,7 @@ static void test_refused_configurations(void **state)
         "{\"consumers\":[{\"credential\":\"a\"}],\"keys\":[\"k\"]}",
         "{\"consumers\":[{\"name\":\"n\"}],\"keys\":[\"k\"]}",
         "{\"consumers\":[{\"name\":\"n\",\"credential\":\"a\",\"credentials\":[\"b\"]}],\"keys\":[\"k\"]}",
-        "{\"consumers\":[{\"name\":\"n\",\"credential\":\"a\"},{\"name\":\"m\",\"credential\":\"a\"}],"
-        "\"keys\":[\"k\"]}",
+        "{\"consumers\":[{\"name\":\"n\",\"credential\":\"a\"},{\"name\":\"m\",\"credential\":\"a\"}]}",
         "{\"consumers\":[7],\"keys\":[\"k\"]}",
         "{\"consumers\":{},\"keys\":[\"k\"]}",
         "{\"_rules_\":{}}",

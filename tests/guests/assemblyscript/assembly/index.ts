@@ -24,10 +24,11 @@ class Root extends RootContext {
   }
 
   onConfigure(configuration_size: u32): bool {
-    // The SDK gives the size's own value as the address to store the size at, so what it read is empty when
-    // the root id is.  Hosts have to live with that store; the configuration is read once more here.
-    if (!super.onConfigure(configuration_size)) return false;
+    // The SDK passes the size itself as the address where the host is to store the size, and then takes the
+    // length from whatever it read last.  Hosts have to live with that store; the configuration is read
+    // once more here, and the SDK's own reading, which would run wild, is left out when there is nothing to read.
     if (configuration_size != 0) {
+      if (!super.onConfigure(configuration_size)) return false;
       let view = new View();
       let at = changetype<usize>(view);
       proxy_get_buffer_bytes(PLUGIN_CONFIGURATION, 0, configuration_size, at + offsetof<View>("at"), at + offsetof<View>("size"));
