@@ -32,6 +32,7 @@ struct rt_func {
      * leave by rt_trap_raise. */
     void (*invoke)(struct rt_func *f, uint64_t *cells);
     const void *exec; /* the executor's; of a host function its struct weir_host_func */
+    struct rt_instance *guest; /* compiled tier: `inst` where `code` is compiled code, else NULL */
 };
 
 static inline uint64_t rt_func_cell(const struct rt_func *f)
