@@ -157,7 +157,8 @@ static void normalize(uint64_t *cells, const struct wasm_functype *t)
     }
 }
 
-void interp_invoke(struct rt_func *f, uint64_t *cells)
+/* AddressSanitizer would address this frame by a register that preserve_none code does not keep. */
+__attribute__((no_sanitize("address"))) void interp_invoke(struct rt_func *f, uint64_t *cells)
 {
     struct rt_instance *inst = f->inst;
     const struct interp_stack *stack = inst->exec;
