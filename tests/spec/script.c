@@ -162,6 +162,7 @@ static bool cmd_instance(struct script *s, json_t *cmd)
     struct weir_report rep;
     struct weir_module *m = module_of(s, cmd, &rep);
     s->current = NULL;
+    s->current_lacks[0] = '\0';
     if (m != NULL && instantiate(s, m, &s->current, &rep) == WEIR_OK) {
         keep(s, s->insts, &s->ninsts, text(cmd, "name"), s->current);
         return true;
@@ -333,6 +334,7 @@ static bool cmd_trap(struct script *s, json_t *cmd)
 static bool cmd_exception(struct script *s, json_t *cmd)
 {
     (void)cmd;
+    strcpy(s->lacks, "exceptions");
     return fail(s, "the engine has no exceptions");
 }
 
