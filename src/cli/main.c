@@ -7,6 +7,7 @@
 #include "cli/cli.h"
 
 extern const struct cli_verb cli_verb_check __attribute__((weak));
+extern const struct cli_verb cli_verb_echo __attribute__((weak));
 extern const struct cli_verb cli_verb_exec __attribute__((weak));
 extern const struct cli_verb cli_verb_run __attribute__((weak));
 extern const struct cli_verb cli_verb_try __attribute__((weak));
@@ -16,6 +17,7 @@ static const struct cli_verb *const verbs[] = {
     &cli_verb_check,
     &cli_verb_try,
     &cli_verb_exec,
+    &cli_verb_echo,
 };
 
 static void print_help(FILE *to)

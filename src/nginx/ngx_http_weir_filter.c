@@ -1,4 +1,3 @@
-
 /*
  * ngx_http_weir_filter.c - a response on its way to the client.
  *
@@ -10,6 +9,8 @@
  *              upstream stops reading when its buffers are full
  *   local      headers_out is made anew from ctx->local, and the body filter puts its body in the place of
  *              the upstream's, which is dropped
+ *
+ * nginx's own error pages for a request on its way to the upstream are replaced in the same way.
  */
 
 #include "ngx_http_weir_module.h"
@@ -194,6 +195,68 @@ run_plugins(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
 }
 
 
+/* What the client reads instead of nginx's pages. */
+
+static const struct {
+    ngx_uint_t   status;
+    const char  *details, *body;
+} errors[] = {
+    { NGX_HTTP_BAD_REQUEST, "bad_request", "the request is not well-formed\n" },
+    { NGX_HTTP_REQUEST_TIME_OUT, "request_timeout", "the request took too long\n" },
+    { NGX_HTTP_INTERNAL_SERVER_ERROR, "internal_error", "the gateway failed\n" },
+    { NGX_HTTP_BAD_GATEWAY, "upstream_failed", "the upstream cannot be reached or broke off\n" },
+    { NGX_HTTP_GATEWAY_TIME_OUT, "upstream_timeout", "the upstream did not answer in time\n" },
+};
+
+
+static ngx_int_t
+replace_error_page(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
+{
+    size_t                  i;
+    ngx_http_weir_local_t  *local;
+
+    if (ctx->local_sent
+        || (r->upstream != NULL && r->upstream->headers_in.status_n == r->headers_out.status))
+    {
+        return NGX_OK;
+    }
+
+    for (i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+
+        if (errors[i].status != r->headers_out.status) {
+            continue;
+        }
+
+        local = ngx_pcalloc(r->pool, sizeof(ngx_http_weir_local_t));
+        if (local == NULL) {
+            return NGX_ERROR;
+        }
+
+        local->status = errors[i].status;
+        local->details = ngx_http_weir_ngx_str(str_of(errors[i].details));
+        local->body = ngx_http_weir_ngx_str(str_of(errors[i].body));
+
+        ctx->local = local;
+        ctx->replace_body = 1;
+
+        return set_local_headers(r, ctx);
+    }
+
+    return NGX_OK;
+}
+
+
+/* The proxy module leaves an empty element where the upstream sent no Server or Date. */
+
+static void
+forget_empty(ngx_table_elt_t **h)
+{
+    if (*h != NULL && (*h)->hash == 0) {
+        *h = NULL;
+    }
+}
+
+
 static ngx_int_t
 server_header(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
 {
@@ -215,6 +278,13 @@ header_filter(ngx_http_request_t *r)
 
     if (ctx == NULL || r != r->main || ctx->response_done) {
         return ngx_http_weir_next_header_filter(r);
+    }
+
+    forget_empty(&r->headers_out.server);
+    forget_empty(&r->headers_out.date);
+
+    if (replace_error_page(r, ctx) != NGX_OK) {
+        return NGX_ERROR;
     }
 
     if (ctx->stream != NULL) {

@@ -1,4 +1,3 @@
-
 /*
  * ngx_http_weir_generation.c - a worker's copy of the generation the control process published.
  *

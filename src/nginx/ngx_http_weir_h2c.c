@@ -1,4 +1,3 @@
-
 /*
  * ngx_http_weir_h2c.c - HTTP/2 with prior knowledge beside HTTP/1.1 on one clear-text port.
  *

@@ -1,4 +1,3 @@
-
 /*
  * ngx_http_weir_headers_in.c - the request's headers as a Proxy-Wasm header map.
  *

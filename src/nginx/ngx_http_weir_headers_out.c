@@ -1,4 +1,3 @@
-
 /*
  * ngx_http_weir_headers_out.c - the response's headers as a Proxy-Wasm header map.
  *

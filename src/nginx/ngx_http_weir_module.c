@@ -1,4 +1,3 @@
-
 /*
  * ngx_http_weir_module.c - the module as nginx sees it: directives, variables, hooks.
  *
@@ -365,7 +364,9 @@ status_json(struct strbuf *b)
     uint32_t                     i;
     ngx_http_weir_generation_t  *g = ngx_http_weir_worker.generation;
 
-    strbuf_printf(b, "{\"worker\":%d,\"plugins\":[", (int) ngx_pid);
+    strbuf_printf(b, "{\"worker\":%d,\"generation\":", (int) ngx_pid);
+    strbuf_add_json(b, ngx_http_weir_str(&ngx_http_weir_worker.file));
+    strbuf_printf(b, ",\"plugins\":[");
 
     for (i = 0; i < g->config->nplugins; i++) {
         strbuf_printf(b, "%s{\"name\":", i == 0 ? "" : ",");

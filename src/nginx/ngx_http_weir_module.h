@@ -1,4 +1,3 @@
-
 /*
  * ngx_http_weir_module.h - what the files of the module share.
  *

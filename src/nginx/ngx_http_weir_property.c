@@ -1,4 +1,3 @@
-
 /*
  * ngx_http_weir_property.c - properties of a request: what plugins ask for that is no header.
  *

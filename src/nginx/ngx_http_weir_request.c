@@ -1,4 +1,3 @@
-
 /*
  * ngx_http_weir_request.c - a request up to the upstream: the access phase.
  *

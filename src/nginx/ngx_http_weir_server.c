@@ -1,4 +1,3 @@
-
 /*
  * ngx_http_weir_server.c - nginx as the server that the Proxy-Wasm host asks.
  *

@@ -1,4 +1,3 @@
-
 /*
  * ngx_http_weir_upstream.c - where a request goes: nginx's peer interface over services of the generation.
  *
@@ -433,7 +432,6 @@ ngx_http_weir_service_init(ngx_http_weir_worker_t *w, ngx_pool_t *pool, ngx_http
 {
     u_char      *p;
     uint32_t     i;
-    const char  *suffix;
 
     s->conf = conf;
     s->peers = ngx_pcalloc(pool, NGX_HTTP_WEIR_MAX_PEERS * sizeof(ngx_http_weir_peer_t *));
@@ -450,9 +448,12 @@ ngx_http_weir_service_init(ngx_http_weir_worker_t *w, ngx_pool_t *pool, ngx_http
         }
     }
 
-    /* A name without a dot is one of ours, not a registry's: Higress calls such services NAME.static. */
+    /* Plugins split Higress's form, outbound|PORT|SUBSET|FQDN; a service of ours is a static one there. */
 
-    suffix = memchr(conf->name.at, '.', conf->name.len) != NULL ? "" : ".static";
+    if (memchr(conf->name.at, '|', conf->name.len) != NULL) {
+        s->cluster = ngx_http_weir_ngx_str(conf->name);
+        return NGX_OK;
+    }
 
     p = ngx_pnalloc(pool, sizeof("outbound|65535||.static") + conf->name.len);
     if (p == NULL) {
@@ -461,7 +462,8 @@ ngx_http_weir_service_init(ngx_http_weir_worker_t *w, ngx_pool_t *pool, ngx_http
 
     s->cluster.data = p;
     s->cluster.len = ngx_sprintf(p, "outbound|%ud||%*s%s", (unsigned) conf->endpoints[0].address.port,
-                                 conf->name.len, conf->name.at, suffix) - p;
+                                 conf->name.len, conf->name.at,
+                                 memchr(conf->name.at, '.', conf->name.len) != NULL ? "" : ".static") - p;
 
     return NGX_OK;
 }

@@ -138,13 +138,13 @@ static u32 make_pairs(const struct call *c, u32 from, char *out)
     return at;
 }
 
-static void crash(struct call *c)
+__attribute__((noinline)) static void crash(struct call *c)
 {
     static volatile u32 zero;
     if (c->nargs > 1 && c->args[1].at[0] == 'm') { /* memory */
         *(volatile u32 *)0xfffffff0 = 1;
     } else if (c->nargs > 1 && c->args[1].at[0] == 'd') { /* division */
-        zero = 1 / zero;
+        zero = 7 / zero;
     }
     __builtin_trap();
 }
@@ -235,7 +235,7 @@ static int run_control(struct call *c)
         u32 len = make_pairs(c, 5, pairs);
         result(c, proxy_send_local_response(N(1), A(2), A(3), pairs, len == 4 ? 0 : len, N(4)));
     } else if (is(c, "localraw")) { /* with these bytes as headers */
-        result(c, proxy_send_local_response(N(1), "d", 1, "b", 1, A(2), -1u));
+        result(c, proxy_send_local_response(200, "d", 1, "b", 1, A(1), -1u));
     } else if (is(c, "continue")) {
         result(c, proxy_continue_stream(N(1)));
     } else if (is(c, "continue_request")) {
