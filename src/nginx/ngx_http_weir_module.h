@@ -125,6 +125,7 @@ typedef struct {
     ngx_http_weir_service_t        *service;    /* NULL: a redirect */
     ngx_str_t                       host;       /* the upstream's Host */
     ngx_str_t                       client_path; /* as the client sent it */
+    ngx_uint_t                      http_version; /* the client's */
     ngx_str_t                       details;    /* for the access log */
     ngx_str_t                       plugin;     /* that answered or failed */
 
