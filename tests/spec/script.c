@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "spec/compile.h"
 #include "spec/spectest.h"
 #include "spec/value.h"
 #include "weir/engine.h"
@@ -138,6 +139,9 @@ static weir_status instantiate(struct script *s, struct weir_module *m, struct w
 {
     struct weir_instance_options opt = {.tier = s->tier};
     weir_report_init(rep);
+    weir_status st = s->tier == WEIR_TIER_AOT ? spec_compile(m, rep) : WEIR_OK;
+    if (st != WEIR_OK)
+        return st;
     return weir_instance_new(m, s->linker, &opt, out, &s->trap, rep);
 }
 
