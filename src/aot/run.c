@@ -147,7 +147,7 @@ static void module_free(void *exec_module)
 
 /* ---- traps -------------------------------------------------------------------------------------------- */
 
-/* An explicit trap is an undefined instruction that carries its kind (weirc's llvm.ubsantrap). */
+/* An explicit trap is an undefined instruction that carries its kind + 1 (weirc's llvm.ubsantrap). */
 static bool explicit_trap(const struct os_fault *f, uint8_t *kind)
 {
 #ifdef __x86_64__
@@ -162,6 +162,7 @@ static bool explicit_trap(const struct os_fault *f, uint8_t *kind)
         return false;
     *kind = (uint8_t)(insn >> 5);
 #endif
+    *kind -= 1;
     return *kind <= WEIR_TRAP_EXIT;
 }
 

@@ -56,10 +56,11 @@ static weir_status compile_and_load(struct weir_module *m, const char *wasm_path
     return st;
 }
 
-weir_status cli_prepare_image(struct weir_module *m, enum weir_tier tier, const char *wasm_path, const char *image,
-                              struct weir_report *rep)
+weir_status cli_prepare_image(struct weir_module *m, enum weir_tier tier, const char *wasm_path,
+                              const char *image, struct weir_report *rep)
 {
     if (image != NULL)
-        return strcmp(image, wasm_path) == 0 ? weir_module_load_own_image(m, rep) : weir_module_load_image(m, image, rep);
+        return strcmp(image, wasm_path) == 0 ? weir_module_load_own_image(m, rep)
+                                             : weir_module_load_image(m, image, rep);
     return tier == WEIR_TIER_AOT ? compile_and_load(m, wasm_path, rep) : WEIR_OK;
 }

@@ -215,6 +215,13 @@ replace_error_page(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
     size_t                  i;
     ngx_http_weir_local_t  *local;
 
+    /* nginx takes an upstream's answer without a status line for HTTP/0.9 and would pass the bytes bare. */
+
+    if (r->http_version != ctx->http_version) {
+        r->http_version = ctx->http_version;
+        r->headers_out.status = NGX_HTTP_BAD_GATEWAY;
+    }
+
     if (ctx->local_sent
         || (r->upstream != NULL && r->upstream->headers_in.status_n == r->headers_out.status))
     {

@@ -54,6 +54,7 @@ ngx_http_weir_access_handler(ngx_http_request_t *r)
         ctx->request = r;
         ctx->route = GW_NONE;
         ctx->client_path = r->unparsed_uri;
+        ctx->http_version = r->http_version;
         ctx->generation = ngx_http_weir_worker.generation;
         ctx->generation->refs++;
         ctx->resume.data = ctx;

@@ -16,6 +16,21 @@ static void emit_two(struct fn *f, enum unit_intrinsic id)
     push(f, fn_call_intrinsic(f, id, LLVMTypeOf(a), (LLVMValueRef[]){a, b}, 2));
 }
 
+LLVMValueRef float_minmax(struct fn *f, enum unit_intrinsic id, LLVMValueRef a, LLVMValueRef b)
+{
+    LLVMValueRef nan = LLVMBuildFCmp(f->b, LLVMRealUNO, a, b, "");
+    LLVMValueRef quiet = LLVMBuildFAdd(f->b, a, b, ""); /* what LLVM makes of a NaN alone may stay signalling */
+    LLVMValueRef r = fn_call_intrinsic(f, id, LLVMTypeOf(a), (LLVMValueRef[]){a, b}, 2);
+    LLVMSetFastMathFlags(r, LLVMFastMathNoNaNs);
+    return LLVMBuildSelect(f->b, nan, quiet, r, "");
+}
+
+static void emit_minmax(struct fn *f, enum unit_intrinsic id)
+{
+    LLVMValueRef b = pop(f), a = pop(f);
+    push(f, float_minmax(f, id, a, b));
+}
+
 static void emit_binary(struct fn *f, LLVMOpcode op)
 {
     LLVMValueRef b = pop(f), a = pop(f);
@@ -47,8 +62,8 @@ void emit_float(struct fn *f, const struct wasm_instr *in)
     case 8: emit_binary(f, LLVMFSub); break;
     case 9: emit_binary(f, LLVMFMul); break;
     case 10: emit_binary(f, LLVMFDiv); break;
-    case 11: emit_two(f, INTR_MINIMUM); break;
-    case 12: emit_two(f, INTR_MAXIMUM); break;
+    case 11: emit_minmax(f, INTR_MINIMUM); break;
+    case 12: emit_minmax(f, INTR_MAXIMUM); break;
     default: emit_two(f, INTR_COPYSIGN); break;
     }
 }

@@ -463,6 +463,12 @@ static void emit_q15mulr(struct fn *f)
 
 /* ---- floating point ---------------------------------------------------------------------------------------- */
 
+static void emit_vector_minmax(struct fn *f, LLVMTypeRef type, enum unit_intrinsic id)
+{
+    LLVMValueRef b = pop_as(f, type), a = pop_as(f, type);
+    push(f, float_minmax(f, id, a, b));
+}
+
 /* b < a ? b : a, and a < b ? b : a: C's idea of minimum and maximum. */
 static void emit_pseudo_minmax(struct fn *f, LLVMTypeRef type, bool max)
 {
@@ -481,8 +487,8 @@ static void emit_float_arith(struct fn *f, LLVMTypeRef type, unsigned n) /* abs 
     case 5: emit_vector_binary(f, type, LLVMFSub); break;
     case 6: emit_vector_binary(f, type, LLVMFMul); break;
     case 7: emit_vector_binary(f, type, LLVMFDiv); break;
-    case 8: emit_vector_two(f, type, INTR_MINIMUM); break;
-    case 9: emit_vector_two(f, type, INTR_MAXIMUM); break;
+    case 8: emit_vector_minmax(f, type, INTR_MINIMUM); break;
+    case 9: emit_vector_minmax(f, type, INTR_MAXIMUM); break;
     default: emit_pseudo_minmax(f, type, n == 11); break;
     }
 }

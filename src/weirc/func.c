@@ -21,9 +21,10 @@ LLVMValueRef fn_call_intrinsic(struct fn *f, enum unit_intrinsic id, LLVMTypeRef
     return LLVMBuildCall2(f->b, ft, fn, args, nargs, "");
 }
 
+/* The instruction carries kind + 1 (image.h): with 0 x86 has a shorter encoding. */
 void fn_trap(struct fn *f, enum weir_trap_kind kind)
 {
-    LLVMValueRef call = fn_call_intrinsic(f, INTR_UBSANTRAP, NULL, (LLVMValueRef[]){LLVMConstInt(f->u->t_i8, kind, 0)}, 1);
+    LLVMValueRef call = fn_call_intrinsic(f, INTR_UBSANTRAP, NULL, (LLVMValueRef[]){LLVMConstInt(f->u->t_i8, kind + 1u, 0)}, 1);
     LLVMAddCallSiteAttribute(call, LLVMAttributeFunctionIndex, f->u->attr_nomerge);
     LLVMBuildUnreachable(f->b);
 }

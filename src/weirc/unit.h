@@ -181,6 +181,9 @@ void emit_float(struct fn *f, const struct wasm_instr *in);
 void emit_convert(struct fn *f, const struct wasm_instr *in);
 void emit_simd(struct fn *f, const struct wasm_instr *in);
 
+/* f32.min and the like, also for vectors: a NaN operand gives a quiet NaN, -0 is less than 0. */
+LLVMValueRef float_minmax(struct fn *f, enum unit_intrinsic id, LLVMValueRef a, LLVMValueRef b);
+
 /* Address of a memory access; shared by scalar and vector accesses. */
 LLVMValueRef memory_address(struct fn *f, LLVMValueRef addr, uint32_t memidx, uint64_t offset);
 LLVMValueRef memory_load(struct fn *f, LLVMTypeRef type, LLVMValueRef address, uint32_t memidx);
