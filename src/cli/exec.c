@@ -13,6 +13,7 @@
 #include "base/str.h"
 #include "base/vec.h"
 #include "cli/cli.h"
+#include "cli/image.h"
 #include "os/os.h"
 #include "weir/engine.h"
 #include "weir/wasi.h"
@@ -23,7 +24,7 @@ enum {
     TRAP_TEXT_BYTES = 8192,
 };
 
-static const char *invoke;
+static const char *invoke, *image;
 static bool show_time;
 static uint64_t repeat = 1;
 static int tier = WEIR_TIER_AUTO;
@@ -50,6 +51,11 @@ static const struct cli_option options[] = {
      .arg = "TIER",
      .help = "what runs it",
      .choices = "auto|interp|aot"},
+    {.name = "image",
+     .kind = CLI_TEXT,
+     .value = &image,
+     .arg = "FILE",
+     .help = "native image made by weirc; the module itself for the one it carries"},
     {.name = "env",
      .kind = CLI_TEXTS,
      .value = &env,
@@ -355,6 +361,8 @@ static int run(int argc, char **argv)
     weir_report_init(&rep);
     weir_status st = weir_module_new((const uint8_t *)bytes, len, WEIR_FEATURES_ALL, &r.module, &rep);
     mem_free(bytes);
+    if (st == WEIR_OK)
+        st = cli_prepare_image(r.module, (enum weir_tier)tier, operands.at[0], image, &rep);
     if (st != WEIR_OK)
         return outcome(st, NULL, &rep);
     r.linker = weir_linker_new();

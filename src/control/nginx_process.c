@@ -15,7 +15,8 @@
 
 enum { STATUS_BYTES_MAX = 1 << 20 };
 
-void nginx_process_init(struct nginx_process *p, const char *program, const char *state_dir, const char *preload)
+void nginx_process_init(struct nginx_process *p, const char *program, const char *state_dir,
+                        const char *preload)
 {
     *p = (struct nginx_process){.program = program, .state_dir = state_dir, .preload = preload, .pidfd = -1};
 }
@@ -95,7 +96,8 @@ static _Noreturn void become_nginx(const struct nginx_process *p, const char *co
         setenv("ASAN_OPTIONS", asan.at, 0);
         setenv("UBSAN_OPTIONS", "print_stacktrace=1", 0);
     }
-    if (chdir(p->state_dir) == 0) { /* nginx.conf names the status socket relative to it: paths of sockets are short */
+    if (chdir(p->state_dir) ==
+        0) { /* nginx.conf names the status socket relative to it: paths of sockets are short */
         execl(p->program, p->program, "-p", p->state_dir, "-e", log, "-c", conf, (char *)NULL);
     }
     fprintf(stderr, "weir: cannot run %s: %s\n", p->program, strerror(errno));
@@ -118,7 +120,8 @@ weir_status nginx_process_start(struct nginx_process *p, struct weir_report *rep
     }
     int fd = pid > 0 ? pidfd_open(pid, 0) : -1;
     if (fd < 0) {
-        st = weir_report_set(rep, WEIR_E_IO, WEIR_NO_OFFSET, "", "cannot start a process: %s", strerror(errno));
+        st = weir_report_set(rep, WEIR_E_IO, WEIR_NO_OFFSET, "", "cannot start a process: %s",
+                             strerror(errno));
     } else {
         p->pid = pid;
         p->pidfd = fd;
@@ -178,8 +181,8 @@ void nginx_process_ended(struct nginx_process *p, int *wait_status)
     *wait_status = 0;
     waitpid(p->pid, wait_status, WNOHANG);
 
-    /* A master that was killed leaves its workers, which hold the listening sockets.  nginx is the leader of its
-     * session, so its process group is all of them. */
+    /* A master that was killed leaves its workers, which hold the listening sockets.  nginx is the leader of
+     * its session, so its process group is all of them. */
     kill(-p->pid, SIGQUIT);
     close(p->pidfd);
     p->pid = 0;

@@ -1,8 +1,9 @@
 /* control/nginx_process.h - the nginx master as a process: start, find again, watch, stop.
  *
  * nginx runs in a session of its own, so that it and its workers outlive a control process that dies, and a
- * signal from the terminal reaches only the control process, which knows how to stop nginx.  A new control process finds
- * the running one by its pid file.  It is watched by a pidfd, which works whoever its parent is. */
+ * signal from the terminal reaches only the control process, which knows how to stop nginx.  A new control
+ * process finds the running one by its pid file.  It is watched by a pidfd, which works whoever its parent
+ * is. */
 #ifndef CONTROL_NGINX_PROCESS_H
 #define CONTROL_NGINX_PROCESS_H
 
@@ -24,7 +25,8 @@ struct nginx_process {
     size_t nold;
 };
 
-void nginx_process_init(struct nginx_process *p, const char *program, const char *state_dir, const char *preload);
+void nginx_process_init(struct nginx_process *p, const char *program, const char *state_dir,
+                        const char *preload);
 
 /* Find the nginx of this state folder, started by a control process before.  False: there is none. */
 bool nginx_process_find(struct nginx_process *p);

@@ -4,21 +4,22 @@
  * rt_instance and rt_func under their public names. */
 #include <stdio.h>
 
+#include "aot/aot.h"
 #include "base/mem.h"
 #include "engine/engine.h"
 #include "interp/interp.h"
 
 const struct rt_executor *engine_executor(enum weir_tier tier)
 {
-    return tier == WEIR_TIER_INTERP ? &interp_executor : NULL;
+    return tier == WEIR_TIER_INTERP ? &interp_executor : &aot_executor;
 }
 
 static weir_status choose_tier(struct weir_module *m, enum weir_tier want, const struct rt_executor **ex,
                                const void **prepared, struct weir_report *rep)
 {
-    *ex = engine_executor(want == WEIR_TIER_AUTO ? WEIR_TIER_INTERP : want);
-    if (*ex == NULL)
-        return weir_report_set(rep, WEIR_E_NOT_FOUND, WEIR_NO_OFFSET, "", "the module has no native image");
+    if (want == WEIR_TIER_AUTO)
+        want = weir_module_has_image(m) ? WEIR_TIER_AOT : WEIR_TIER_INTERP;
+    *ex = engine_executor(want);
     return engine_module_prepare(m, *ex, prepared, rep);
 }
 

@@ -6,7 +6,9 @@
 
 #include <string.h>
 
+#include "aot/aot.h"
 #include "base/mem.h"
+#include "weir/image.h"
 
 _Static_assert(sizeof(struct weir_functype) == sizeof(struct wasm_functype) &&
                    offsetof(struct weir_functype, results) == offsetof(struct wasm_functype, results) &&
@@ -152,4 +154,63 @@ const uint8_t *weir_module_bytes(const struct weir_module *m, size_t *len)
 {
     *len = m->len;
     return m->bytes;
+}
+
+/* ---- native images ------------------------------------------------------------------------------- */
+
+bool weir_module_has_image(const struct weir_module *m)
+{
+    return __atomic_load_n(&m->prepared[WEIR_TIER_AOT - WEIR_TIER_INTERP], __ATOMIC_ACQUIRE) != NULL;
+}
+
+/* Keep `image` unless there is one already. */
+static void keep_image(struct weir_module *m, struct aot_image *image)
+{
+    void **slot = &m->prepared[WEIR_TIER_AOT - WEIR_TIER_INTERP];
+    pthread_mutex_lock(&m->lock);
+    bool take = *slot == NULL;
+    if (take)
+        __atomic_store_n(slot, image, __ATOMIC_RELEASE);
+    pthread_mutex_unlock(&m->lock);
+    if (!take)
+        aot_image_unmap(image);
+}
+
+weir_status weir_module_load_image(struct weir_module *m, const char *path, struct weir_report *rep)
+{
+    struct aot_image *image;
+    if (weir_module_has_image(m))
+        return WEIR_OK;
+    weir_status st = aot_image_map(path, m->wasm, weir_module_sha256(m), &image, rep);
+    if (st == WEIR_OK)
+        keep_image(m, image);
+    return st;
+}
+
+/* The image was made from the bytes before its section, which is the last. */
+weir_status weir_module_load_own_image(struct weir_module *m, struct weir_report *rep)
+{
+    const struct wasm_custom *c = wasm_module_find_custom(m->wasm, STR(WEIR_IMAGE_SECTION));
+    if (c == NULL)
+        return weir_report_set(rep, WEIR_E_NOT_FOUND, WEIR_NO_OFFSET, "image", "the module carries no image");
+    if (weir_module_has_image(m))
+        return WEIR_OK;
+    size_t name = 1 + sizeof WEIR_IMAGE_SECTION - 1, size_len = 1;
+    for (uint64_t n = name + c->len; n >= 0x80; n >>= 7)
+        size_len++;
+    size_t before = (size_t)(c->at - m->bytes), header = 1 + size_len + name;
+    if (c->at + c->len != m->bytes + m->len || before < header || m->bytes[before - header] != 0)
+        return weir_report_set(rep, WEIR_E_MALFORMED, WEIR_NO_OFFSET, "image", "the image is not the module's last section");
+    uint8_t sha[HASH_SHA256_BYTES];
+    struct aot_image *image;
+    hash_sha256_of(m->bytes, before - header, sha);
+    weir_status st = aot_image_map_bytes(c->at, c->len, m->wasm, sha, &image, rep);
+    if (st == WEIR_OK)
+        keep_image(m, image);
+    return st;
+}
+
+const char *weir_image_key(void)
+{
+    return aot_image_key();
 }

@@ -23,20 +23,25 @@ static const struct {
 struct pw_stream *pw_stream_new(const struct pw_step *steps, size_t n, void *stream)
 {
     WEIR_ASSERT(n <= INT32_MAX);
-    struct pw_stream *s = mem_zalloc(sizeof *s + n * sizeof s->steps[0]);
+    struct pw_stream *s = mem_alloc(sizeof *s + n * sizeof s->steps[0]);
 
-    s->server_stream = stream;
-    s->server = n == 0 ? NULL : steps[0].plugin->server;
-    s->local_step = -1;
-    s->nsteps = (uint32_t)n;
-    s->flow[REQUEST] = (struct pw_flow){.at = 0, .end = (int32_t)n, .by = 1};
-    s->flow[RESPONSE] = (struct pw_flow){.at = (int32_t)n - 1, .end = -1, .by = -1};
+    *s = (struct pw_stream){
+        .server_stream = stream,
+        .server = n == 0 ? NULL : steps[0].plugin->server,
+        .local_step = -1,
+        .nsteps = (uint32_t)n,
+        .flow[REQUEST] = {.at = 0, .end = (int32_t)n, .by = 1},
+        .flow[RESPONSE] = {.at = (int32_t)n - 1, .end = -1, .by = -1},
+    };
     for (uint32_t i = 0; i < n; i++) {
         struct pw_stream_step *st = &s->steps[i];
         WEIR_ASSERT(steps[i].config < steps[i].plugin->opt.nconfigs);
-        st->plugin = steps[i].plugin;
-        st->vm = pw_plugin_acquire_vm(st->plugin);
-        st->ctx = (struct pw_context){.config = steps[i].config, .vm = st->vm, .stream = s, .step = i};
+        struct pw_vm *vm = pw_plugin_acquire_vm(steps[i].plugin);
+        *st = (struct pw_stream_step){
+            .plugin = steps[i].plugin,
+            .vm = vm,
+            .ctx = {.config = steps[i].config, .vm = vm, .stream = s, .step = i},
+        };
     }
     return s;
 }

@@ -116,13 +116,21 @@ def test_environment(run):
     assert outcomes(result[0])["env"] == "0 A=1 B=x=y"
 
 
-def test_done_and_effective_context(run):
-    """Unknown ids are BAD_ARGUMENT; the effective context is the root's until the call ends; on_done of a root may say 0
-    and call proxy_done."""
+def test_effective_context(run):
+    """Unknown ids are BAD_ARGUMENT; the effective context is another until the call ends, also for logs."""
     script = "effective 99; effective 0; effective 1; get 0 :path; prop plugin_name; effective @; get 0 :path; done"
-    result = run("probe", [{"headers": [["x-request", script], ["x-response", "get 0 :path"]],
+    result = run("probe", [{"headers": [["x-request", script + "; effective 1"], ["x-response", "get 0 :path"]],
                             "response": {"headers": []}}])
-    assert statuses(result[0]) == [2, 2, 0, 2, 0, 0, 0, 1, 0]
+    assert statuses(result[0]) == [2, 2, 0, 0, 1, 0]  # what the root did is in the other log
+    for line in ["effective 1 = 0", "get 0 :path = 2", "prop plugin_name = 0 try"]:
+        assert "info: " + line + "\n" in result.stderr
+
+
+def test_proxy_done(run):
+    """NOT_FOUND unless the host waits for it; every root is deleted once."""
+    log = run("root_done", [], ["a", "b"]).stderr
+    assert re.findall(r"info: (.*)$", log, re.M) == ["done early=1", "done early=1", "done=0", "done again=1", "delete=1",
+                                                     "done=0", "done again=1", "delete=2"]
 
 
 def test_other_context_of_the_same_stream(run):

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "spec/compile.h"
 #include "spec/spectest.h"
 #include "spec/value.h"
 #include "weir/engine.h"
@@ -138,6 +139,9 @@ static weir_status instantiate(struct script *s, struct weir_module *m, struct w
 {
     struct weir_instance_options opt = {.tier = s->tier};
     weir_report_init(rep);
+    weir_status st = s->tier == WEIR_TIER_AOT ? spec_compile(m, rep) : WEIR_OK;
+    if (st != WEIR_OK)
+        return st;
     return weir_instance_new(m, s->linker, &opt, out, &s->trap, rep);
 }
 
@@ -162,6 +166,7 @@ static bool cmd_instance(struct script *s, json_t *cmd)
     struct weir_report rep;
     struct weir_module *m = module_of(s, cmd, &rep);
     s->current = NULL;
+    s->current_lacks[0] = '\0';
     if (m != NULL && instantiate(s, m, &s->current, &rep) == WEIR_OK) {
         keep(s, s->insts, &s->ninsts, text(cmd, "name"), s->current);
         return true;
@@ -333,6 +338,7 @@ static bool cmd_trap(struct script *s, json_t *cmd)
 static bool cmd_exception(struct script *s, json_t *cmd)
 {
     (void)cmd;
+    strcpy(s->lacks, "exceptions");
     return fail(s, "the engine has no exceptions");
 }
 

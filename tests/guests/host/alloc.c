@@ -5,6 +5,7 @@
 #include "guest.h"
 
 static char mode;
+static u32 longer = 1;
 
 static void *wild(void)
 {
@@ -28,7 +29,8 @@ EXPORT(malloc) void *guest_malloc(u32 bytes)
         break;
     case 'c':
         proxy_add_header_map_value(0, "x-more", 6, "a value that was not there when sizes were added", 48);
-        proxy_replace_header_map_value(0, ":path", 5, "/another", 8);
+        proxy_replace_header_map_value(0, ":path", 5, "/another", longer ? 8 : 2);
+        longer = !longer;
         break;
     }
     return heap_alloc(bytes);
