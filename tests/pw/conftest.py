@@ -16,6 +16,23 @@ def guest(name):
     return os.path.join(GUESTS, name + ".wasm")
 
 
+def image(name):
+    """The guest compiled, in build/; made anew when the guest or the compiler is newer."""
+    weirc, made = os.path.join(BUILD, "weirc"), os.path.join(BUILD, "guests-aot", name + ".aot")
+    newest = max(os.path.getmtime(path) for path in (weirc, guest(name)))
+    if not os.path.exists(made) or os.path.getmtime(made) < newest:
+        os.makedirs(os.path.dirname(made), exist_ok=True)
+        subprocess.run([weirc, guest(name), "-o", made], check=True, timeout=120)
+    return made
+
+
+@pytest.fixture(name="tier", params=["interp", "aot"])
+def fixture_tier(request):
+    if request.param == "aot" and not os.path.exists(os.path.join(BUILD, "weirc")):
+        pytest.skip("weirc is not built")
+    return request.param
+
+
 class Result:
     """What one `weir try` printed: `lines` (parsed), `code`, `stderr`."""
 
@@ -30,11 +47,13 @@ class Result:
 
 
 @pytest.fixture(name="run")
-def fixture_run(tmp_path):
+def fixture_run(tmp_path, tier):
     """run(guest, requests, config="" or a list of them, *options): a Result."""
 
     def run(name, requests, config="", *options, vm_config=None):
-        command = [WEIR, "try", guest(name), "--requests", tmp_path / "requests", *options]
+        command = [WEIR, "try", guest(name), "--tier", tier, "--requests", tmp_path / "requests", *options]
+        if tier == "aot":
+            command += ["--image", image(name)]
         (tmp_path / "requests").write_text(requests if isinstance(requests, str) else json.dumps(requests))
         for i, text in enumerate([config] if isinstance(config, str) else config):
             (tmp_path / f"config{i}").write_text(text)
