@@ -1,14 +1,14 @@
 /* interp/lower.h - lowering: one pass over a validated body, from stack code to internal code.
  *
- * A compile-time stack mirrors the operand stack.  An entry says where its value is: in a slot (its home, given by
- * its height, or the slot of a local that was only read: local.get costs nothing), a constant, or in the
- * accumulator of its class.  A value in an accumulator was made by an _A handler that has its home as
- * destination already; when the accumulator is needed for something else the handler is exchanged for its _S twin and
- * the value is in its home after all.  So no result is stored that is consumed at once.  `mirror` tells which slot has
- * the same value as an accumulator, so that it need not be loaded.
+ * A compile-time stack mirrors the operand stack.  An entry says where its value is: in a slot (its home,
+ * given by its height, or the slot of a local that was only read: local.get costs nothing), a constant, or in
+ * the accumulator of its class.  A value in an accumulator was made by an _A handler that has its home as
+ * destination already; when the accumulator is needed for something else the handler is exchanged for its _S
+ * twin and the value is in its home after all.  So no result is stored that is consumed at once.  `mirror`
+ * tells which slot has the same value as an accumulator, so that it need not be loaded.
  *
- * Invariants.  At most one entry is in each accumulator.  At every label all entries below it are in their homes or
- * constants, and the accumulators are unknown.  An entry that reads a local is copied home before
+ * Invariants.  At most one entry is in each accumulator.  At every label all entries below it are in their
+ * homes or constants, and the accumulators are unknown.  An entry that reads a local is copied home before
  * the local changes.  Only entries at or above `settled` can be in an accumulator, a local, or deferred. */
 #ifndef INTERP_LOWER_H
 #define INTERP_LOWER_H
@@ -23,7 +23,10 @@ enum lower_class { LOWER_INT, LOWER_F32, LOWER_F64, LOWER_V128, LOWER_NCLASSES }
 
 static inline enum lower_class lower_class_of(uint8_t type)
 {
-    return type == WASM_F32 ? LOWER_F32 : type == WASM_F64 ? LOWER_F64 : type == WASM_V128 ? LOWER_V128 : LOWER_INT;
+    return type == WASM_F32    ? LOWER_F32
+           : type == WASM_F64  ? LOWER_F64
+           : type == WASM_V128 ? LOWER_V128
+                               : LOWER_INT;
 }
 
 enum lower_place { IN_SLOT, IN_CONST, IN_ACC };
@@ -32,7 +35,7 @@ struct lower_entry {
     uint8_t place; /* enum lower_place */
     uint8_t type;  /* enum wasm_valtype */
     bool wrap;     /* an i32 whose slot or accumulator has the i64 it is the low half of */
-    uint16_t h;    /* the handler that made it, at word `pos`; LOWER_NONE if its destination cannot be changed */
+    uint16_t h; /* the handler that made it, at word `pos`; LOWER_NONE if its destination cannot be changed */
     uint32_t pos;
     uint32_t slot, home;
     uint64_t imm[2];
@@ -51,7 +54,7 @@ enum lower_last_kind { LAST_OTHER, LAST_ADD, LAST_AND, LAST_COMPARE, LAST_COPY }
 struct lower_last {
     uint32_t pos; /* LOWER_NONE behind a label */
     uint8_t kind, form;
-    uint16_t op;  /* wasm opcode */
+    uint16_t op; /* wasm opcode */
     uint32_t slot[2];
     uint64_t imm;
     uint32_t mirror; /* of the int accumulator before it */
@@ -98,14 +101,15 @@ struct lower {
 
 static inline uint64_t lower_slots(uint32_t a, uint32_t b, uint32_t c, uint32_t d)
 {
-    return (uint16_t)a | (uint64_t)(uint16_t)b << 16 | (uint64_t)(uint16_t)c << 32 | (uint64_t)(uint16_t)d << 48;
+    return (uint16_t)a | (uint64_t)(uint16_t)b << 16 | (uint64_t)(uint16_t)c << 32 |
+           (uint64_t)(uint16_t)d << 48;
 }
 static inline uint64_t lower_slots_imm(uint32_t a, uint32_t b, uint32_t imm)
 {
     return (uint16_t)a | (uint64_t)(uint16_t)b << 16 | (uint64_t)imm << 32;
 }
 
-uint32_t lower_emit(struct lower *l, uint32_t h, uint64_t operands); /* returns its position */
+uint32_t lower_emit(struct lower *l, uint32_t h, uint64_t operands);          /* returns its position */
 uint32_t lower_emit_trapping(struct lower *l, uint32_t h, uint64_t operands); /* remembers the origin */
 static inline void lower_emit_imm(struct lower *l, uint64_t imm)
 {
@@ -115,10 +119,11 @@ static inline void lower_emit_imm(struct lower *l, uint64_t imm)
 void lower_undo_last(struct lower *l);
 
 struct lower_entry lower_pop(struct lower *l);
-void lower_push_slot(struct lower *l, uint8_t type, uint32_t slot);          /* of a local */
+void lower_push_slot(struct lower *l, uint8_t type, uint32_t slot); /* of a local */
 void lower_push_const(struct lower *l, uint8_t type, uint64_t low, uint64_t high);
-void lower_push_home(struct lower *l, uint8_t type);                         /* already in its home */
-void lower_push_made(struct lower *l, uint8_t type, uint32_t h, uint32_t pos); /* in its home, made by a handler */
+void lower_push_home(struct lower *l, uint8_t type); /* already in its home */
+void lower_push_made(struct lower *l, uint8_t type, uint32_t h,
+                     uint32_t pos); /* in its home, made by a handler */
 void lower_push_acc(struct lower *l, uint8_t type, uint32_t h, uint32_t pos);
 
 /* Make room in an accumulator: its owner moves home. */

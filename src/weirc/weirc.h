@@ -1,8 +1,8 @@
 /* weirc/weirc.h - the compiler's options and the steps from a module to an image.
  *
  * main.c reads options; compile.c decodes, validates and runs one unit per partition (in forked children when
- * there is more than one); link.c turns objects into an ELF shared object with lld; image.c reads addresses and lines
- * back out of it and appends the tables of weir/image.h. */
+ * there is more than one); link.c turns objects into an ELF shared object with lld; image.c reads addresses
+ * and lines back out of it and appends the tables of weir/image.h. */
 #ifndef WEIRC_WEIRC_H
 #define WEIRC_WEIRC_H
 
@@ -16,24 +16,24 @@
 
 struct weirc_options {
     const char *input, *output, *append;
-    const char *cpu;     /* "native", "x86-64-v2", ... as given */
+    const char *cpu; /* "native", "x86-64-v2", ... as given */
     bool aarch64;
-    int level;           /* 0..3 */
+    int level; /* 0..3 */
     unsigned jobs;
     bool segue, emit_llvm, emit_asm, stats, verify, quiet;
-    const char *passes;  /* overrides the pipeline of the level; for experiments */
+    const char *passes; /* overrides the pipeline of the level; for experiments */
     /* from `cpu` (cpu.c) */
     const char *triple;
     const char *base_cpu, *tune_cpu; /* LLVM's names */
-    char *features;      /* LLVM's feature string */
-    uint64_t needs;      /* bits of enum cpu_feature the image needs */
+    char *features;                  /* LLVM's feature string */
+    uint64_t needs;                  /* bits of enum cpu_feature the image needs */
 };
 
 /* What all units need to know of the whole module. */
 struct weirc_names {
-    char **symbols;      /* per function index: "w12.parse_header" */
-    struct str *names;   /* per function index, length 0 if it has none */
-    bool tail_calls;     /* some function has return_call or return_call_indirect */
+    char **symbols;    /* per function index: "w12.parse_header" */
+    struct str *names; /* per function index, length 0 if it has none */
+    bool tail_calls;   /* some function has return_call or return_call_indirect */
 };
 
 /* Fill in the fields that follow from `cpu`, `aarch64` and `segue`.  WEIR_E_CONFIG: no such CPU. */

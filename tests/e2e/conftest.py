@@ -121,7 +121,7 @@ class Gateway(Process):
         with open(self.config, "w", encoding="utf-8") as f:
             f.write(config)
         super().__init__([WEIR, "run", "-c", self.config, "--state", self.state, *options],
-                         os.path.join(self.state, "run.log"))
+                         os.path.join(self.state, f"run-{len(glob.glob(self.state + '/run-*.log'))}.log"))
 
     def wait_ready(self, times=1):
         def ready():

@@ -41,8 +41,9 @@ static uint32_t again(struct weir_instance *inst, uint32_t v)
 
 static void stop(struct weir_instance *inst, uint32_t v)
 {
-    if (v == 0)
+    if (v == 0) {
         weir_trap_raise(inst, WEIR_TRAP_HOST, "stopped by the host");
+    }
     weir_trap_exit(inst, (int32_t)v);
 }
 
@@ -67,8 +68,9 @@ static struct weir_module *load(const uint8_t *bytes, size_t len)
     struct weir_module *m = NULL;
     struct weir_report rep;
     weir_report_init(&rep);
-    if (weir_module_new(bytes, len, WEIR_FEATURES_ALL, &m, &rep) != WEIR_OK)
+    if (weir_module_new(bytes, len, WEIR_FEATURES_ALL, &m, &rep) != WEIR_OK) {
         fail_msg("%s", rep.message);
+    }
     return m;
 }
 
@@ -228,8 +230,9 @@ static void test_globals_and_lists(void **state)
     assert_string_equal(im.module, "env");
     assert_string_equal(im.name, "mix");
     assert_int_equal(im.type->nparams, 4);
-    while (weir_module_export(m, n, &ex))
+    while (weir_module_export(m, n, &ex)) {
         n++;
+    }
     assert_int_equal(n, 15);
     assert_true(weir_module_export(m, 0, &ex));
     assert_int_equal(ex.kind, WEIR_EXTERN_MEMORY);
