@@ -8,6 +8,7 @@ import pytest
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.join(ROOT, os.environ.get("WEIR_BUILD", "build"))
 WEIR = os.path.join(BUILD, "weir")
+WEIRC = os.path.join(ROOT, "build/weirc")
 GUESTS = os.path.join(ROOT, "build/guests/host")
 ABIS = ["0_1_0", "0_2_0", "0_2_1", "0_2_100"]
 
@@ -17,18 +18,18 @@ def guest(name):
 
 
 def image(name):
-    """The guest compiled, in build/; made anew when the guest or the compiler is newer."""
-    weirc, made = os.path.join(BUILD, "weirc"), os.path.join(BUILD, "guests-aot", name + ".aot")
-    newest = max(os.path.getmtime(path) for path in (weirc, guest(name)))
+    """The guest compiled; made anew when the guest or the compiler is newer.  Like the guest it does not depend on SAN."""
+    made = os.path.join(ROOT, "build/guests-aot", name + ".aot")
+    newest = max(os.path.getmtime(path) for path in (WEIRC, guest(name)))
     if not os.path.exists(made) or os.path.getmtime(made) < newest:
         os.makedirs(os.path.dirname(made), exist_ok=True)
-        subprocess.run([weirc, guest(name), "-o", made], check=True, timeout=120)
+        subprocess.run([WEIRC, guest(name), "-o", made], check=True, timeout=120)
     return made
 
 
 @pytest.fixture(name="tier", params=["interp", "aot"])
 def fixture_tier(request):
-    if request.param == "aot" and not os.path.exists(os.path.join(BUILD, "weirc")):
+    if request.param == "aot" and not os.path.exists(WEIRC):
         pytest.skip("weirc is not built")
     return request.param
 
