@@ -1,3 +1,4 @@
+/* base/cpu.c - the features of this machine's processor, from cpuid. */
 #include "base/cpu.h"
 
 #include <stdbool.h>

@@ -1,3 +1,5 @@
+/* cli/image.c - images for `weir exec` and `weir try`: given, carried by the module, or compiled on the spot.
+ */
 #include "cli/image.h"
 
 #include <errno.h>

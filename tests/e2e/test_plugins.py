@@ -1,15 +1,18 @@
 """Plugins in the path of requests: key-auth, policies for plugins that fail, somebody else's SDK."""
 import json
 import os
+import shutil
 import subprocess
 
 import pytest
 
-from conftest import GUESTS, KEY_AUTH, ROOT, free_port, make
+from conftest import GUESTS, KEY_AUTH, example, free_port, make
 
 
 def consumers(*names, **rest):
     return {"consumers": [{"name": n, "credential": n + "-key"} for n in names], "keys": ["x-api-key"], **rest}
+
+from storm import storm
 
 
 @pytest.fixture(name="gw", scope="module")
@@ -203,10 +206,7 @@ def test_assemblyscript(gateway, echo):
 
 
 def test_the_example(gateway, echo):
-    with open(os.path.join(ROOT, "examples/gateway.yaml"), encoding="utf-8") as f:
-        text = f.read()
-    text = text.replace("127.0.0.1:10000", f"127.0.0.1:{free_port()}").replace("127.0.0.1:10080", echo.address)
-    g = gateway(text.replace("file:build", f"file:{ROOT}/build"))
+    g = gateway(example(echo))
     tries = [line.strip().split("#")[0] for line in g.output().splitlines() if line.startswith("  curl ")]
     assert len(tries) == 3
     answers = [subprocess.run(t, shell=True, capture_output=True, text=True, check=True).stdout for t in tries]
@@ -216,3 +216,10 @@ def test_the_example(gateway, echo):
     assert g.send("/", headers={"Host": "shop.example", "x-api-key": "guest-key"}).status == 200
     assert g.send("/", headers={"Host": "b.shop.example", "x-partner-key": "partner-key"}).status == 200
     assert g.send("/", headers={"Host": "b.shop.example", "x-api-key": "guest-key"}).status == 401
+
+
+def test_a_short_storm(gateway, echo):
+    if shutil.which("wrk") is None or shutil.which("h2load") is None:
+        pytest.skip("wrk and h2load are not installed (make deps-test)")
+    _, wrong = storm(gateway(example(echo), "--workers", "2"), 4)
+    assert not wrong, "\n".join(wrong)
