@@ -162,11 +162,39 @@
     IH_SIMD_REPLACE(X) IH_SIMD_COMPARE(X) IH_SIMD_UNARY(X) IH_SIMD_REDUCE(X) IH_SIMD_SHIFT(X) IH_SIMD_BINARY(X) \
     X(V128_STORE) X(I8X16_SHUFFLE) X(V128_BITSELECT)
 
+/* Fused instructions: an i32 operation or a load, and what consumes its result at once.  The form of the first part,
+ * then the second operation and where its other operand is from (S or I), then where the result goes. */
+#define IH_THEN(X, p) X(p##_S_A) X(p##_S_S) X(p##_I_A) X(p##_I_S)
+#define IH_THEN_ALU(X, p) \
+    IH_THEN(X, p##_ADD) IH_THEN(X, p##_SUB) IH_THEN(X, p##_MUL) IH_THEN(X, p##_AND) IH_THEN(X, p##_OR) \
+    IH_THEN(X, p##_XOR) IH_THEN(X, p##_SHL) IH_THEN(X, p##_SHR_U) IH_THEN(X, p##_ROTL)
+#define IH_THEN_BR(X, p) \
+    IH_THEN(X, p##_EQ) IH_THEN(X, p##_NE) IH_THEN(X, p##_LT_S) IH_THEN(X, p##_LT_U) IH_THEN(X, p##_GT_S) \
+    IH_THEN(X, p##_GT_U) IH_THEN(X, p##_LE_S) IH_THEN(X, p##_LE_U) IH_THEN(X, p##_GE_S) IH_THEN(X, p##_GE_U)
+#define IH_PAIR(X, op) \
+    IH_THEN_ALU(X, PAIR_##op##_SS) IH_THEN_ALU(X, PAIR_##op##_SI) IH_THEN_ALU(X, PAIR_##op##_AS) \
+    IH_THEN_ALU(X, PAIR_##op##_AI)
+#define IH_PAIRS(X) \
+    IH_PAIR(X, ADD) IH_PAIR(X, SUB) IH_PAIR(X, MUL) IH_PAIR(X, AND) IH_PAIR(X, OR) IH_PAIR(X, XOR) IH_PAIR(X, SHL) \
+    IH_PAIR(X, SHR_U) IH_PAIR(X, ROTL)
+#define IH_LOAD_ALU(X, load) \
+    IH_THEN_ALU(X, load##_S) IH_THEN_ALU(X, load##_A) IH_THEN_ALU(X, load##_SS) IH_THEN_ALU(X, load##_AS) \
+    IH_THEN_ALU(X, load##_SI) IH_THEN_ALU(X, load##_AI)
+#define IH_LOAD_BR(X, load) \
+    IH_THEN_BR(X, load##_S) IH_THEN_BR(X, load##_A) IH_THEN_BR(X, load##_SS) IH_THEN_BR(X, load##_AS) \
+    IH_THEN_BR(X, load##_SI) IH_THEN_BR(X, load##_AI)
+#define IH_ALU_BR(X, op) \
+    IH_THEN_BR(X, ALUBR_##op##_SS) IH_THEN_BR(X, ALUBR_##op##_SI) IH_THEN_BR(X, ALUBR_##op##_AS) \
+    IH_THEN_BR(X, ALUBR_##op##_AI)
+#define IH_FUSED(X) \
+    IH_PAIRS(X) IH_LOAD_ALU(X, LOADALU_32) IH_LOAD_ALU(X, LOADALU_8) IH_LOAD_BR(X, LOADBR_32) \
+    IH_LOAD_BR(X, LOADBR_8) IH_ALU_BR(X, ADD) IH_ALU_BR(X, SUB) IH_ALU_BR(X, AND)
+
 #define INTERP_HANDLERS(X) \
     IH_CONTROL(X) IH_MOVES(X) IH_SELECT(X) IH_STATE(X) \
     IH_I32_COMMUTATIVE(IH_BIN4, X) IH_I32_ORDERED(IH_BIN7, X) IH_I64_COMMUTATIVE(IH_BIN4, X) \
     IH_I64_ORDERED(IH_BIN7, X) IH_FLOAT_BINARY(IH_BIN7, X) IH_INT_COMPARE(IH_ICMP, X) IH_TESTS(IH_CMP_BR, X) \
     IH_FLOAT_COMPARE(IH_FCMP, X) IH_INT_UNARY(IH_UN, X) IH_FLOAT_UNARY(IH_UN, X) IH_CONVERT(IH_UN, X) \
-    IH_LOADS(IH_LOAD, X) IH_STORES(IH_STORE, X) IH_FSTORES(IH_FSTORE, X) IH_SIMD(X)
+    IH_LOADS(IH_LOAD, X) IH_STORES(IH_STORE, X) IH_FSTORES(IH_FSTORE, X) IH_SIMD(X) IH_FUSED(X)
 
 #endif
