@@ -2,9 +2,9 @@
 WEIR := $(B)/weir
 CLI_LIBS += -lyaml -ljansson -lpcre2-8 -lm
 
-$(WEIR): $(call objs,cli) $(LIBGW) $(LIBWEIR)
+$(WEIR): $(call objs,cli) $(LIBCONTROL) $(LIBGW) $(LIBWEIR)
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) $(call objs,cli) $(LIBGW) $(LIBWEIR) $(LDFLAGS) $(CLI_LIBS) -o $@
+	$(Q)$(CC) $(CFLAGS) $(call objs,cli) $(LIBCONTROL) $(LIBGW) $(LIBWEIR) $(LDFLAGS) $(CLI_LIBS) -o $@
 
 ALL += $(WEIR)

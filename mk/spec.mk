@@ -7,7 +7,7 @@ $(B)/tests/spec/%.o: tests/spec/%.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) -Itests $(CFLAGS) -MMD -MP -c $< -o $@
 
-$(SPEC_RUN): $(patsubst %,$(B)/tests/spec/%.o,run script value) $(LIBWEIR)
+$(SPEC_RUN): $(patsubst %,$(B)/tests/spec/%.o,run script value compile) $(LIBWEIR)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $^ $(LDFLAGS) -ljansson -lm -o $@
 

@@ -102,7 +102,8 @@ static struct weir_instance *instantiate(struct weir_module *m, struct weir_link
     return inst;
 }
 
-static void measure_instances(struct weir_module *m, struct weir_linker *l, const struct weir_instance_options *opt)
+static void measure_instances(struct weir_module *m, struct weir_linker *l,
+                              const struct weir_instance_options *opt)
 {
     double each[BATCHES];
     for (int b = 0; b < BATCHES; b++) {
@@ -126,7 +127,8 @@ static double resident_kib(void)
     return (double)resident * (double)sysconf(_SC_PAGESIZE) / 1024;
 }
 
-static void measure_memory(struct weir_module *m, struct weir_linker *l, const struct weir_instance_options *opt)
+static void measure_memory(struct weir_module *m, struct weir_linker *l,
+                           const struct weir_instance_options *opt)
 {
     static struct weir_instance *idle[IDLE];
     double before = resident_kib();
@@ -134,7 +136,8 @@ static void measure_memory(struct weir_module *m, struct weir_linker *l, const s
         idle[i] = instantiate(m, l, opt);
         call(find(idle[i], "touch"), 0, 0);
     }
-    printf("resident memory per idle instance, one page touched\t%.1f\tKiB\n", (resident_kib() - before) / IDLE);
+    printf("resident memory per idle instance, one page touched\t%.1f\tKiB\n",
+           (resident_kib() - before) / IDLE);
     for (int i = 0; i < IDLE; i++) {
         weir_instance_free(idle[i]);
     }
@@ -145,7 +148,8 @@ int main(int argc, char **argv)
     static uint8_t bytes[1 << 20];
     struct weir_module *m;
     struct weir_report rep;
-    struct weir_instance_options opt = {.tier = argc > 2 ? WEIR_TIER_AOT : WEIR_TIER_INTERP, .stack_bytes = 64 << 10};
+    struct weir_instance_options opt = {.tier = argc > 2 ? WEIR_TIER_AOT : WEIR_TIER_INTERP,
+                                        .stack_bytes = 64 << 10};
 
     FILE *f = argc > 1 ? fopen(argv[1], "rb") : NULL;
     if (f == NULL) {

@@ -1,4 +1,5 @@
-/* Runs a kernel N times in this process and prints its checksum and the CPU seconds of the best repetition. */
+/* Runs a kernel N times in this process and prints its checksum and the CPU seconds of the best repetition.
+ */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>

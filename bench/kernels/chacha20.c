@@ -8,8 +8,8 @@ static uint32_t rotl(uint32_t x, int n)
     return x << n | x >> (32 - n);
 }
 
-#define QUARTER(a, b, c, d) \
-    (a += b, d = rotl(d ^ a, 16), c += d, b = rotl(b ^ c, 12), a += b, d = rotl(d ^ a, 8), c += d, \
+#define QUARTER(a, b, c, d)                                                                                  \
+    (a += b, d = rotl(d ^ a, 16), c += d, b = rotl(b ^ c, 12), a += b, d = rotl(d ^ a, 8), c += d,           \
      b = rotl(b ^ c, 7))
 
 static void block(const uint32_t in[16], uint8_t *data)
@@ -36,7 +36,8 @@ static void block(const uint32_t in[16], uint8_t *data)
 
 KERNEL uint32_t run(void)
 {
-    uint32_t state[16] = {0x61707865, 0x3320646e, 0x79622d32, 0x6b206574, 1, 2, 3, 4, 5, 6, 7, 8, 0, 9, 10, 11};
+    uint32_t state[16] = {0x61707865, 0x3320646e, 0x79622d32, 0x6b206574, 1, 2, 3,  4,
+                          5,          6,          7,          8,          0, 9, 10, 11};
     uint32_t sum = 0;
     for (int round = 0; round < 600; round++) {
         for (uint32_t at = 0; at < sizeof buffer; at += 64) {

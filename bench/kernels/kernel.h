@@ -1,5 +1,5 @@
-/* What every kernel includes.  A kernel exports `run`, which does a fixed amount of work (about 0.1 s natively) and
- * returns a checksum that must be the same everywhere. */
+/* What every kernel includes.  A kernel exports `run`, which does a fixed amount of work (about 0.1 s
+ * natively) and returns a checksum that must be the same everywhere. */
 #ifndef KERNEL_H
 #define KERNEL_H
 

@@ -1,4 +1,5 @@
-/* A small LZ77 compressor and its decompressor over generated text: matching, copying, unpredictable branches. */
+/* A small LZ77 compressor and its decompressor over generated text: matching, copying, unpredictable
+ * branches. */
 #include "kernel.h"
 
 enum { SIZE = 1 << 18, HASH_BITS = 13, MIN_MATCH = 4 };

@@ -15,7 +15,8 @@ KERNEL uint32_t run(void)
         double(*from)[N] = grid[round % 2], (*to)[N] = grid[1 - round % 2];
         for (int i = 1; i < N - 1; i++) {
             for (int j = 1; j < N - 1; j++) {
-                to[i][j] = 0.2 * (from[i][j] + from[i][j - 1] + from[i][j + 1] + from[i - 1][j] + from[i + 1][j]);
+                to[i][j] =
+                    0.2 * (from[i][j] + from[i][j - 1] + from[i][j + 1] + from[i - 1][j] + from[i + 1][j]);
             }
         }
     }

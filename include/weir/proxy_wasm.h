@@ -1,9 +1,10 @@
 /* weir/proxy_wasm.h - the Proxy-Wasm host: plugins, and HTTP streams that pass through them.
  *
- * A plugin is a module with options and one or more configurations; in every process (worker) it has one VM at
- * a time, in which each configuration is a root context.  A stream is one HTTP request on its way through an ordered
- * list of (plugin, configuration) pairs.  A VM that trapped is replaced before the next stream; streams
- * of a dead VM fail by the plugin's policy.  Single-threaded: a plugin and its streams belong to one thread. */
+ * A plugin is a module with options and one or more configurations; in every process (worker) it has one VM
+ * at a time, in which each configuration is a root context.  A stream is one HTTP request on its way through
+ * an ordered list of (plugin, configuration) pairs.  A VM that trapped is replaced before the next stream;
+ * streams of a dead VM fail by the plugin's policy.  Single-threaded: a plugin and its streams belong to one
+ * thread. */
 #ifndef WEIR_PROXY_WASM_H
 #define WEIR_PROXY_WASM_H
 
@@ -28,15 +29,15 @@ struct pw_env { /* an environment variable of the VM */
 };
 
 struct pw_plugin_options {
-    struct str name;    /* for logs, metrics, property plugin_name */
-    struct str root_id; /* property plugin_root_id */
-    struct str vm_id;   /* namespace of shared data and queues; usually empty */
+    struct str name;      /* for logs, metrics, property plugin_name */
+    struct str root_id;   /* property plugin_root_id */
+    struct str vm_id;     /* namespace of shared data and queues; usually empty */
     struct str vm_config; /* buffer VmConfiguration */
     const struct pw_env *env;
     size_t nenv;
     const struct str *configs; /* one root context each; an empty string is a configuration too */
     size_t nconfigs;
-    bool fail_open;            /* failStrategy FAIL_OPEN */
+    bool fail_open; /* failStrategy FAIL_OPEN */
     enum weir_tier tier;
     uint64_t memory_limit_bytes; /* 0: 128 MiB */
 };
@@ -46,8 +47,8 @@ struct pw_plugin;
 /* Everything is copied; a reference to `m` is taken.  The guest does not run yet.
  * WEIR_E_UNSUPPORTED: no ABI marker. */
 weir_status pw_plugin_new(struct weir_module *m, const struct pw_plugin_options *opt,
-                          const struct pw_server *server, void *server_data,
-                          struct pw_plugin **out, struct weir_report *rep);
+                          const struct pw_server *server, void *server_data, struct pw_plugin **out,
+                          struct weir_report *rep);
 /* Start the VM and configure every root context.  WEIR_E_LINK, WEIR_E_TRAP, WEIR_E_CONFIG (a
  * root refused its start or its configuration: the report says which), WEIR_E_LIMIT.
  * After a failure the plugin stays unstarted: streams through it fail by its policy. */
@@ -77,7 +78,8 @@ enum pw_verdict {
 
 struct pw_stream;
 
-/* Contexts are created in the guest at the first callback.  The steps are copied; the plugins must outlive it. */
+/* Contexts are created in the guest at the first callback.  The steps are copied; the plugins must outlive
+ * it. */
 struct pw_stream *pw_stream_new(const struct pw_step *steps, size_t n, void *stream);
 
 /* The request's headers are there; `end_of_stream`: no body and no trailers follow.  Runs the chain from its
@@ -88,6 +90,9 @@ enum pw_verdict pw_stream_on_response_headers(struct pw_stream *s, bool end_of_s
 /* on_done, on_log and on_delete, exactly once each, for every context that was created; frees the stream. */
 void pw_stream_end(struct pw_stream *s);
 
+/* What a plugin of this stream stored by set_property under this flat name ("custom_log"), for access logs.
+ * False: nothing.  The value lives until the stream ends or the property is set again. */
+bool pw_stream_get_property(const struct pw_stream *s, struct str name, struct str *value);
 /* How the stream fared, for access logs: the index of the step that answered or failed, or -1. */
 int pw_stream_local_step(const struct pw_stream *s);
 bool pw_stream_trapped(const struct pw_stream *s);

@@ -1,10 +1,11 @@
 /* weir/pw_server.h - what the Proxy-Wasm host asks of the server it runs in.
  *
  * The host (weir/proxy_wasm.h) knows no server: nginx implements this struct, and so does the fake server
- * behind `weir try` and the tests.  `stream` is the pointer the server gave to pw_stream_new; it is NULL where
- * a call comes from a root context.  Strings handed to the server live until the function returns, strings it
- * hands out until the next call that changes the same map.  No function may call back into the host
- * except where it says so, and none may block. */
+ * behind `weir try` and the tests.  `stream` is the pointer the server gave to pw_stream_new; it is NULL
+ * where a call comes from a root context.  Strings handed to the server live until the function returns.
+ * Strings it hands out stay readable until the server's own call into the host (pw_stream_...) returns, even
+ * when the map they came from changes: the host copies them with guest code running in between. No function
+ * may call back into the host, and none may block. */
 #ifndef WEIR_PW_SERVER_H
 #define WEIR_PW_SERVER_H
 
@@ -82,7 +83,9 @@ struct pw_server {
     /* The first value of a name (any case). */
     bool (*map_get)(void *stream, enum pw_map map, struct str name, struct str *value);
     /* Changes; false: the map cannot be changed now, or the name is no legal header name. `replace` leaves
-     * one entry of that name, `remove` none; `set_all` replaces the whole map. */
+     * one entry of that name, `remove` none; `set_all` replaces the whole map.  Names come lower-cased.
+     * The host asks only for a request map before the response began, and for a response map
+     * until the stream ends. */
     bool (*map_add)(void *stream, enum pw_map map, struct str name, struct str value);
     bool (*map_replace)(void *stream, enum pw_map map, struct str name, struct str value);
     bool (*map_remove)(void *stream, enum pw_map map, struct str name);
@@ -90,19 +93,25 @@ struct pw_server {
 
     /* A property by its path segments.  The host itself answers what follows from header maps
      * (request.path, .method, .host, .headers, ...), plugin_* and what set_property stored. */
-    bool (*property)(void *server, void *stream, const struct str *path, size_t segments, struct pw_value *out);
+    bool (*property)(void *server, void *stream, const struct str *path, size_t segments,
+                     struct pw_value *out);
 
-    /* Answer the client now, instead of the upstream.  Called after the guest call returned, once a stream.
-     * The server must run the response through the rest of the chain by pw_stream_on_response_headers,
-     * but not from inside this function. */
+    /* Answer the client now, instead of the upstream (request phase) or instead of the response whose headers
+     * are at hand (response phase).  Called after the guest call returned, once a stream: from inside
+     * pw_stream_on_..., which then returns PW_LOCAL, or from a timer or callout of the plugin.
+     * In the request phase the server then runs the response through the chain by
+     * pw_stream_on_response_headers, but not from inside this function; in the response
+     * phase the new response goes out as it is. */
     void (*send_local_response)(void *stream, const struct pw_local_response *response);
-    /* A phase that had answered PW_PAUSE may go on; the server runs it on from its event loop or
-     * right after the current host call. */
+    /* A phase that had answered PW_PAUSE may go on: the server calls pw_stream_on_... again, from its event
+     * loop or after the current call into the host.  Never called from inside pw_stream_on_... of the same
+     * stream, which goes on by itself. */
     void (*resume_request)(void *stream);
     void (*resume_response)(void *stream);
-    /* Reset the stream (proxy_close_stream). */
+    /* Reset the stream (proxy_close_stream), asked for by a timer or a callout; inside pw_stream_on_... the
+     * verdict PW_CLOSE says it instead. */
     void (*close_stream)(void *stream);
-    /* Request headers changed: a route chosen before is stale. */
+    /* Request headers changed in the request phase: a route chosen before is stale. */
     void (*clear_route_cache)(void *stream);
 };
 

@@ -1,7 +1,8 @@
 /* cli/cli.h - the frame of the `weir` command: verbs, and one way to read options.
  *
- * A verb is one file that defines `const struct cli_verb cli_verb_NAME`; main.c lists them.  Each verb describes itself
- * in a struct cli_usage, from which options are parsed and `--help` is printed, so the two cannot differ. */
+ * A verb is one file that defines `const struct cli_verb cli_verb_NAME`; main.c lists them.  Each verb
+ * describes itself in a struct cli_usage, from which options are parsed and `--help` is printed, so the two
+ * cannot differ. */
 #ifndef CLI_CLI_H
 #define CLI_CLI_H
 
@@ -16,7 +17,7 @@ enum { CLI_EXIT_OK = 0, CLI_EXIT_FAILED = 1, CLI_EXIT_USAGE = 2 };
 
 struct cli_verb {
     const char *name;
-    const char *summary; /* one line */
+    const char *summary;               /* one line */
     int (*run)(int argc, char **argv); /* argv[0] is the verb; returns the exit code */
 };
 
@@ -54,8 +55,8 @@ struct cli_usage {
     const char *about;    /* a paragraph, lines broken, ends with a newline */
     const struct cli_option *options;
     size_t noptions;
-    size_t min_operands, max_operands;   /* arguments that are no options; SIZE_MAX: any number */
-    const struct cli_exit_code *exits;   /* beside 2, usage, which every verb has */
+    size_t min_operands, max_operands; /* arguments that are no options; SIZE_MAX: any number */
+    const struct cli_exit_code *exits; /* beside 2, usage, which every verb has */
     size_t nexits;
 };
 
@@ -66,11 +67,11 @@ struct cli_operands {
 
 enum { CLI_GO_ON = -1 };
 
-/* Read the arguments after argv[0].  Long options as `--name VALUE` or `--name=VALUE`, short ones as `-c VALUE`
- * or `-cVALUE`; "--" ends options; "-" and negative numbers are operands; options and operands may mix.
- * CLI_GO_ON: all values are set; `operands` (may be NULL where there are none) points into argv, which is
- * permuted.  Otherwise the exit code to leave with: --help was answered on stdout, or what is wrong was said
- * on stderr. */
+/* Read the arguments after argv[0].  Long options as `--name VALUE` or `--name=VALUE`, short ones as `-c
+ * VALUE` or `-cVALUE`; "--" ends options; "-" and negative numbers are operands; options and operands may
+ * mix. CLI_GO_ON: all values are set; `operands` (may be NULL where there are none) points into argv, which
+ * is permuted.  Otherwise the exit code to leave with: --help was answered on stdout, or what is wrong was
+ * said on stderr. */
 int cli_parse(const struct cli_usage *u, int argc, char **argv, struct cli_operands *operands);
 
 /* An error in how the verb was called: "weir VERB: message" and a pointer to --help on stderr.
@@ -80,8 +81,8 @@ int cli_usage_error(const struct cli_usage *u, const char *fmt, ...) __attribute
 /* "weir: message" on stderr; returns CLI_EXIT_FAILED. */
 int cli_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-/* The whole file, NUL added after it; the caller frees it with mem_free.  NULL: why was said on stderr.  At most
- * `max_bytes`. */
+/* The whole file, NUL added after it; the caller frees it with mem_free.  NULL: why was said on stderr.  At
+ * most `max_bytes`. */
 char *cli_read_file(const char *path, size_t max_bytes, size_t *len);
 
 #define CLI_COUNT(table) (sizeof(table) / sizeof(table)[0])

@@ -7,15 +7,13 @@
 #include "cli/cli.h"
 
 extern const struct cli_verb cli_verb_check __attribute__((weak));
+extern const struct cli_verb cli_verb_echo __attribute__((weak));
 extern const struct cli_verb cli_verb_exec __attribute__((weak));
 extern const struct cli_verb cli_verb_run __attribute__((weak));
 extern const struct cli_verb cli_verb_try __attribute__((weak));
 
 static const struct cli_verb *const verbs[] = {
-    &cli_verb_run,
-    &cli_verb_check,
-    &cli_verb_try,
-    &cli_verb_exec,
+    &cli_verb_run, &cli_verb_check, &cli_verb_try, &cli_verb_exec, &cli_verb_echo,
 };
 
 static void print_help(FILE *to)
@@ -55,7 +53,7 @@ int main(int argc, char **argv)
             return verbs[i]->run(argc - 1, argv + 1);
         }
     }
-    fprintf(stderr, "weir: no %s '%s'; `weir --help` lists what there is\n", name[0] == '-' ? "option" : "verb",
-            name);
+    fprintf(stderr, "weir: no %s '%s'; `weir --help` lists what there is\n",
+            name[0] == '-' ? "option" : "verb", name);
     return CLI_EXIT_USAGE;
 }

@@ -25,7 +25,7 @@ struct weir_module {
     void *prepared[ENGINE_NTIERS]; /* by the tier's executor; NULL: not yet */
 };
 
-/* The executor of a tier that this build has, or NULL. */
+/* The executor of INTERP or AOT. */
 const struct rt_executor *engine_executor(enum weir_tier tier);
 
 /* What `executor` makes of the module, made now if it was not yet. */

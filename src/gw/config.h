@@ -22,6 +22,8 @@
 struct gw_place {
     const char *file; /* as given to the loader, or found in its directory */
     uint32_t line;    /* from 1 */
+    const char
+        *field; /* "routes[2]", the index counting in its document; NULL where only the line is known */
 };
 
 /* ---- listeners ------------------------------------------------------------------------------ */
@@ -182,8 +184,9 @@ struct gw_config {
     struct arena arena;
     struct gw_listener *listeners;
     struct gw_service *services;
-    struct gw_route *routes;   /* in the order written; files of a directory by name */
-    struct gw_plugin *plugins; /* in the order written; gw_generation_plugin_order has the order they run in */
+    struct gw_route *routes; /* in the order written; files of a directory by name */
+    struct gw_plugin
+        *plugins; /* in the order written; gw_generation_plugin_order has the order they run in */
     uint32_t nlisteners, nservices, nroutes, nplugins;
 };
 
@@ -194,6 +197,11 @@ void gw_config_free(struct gw_config *c);
 uint32_t gw_config_find_service(const struct gw_config *c, struct str name);
 uint32_t gw_config_find_route(const struct gw_config *c, struct str name);
 uint32_t gw_config_find_plugin(const struct gw_config *c, struct str name);
+
+/* Give environment variables of plugins their final values: those from HOST are looked up in this process and
+ * become INLINE ones; those that are not set go.  For whoever publishes the model to processes with another
+ * environment. */
+void gw_config_resolve_env(struct gw_config *c);
 
 /* The file a `file:` URL names: "file:PATH" and "file:///PATH"; a relative path counts from the working
  * directory.  False, *path untouched: another scheme. */

@@ -5,7 +5,8 @@
  * back when it ends, so nothing changes under its feet; the last one frees everything.
  *
  * Choosing a route, most specific first, as in the Kubernetes Gateway API:
- *   1. host: exact, then the longest matching *.suffix, then any host.  A suffix stands for one or more labels.
+ *   1. host: exact, then the longest matching *.suffix, then any host.  A suffix stands for one or more
+ * labels.
  *   2. path: exact, then the longest prefix, then regular expressions in the order written, then the
  *      prefix "/", which says nothing about the path.  Prefixes are of whole segments: /orders
  *      matches /orders, /orders/ and /orders/1, not /ordersx.  A '/' at the end of a prefix does not matter.
@@ -13,11 +14,12 @@
  * A route counts only if all of its conditions hold; where none of the most specific group holds, the next
  * group is tried, down to routes for any host.
  *
- * Choosing a plugin's configuration: pluginConfig if given; else the first rule in list order that matches; else
- * the default.  A rule with routes matches when the route's name is among them, and, if it names services
- * too, the service as well; its domains then count for nothing, as in Higress's C++ and Go SDKs.  Without routes,
- * it matches when the host matches one of its domains (if it has any) and the service one of its services
- * (if it has any): the SDKs look at only one of the two there, not the same one; both must hold here. */
+ * Choosing a plugin's configuration: pluginConfig if given; else the first rule in list order that matches;
+ * else the default.  A rule with routes matches when the route's name is among them, and, if it names
+ * services too, the service as well; its domains then count for nothing, as in Higress's C++ and Go SDKs.
+ * Without routes, it matches when the host matches one of its domains (if it has any) and the service one of
+ * its services (if it has any): the SDKs look at only one of the two there, not the same one; both must hold
+ * here. */
 #ifndef GW_GENERATION_H
 #define GW_GENERATION_H
 
@@ -46,7 +48,8 @@ struct gw_request {
     void *ctx;
 };
 
-/* Index of the route into config->routes, or GW_NONE.  Does not allocate. */
+/* Index of the route into config->routes, or GW_NONE.  A host of more than 255 bytes has no route.  Does not
+ * allocate. */
 uint32_t gw_generation_route(const struct gw_generation *g, const struct gw_request *r);
 uint32_t gw_generation_find_route(const struct gw_generation *g, struct str name);
 uint32_t gw_generation_find_service(const struct gw_generation *g, struct str name);
@@ -61,10 +64,11 @@ bool gw_route_rewrite_path(const struct gw_route *route, struct str path, struct
 
 /* The Location of a redirect: `scheme`, `host` and `path` are the request's; `host` with its port as sent,
  * `query` without '?', may be empty.  Appended to `out`. */
-void gw_route_redirect_location(const struct gw_route *route, struct str scheme, struct str host, struct str path,
-                                struct str query, struct strbuf *out);
+void gw_route_redirect_location(const struct gw_route *route, struct str scheme, struct str host,
+                                struct str path, struct str query, struct strbuf *out);
 
-/* Smooth weighted round robin: `state` has one entry for each endpoint, zeroed at first, kept by the caller. */
+/* Smooth weighted round robin: `state` has one entry for each endpoint, zeroed at first, kept by the caller.
+ */
 uint32_t gw_service_next_endpoint(const struct gw_service *s, int64_t *state);
 
 /* ---- plugins -------------------------------------------------------------------------------- */
@@ -78,9 +82,9 @@ struct gw_step {
 const uint32_t *gw_generation_plugin_order(const struct gw_generation *g); /* config->nplugins entries */
 
 /* The plugins for a request, in order: `route` from gw_generation_route or GW_NONE, `backend` from
- * gw_route_pick_backend or GW_NONE, `host` as sent.  `steps` has room for config->nplugins.  Returns how
- * many there are.  Does not allocate. */
-uint32_t gw_generation_plugins(const struct gw_generation *g, uint32_t route, uint32_t backend, struct str host,
-                               struct gw_step *steps);
+ * gw_route_pick_backend (not looked at where there is no route, or none of its backends), `host` as sent.
+ * `steps` has room for config->nplugins.  Returns how many there are.  Does not allocate. */
+uint32_t gw_generation_plugins(const struct gw_generation *g, uint32_t route, uint32_t backend,
+                               struct str host, struct gw_step *steps);
 
 #endif

@@ -1,8 +1,8 @@
 /* gw/load.h - from YAML (or JSON, which is YAML) to the checked model, and back to JSON.
  *
- * Used by the control process and `weir check` on what people wrote, and by workers on the generation file the
- * control process publishes.  YAML 1.2 core schema; limits on size, depth and alias expansion
- * are in gw/yaml.h. */
+ * Used by the control process and `weir check` on what people wrote, and by workers on the generation file
+ * the control process publishes.  YAML 1.2 core schema; limits on size, depth and alias expansion are in
+ * gw/yaml.h. */
 #ifndef GW_LOAD_H
 #define GW_LOAD_H
 

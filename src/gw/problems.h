@@ -1,7 +1,7 @@
 /* gw/problems.h - everything that is wrong with a configuration, for people.
  *
- * A loader collects all it finds rather than stop at the first.  A problem says where (file, line, field) and what
- * to do about it.  Warnings do not stop a configuration from being used. */
+ * A loader collects all it finds rather than stop at the first.  A problem says where (file, line, field) and
+ * what to do about it.  Warnings do not stop a configuration from being used. */
 #ifndef GW_PROBLEMS_H
 #define GW_PROBLEMS_H
 
@@ -18,7 +18,7 @@ struct gw_problem {
     const char *field;  /* "routes[2].match.path", or "" */
     const char *message;
     bool warning;
-    uint32_t seq; /* order found, to keep the sorting stable */
+    uint32_t file_rank, seq; /* order in which the file came up first, and this problem was found */
 };
 
 /* Owns copies of all strings.  At most GW_PROBLEMS_KEPT problems are kept; the rest is counted. */
@@ -34,8 +34,8 @@ struct gw_problems {
 void gw_problems_init(struct gw_problems *p);
 void gw_problems_fini(struct gw_problems *p);
 
-void gw_problems_add(struct gw_problems *p, bool warning, struct gw_place at, const char *field, const char *fmt,
-                     ...) __attribute__((format(printf, 5, 6)));
+void gw_problems_add(struct gw_problems *p, bool warning, struct gw_place at, const char *field,
+                     const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 
 /* By file (in order of first appearance), then line, then as found. */
 void gw_problems_sort(struct gw_problems *p);

@@ -157,6 +157,15 @@ static void normalize(uint64_t *cells, const struct wasm_functype *t)
     }
 }
 
+/* Apart from interp_invoke because the sanitizer realigns the frame of a function with watched locals and
+ * addresses it through rbx, which a preserve_none call does not preserve. */
+__attribute__((noinline, no_sanitize("address", "undefined"))) static void
+run_code(const uint64_t *ip, uint64_t *fp, struct interp_ctl *sp, struct rt_instance *inst,
+         struct interp_run *run)
+{
+    ((interp_handler *)(uintptr_t)ip[0])(fp, ip, inst->pub.memory, inst, 0, sp, run, 0, 0);
+}
+
 void interp_invoke(struct rt_func *f, uint64_t *cells)
 {
     struct rt_instance *inst = f->inst;
@@ -175,7 +184,7 @@ void interp_invoke(struct rt_func *f, uint64_t *cells)
     run.top = run.fp = fp;
     rt_calls->exec_frame = &run;
     const uint64_t *ip = __atomic_load_n(&((const struct interp_func *)f->exec)->code, __ATOMIC_ACQUIRE);
-    ((interp_handler *)(uintptr_t)ip[0])(fp, ip, inst->pub.memory, inst, 0, sp, &run, 0, 0);
+    run_code(ip, fp, sp, inst, &run);
     rt_calls->exec_frame = run.previous;
     memcpy(cells, fp, f->type->result_cells * sizeof *cells);
     normalize(cells, f->type);

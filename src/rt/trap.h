@@ -31,6 +31,7 @@ struct rt_call {
     struct rt_call *previous;
     struct rt_instance *inst; /* of the function that was called */
     void *exec_frame;         /* the executor's own: where its frames begin, for example */
+    uintptr_t exec_saved;     /* the executor's own */
     weir_status status;       /* once it trapped */
     struct weir_trap *trap;   /* never NULL */
     const struct rt_module *frame_modules[WEIR_TRAP_FRAMES]; /* whose function each frame is */

@@ -1,0 +1,24 @@
+# Fuzzing: every tests/fuzz/fuzz_NAME.c is a libFuzzer program over the library, built with sanitizers in
+# build/fuzz and run for FUZZ_SECONDS.  Seeds and old findings are in tests/fuzz/corpus/NAME/.
+# FUZZ_LIBS_NAME: further libraries of one target; FUZZ_ARGS_NAME: further arguments for its run.
+FUZZ_SECONDS ?= 60
+FUZZ_BUILD := build/fuzz
+FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
+FUZZ_SAN := address,undefined
+
+# The variables on the command line go over those of mk/flags.mk.
+FUZZ_MAKE = $(MAKE) --no-print-directory B=$(FUZZ_BUILD) LDSAN=-fsanitize=$(FUZZ_SAN) \
+  OPT='-O1 -g -fsanitize=fuzzer-no-link,$(FUZZ_SAN) -fno-sanitize-recover=undefined'
+
+.PHONY: fuzz fuzz-build
+fuzz: fuzz-build ## run every fuzz target for FUZZ_SECONDS (60)
+	$(Q)$(foreach t,$(FUZZ_TARGETS),FUZZ_ARGS_$(t)='$(FUZZ_ARGS_$(t))') \
+	  tests/fuzz/run.sh $(FUZZ_BUILD) $(FUZZ_SECONDS) $(FUZZ_TARGETS)
+
+fuzz-build:
+	+$(Q)$(FUZZ_MAKE) $(FUZZ_TARGETS:%=$(FUZZ_BUILD)/fuzz_%)
+
+$(FUZZ_BUILD)/fuzz_%: tests/fuzz/fuzz_%.c $(LIBGW) $(LIBWEIR)
+	$(call say,FUZZ,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -Wno-missing-prototypes -fsanitize=fuzzer $< $(LIBGW) $(LIBWEIR) $(LDFLAGS) $(FUZZ_LIBS_$*) -lm -o $@

@@ -1,0 +1,121 @@
+# The guest side: the C SDK (build/sdk), the plugins (build/plugins/NAME.wasm), their native tests.
+# Modules do not depend on SAN: they are always in build/.
+WASM_CC := clang-19 --target=wasm32-wasi
+# A full -g: crash reports name file and line.  bulk-memory: memcpy of a variable length is one instruction.
+WASM_CFLAGS := -std=c11 -O2 -g -mbulk-memory $(WARN) -ffile-prefix-map=$(CURDIR)=.
+WASM_LDFLAGS := -mexec-model=reactor -Wl,--stack-first -Wl,-z,stack-size=65536 -Wl,--fatal-warnings
+
+# ---- Jansson, from Debian's source
+JANSSON := build/third_party/jansson
+JANSSON_SHA256 := c739578bf6b764aa0752db9a2fdadcfe921c78f1228c7ec0bb47fa804c55d17b
+JANSSON_OBJS := $(addprefix build/sdk/obj/jansson/,error.o hashtable.o load.o memory.o strbuffer.o strconv.o utf.o value.o dump.o)
+
+$(JANSSON)/.fetched: mk/fetch-source.sh
+	$(call say,FETCH,jansson)
+	$(Q)mk/fetch-source.sh jansson $(JANSSON_SHA256) $(JANSSON)
+	@touch $@
+
+build/sdk/include/jansson.h: $(JANSSON)/.fetched mk/plugins.mk
+	@mkdir -p $(@D)
+	$(Q)sed -e 's/@json_inline@/inline/' -e 's/@json_have_long_long@/1/' -e 's/@json_have_[a-z_]*@/0/' \
+	  -e 's/\(JSON_PARSER_MAX_DEPTH\) [0-9]*/\1 64/' $(JANSSON)/src/jansson_config.h.in >$(@D)/jansson_config.h
+	$(Q)cp $(JANSSON)/src/jansson.h $@
+	@touch $(@D)/jansson_private_config.h
+
+build/sdk/obj/jansson/%.o: build/sdk/include/jansson.h
+	@mkdir -p $(@D)
+	$(Q)$(WASM_CC) -std=c11 -O2 -g -mbulk-memory -ffile-prefix-map=$(CURDIR)=. -DHAVE_STDINT_H -DNDEBUG -Ibuild/sdk/include -I$(JANSSON)/src \
+	  $(if $(filter strconv,$*),-Dstrtod=wp_strtod,-Dsnprintf=wp_snprintf -Dvsnprintf=wp_vsnprintf) \
+	  -c $(JANSSON)/src/$*.c -o $@
+
+# ---- the SDK
+SDK_JSON_SRC := sdk/c/json.c sdk/c/strtod.c
+SDK_SRC := $(sort $(filter-out $(SDK_JSON_SRC),$(wildcard sdk/c/*.c)))
+SDK_HEADERS := build/sdk/include/weir_plugin.h build/sdk/include/weir_json.h
+SDK_LIBS := build/sdk/libweir_plugin.a build/sdk/libweir_json.a
+
+build/sdk/include/%.h: sdk/c/%.h
+	@mkdir -p $(@D)
+	$(Q)cp $< $@
+
+build/sdk/obj/%.o: sdk/c/%.c $(wildcard sdk/c/*.h) build/sdk/include/jansson.h
+	$(call say,WASM-CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(WASM_CC) $(WASM_CFLAGS) -Isdk/c -Ibuild/sdk/include -c $< -o $@
+
+build/sdk/libweir_plugin.a: $(SDK_SRC:sdk/c/%.c=build/sdk/obj/%.o)
+build/sdk/libweir_json.a: $(SDK_JSON_SRC:sdk/c/%.c=build/sdk/obj/%.o) $(JANSSON_OBJS)
+$(SDK_LIBS): $(SDK_HEADERS)
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && $(AR) rcs $@ $(filter %.o,$^)
+
+.PHONY: sdk
+sdk: $(SDK_LIBS) ## the C SDK for plugins: build/sdk/include and two libraries
+
+# ---- plugins: debug/NAME.wasm is what the linker made, NAME.wasm the same without DWARF, function names kept
+PLUGINS := $(patsubst plugins/%/plugin.c,%,$(sort $(wildcard plugins/*/plugin.c)))
+PLUGIN_MODULES := $(PLUGINS:%=build/plugins/%.wasm)
+PLUGIN_COMMON := $(sort $(wildcard plugins/common/*.c))
+
+build/plugins/obj/common/%.o: plugins/common/%.c $(wildcard plugins/common/*.h) $(SDK_LIBS)
+	$(call say,WASM-CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(WASM_CC) $(WASM_CFLAGS) -Ibuild/sdk/include -Iplugins/common -c $< -o $@
+
+build/plugins/libcommon.a: $(PLUGIN_COMMON:plugins/common/%.c=build/plugins/obj/common/%.o)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+build/plugins/debug/%.wasm: plugins/%/plugin.c build/plugins/libcommon.a $(SDK_LIBS) mk/plugins.mk
+	$(call say,WASM,$@)
+	@mkdir -p $(@D)
+	$(Q)$(WASM_CC) $(WASM_CFLAGS) -Ibuild/sdk/include -Iplugins/common $< build/plugins/libcommon.a \
+	  -Lbuild/sdk -lweir_json -lweir_plugin $(WASM_LDFLAGS) -o $@
+
+# The section external_debug_info names the file with the DWARF: a length and the name.
+build/plugins/%.wasm: build/plugins/debug/%.wasm
+	@printf "\\$$(printf %o $$(printf %s debug/$*.wasm | wc -c))debug/$*.wasm" >$@.link
+	$(Q)llvm-objcopy-19 --strip-debug --add-section=external_debug_info=$@.link $< $@
+	@rm -f $@.link
+
+.PRECIOUS: build/plugins/debug/%.wasm
+.PHONY: plugins
+plugins: $(PLUGIN_MODULES) ## the plugins: build/plugins/NAME.wasm
+ALL += $(PLUGIN_MODULES) $(SDK_LIBS)
+
+# ---- native tests: sdk/c/tests and plugins/NAME/tests, against the fake host in sdk/c/tests/fake_host.c
+GUEST_TESTS := $(patsubst %.c,$(B)/guest/%,$(sort $(wildcard sdk/c/tests/test_*.c plugins/*/tests/test_*.c)))
+GUEST_CFLAGS := -std=c11 $(OPT) $(WARN) -Isdk/c -Isdk/c/tests -Iplugins/common
+GUEST_NATIVE_SRC := $(SDK_SRC) $(SDK_JSON_SRC) $(PLUGIN_COMMON) sdk/c/tests/fake_host.c
+GUEST_NATIVE := $(GUEST_NATIVE_SRC:%.c=$(B)/guest/obj/%.o)
+
+$(B)/guest/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(GUEST_CFLAGS) -MMD -MP -c $< -o $@
+
+$(B)/guest/libguest.a: $(GUEST_NATIVE)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+# A plugin's test is linked with its plugin.c; an SDK test brings its own callbacks.
+$(B)/guest/sdk/c/tests/test_%: sdk/c/tests/test_%.c $(B)/guest/libguest.a
+	$(call say,TEST,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(GUEST_CFLAGS) $< $(B)/guest/libguest.a $(LDFLAGS) -ljansson -lcmocka -o $@
+
+define PLUGIN_TEST_RULE
+$(B)/guest/plugins/$(1)/tests/test_%: plugins/$(1)/tests/test_%.c plugins/$(1)/plugin.c $(B)/guest/libguest.a
+	$$(call say,TEST,$$<)
+	@mkdir -p $$(@D)
+	$$(Q)$$(CC) $$(GUEST_CFLAGS) $$< plugins/$(1)/plugin.c $(B)/guest/libguest.a $$(LDFLAGS) -ljansson -lcmocka -o $$@
+endef
+$(foreach p,$(PLUGINS),$(eval $(call PLUGIN_TEST_RULE,$(p))))
+
+-include $(shell find $(B)/guest/obj -name '*.d' 2>/dev/null)
+
+# They run with the other unit tests.
+test-unit: $(GUEST_TESTS)
+
+# Fuzzing (mk/fuzz.mk) builds this one with plugins in the place of the library.
+$(B)/fuzz_key_auth: tests/fuzz/fuzz_key_auth.c plugins/key-auth/plugin.c $(B)/guest/libguest.a
+	$(call say,FUZZ,$<)
+	$(Q)$(CC) $(GUEST_CFLAGS) -Wno-missing-prototypes -fsanitize=fuzzer $< plugins/key-auth/plugin.c $(B)/guest/libguest.a \
+	  $(LDFLAGS) -ljansson -o $@

@@ -1,0 +1,385 @@
+/* cli/fake_server.c - the server functions over header lists, and the way of a request through a chain. */
+#include "cli/fake_server.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/str.h"
+
+enum { FIRST_CAPACITY = 16 };
+
+/* ---- header lists ------------------------------------------------------------------- */
+
+static struct str copy_str(struct arena *a, struct str s)
+{
+    return (struct str){arena_strndup(a, s.at, s.len), s.len};
+}
+
+/* Room for one more entry than there are, in entries of its own. */
+static void make_room(struct arena *a, struct fake_header_list *list)
+{
+    if (list->len >= list->cap) {
+        size_t cap = list->len * 2 < FIRST_CAPACITY ? FIRST_CAPACITY : list->len * 2;
+        struct pw_header *own = arena_alloc(a, cap * sizeof *own);
+        if (list->len != 0) {
+            memcpy(own, list->at, list->len * sizeof *own);
+        }
+        list->at = own;
+        list->cap = cap;
+    }
+}
+
+void fake_headers_add(struct arena *a, struct fake_header_list *list, struct str name, struct str value)
+{
+    struct pw_header h = {copy_str(a, name), copy_str(a, value)};
+    char *at = (char *)h.name.at;
+
+    for (size_t i = 0; i < name.len; i++) {
+        at[i] = (char)(at[i] >= 'A' && at[i] <= 'Z' ? at[i] | 0x20 : at[i]);
+    }
+    make_room(a, list);
+    list->at[list->len++] = h;
+}
+
+static struct fake_header_list *list_of(void *stream, enum pw_map map)
+{
+    struct fake_stream *f = stream;
+    return (unsigned)map < 4 && f->available[map] ? &f->maps[map] : NULL;
+}
+
+static bool map_available(void *stream, enum pw_map map)
+{
+    return list_of(stream, map) != NULL;
+}
+
+static size_t map_count(void *stream, enum pw_map map)
+{
+    const struct fake_header_list *list = list_of(stream, map);
+    return list == NULL ? 0 : list->len;
+}
+
+static bool map_at(void *stream, enum pw_map map, size_t i, struct pw_header *out)
+{
+    const struct fake_header_list *list = list_of(stream, map);
+    if (list == NULL || i >= list->len) {
+        return false;
+    }
+    *out = list->at[i];
+    return true;
+}
+
+static bool map_get(void *stream, enum pw_map map, struct str name, struct str *value)
+{
+    const struct fake_header_list *list = list_of(stream, map);
+
+    for (size_t i = 0; list != NULL && i < list->len; i++) {
+        if (list->at[i].name.len == name.len && str_ieq(list->at[i].name, name)) {
+            *value = list->at[i].value;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool map_add(void *stream, enum pw_map map, struct str name, struct str value)
+{
+    struct fake_stream *f = stream;
+    struct fake_header_list *list = list_of(stream, map);
+
+    if (list != NULL) {
+        fake_headers_add(&f->arena, list, name, value);
+    }
+    return list != NULL;
+}
+
+/* Remove the entries of that name from position `from` on. */
+static void remove_from(struct fake_header_list *list, size_t from, struct str name)
+{
+    size_t kept = from;
+
+    for (size_t i = from; i < list->len; i++) {
+        if (!str_ieq(list->at[i].name, name)) {
+            list->at[kept++] = list->at[i];
+        }
+    }
+    list->len = kept;
+}
+
+static bool map_replace(void *stream, enum pw_map map, struct str name, struct str value)
+{
+    struct fake_stream *f = stream;
+    struct fake_header_list *list = list_of(stream, map);
+
+    for (size_t i = 0; list != NULL && i < list->len; i++) {
+        if (str_ieq(list->at[i].name, name)) {
+            make_room(&f->arena, list);
+            list->at[i].value = copy_str(&f->arena, value);
+            remove_from(list, i + 1, name);
+            return true;
+        }
+    }
+    return map_add(stream, map, name, value);
+}
+
+static bool map_remove(void *stream, enum pw_map map, struct str name)
+{
+    struct fake_stream *f = stream;
+    struct fake_header_list *list = list_of(stream, map);
+
+    if (list != NULL) {
+        make_room(&f->arena, list);
+        remove_from(list, 0, name);
+    }
+    return list != NULL;
+}
+
+static bool map_set_all(void *stream, enum pw_map map, const struct pw_header *entries, size_t n)
+{
+    struct fake_stream *f = stream;
+    struct fake_header_list *list = list_of(stream, map);
+
+    if (list == NULL) {
+        return false;
+    }
+    list->len = list->cap = 0;
+    for (size_t i = 0; i < n; i++) {
+        fake_headers_add(&f->arena, list, entries[i].name, entries[i].value);
+    }
+    return true;
+}
+
+/* ---- log, clocks, properties ------------------------------------------------------------- */
+
+static void server_log(void *server, void *stream, struct str plugin, enum pw_log_level level,
+                       struct str line)
+{
+    struct fake_server *srv = server;
+    struct fake_stream *f = stream;
+    (void)plugin;
+
+    if (f == NULL) {
+        srv->log(srv, level, line);
+    } else if (!srv->drop_logs) {
+        struct fake_log entry = {level, copy_str(&f->arena, line)};
+        vec_push(&f->logs, entry);
+    }
+}
+
+static enum pw_log_level server_log_level(void *server)
+{
+    return ((struct fake_server *)server)->level;
+}
+
+static uint64_t clock_ns(clockid_t id)
+{
+    struct timespec t;
+    clock_gettime(id, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static uint64_t server_now_ns(void *server, void *stream)
+{
+    const struct fake_server *srv = server;
+    const struct fake_stream *f = stream;
+
+    if (f != NULL && f->request->has_now) {
+        return f->request->now_ns;
+    }
+    return srv->has_now ? srv->now_ns : clock_ns(CLOCK_REALTIME);
+}
+
+static uint64_t server_monotonic_ns(void *server)
+{
+    (void)server;
+    return clock_ns(CLOCK_MONOTONIC);
+}
+
+/* Do the segments, joined by '.', spell `name`? */
+static bool path_is(struct str name, const struct str *path, size_t segments)
+{
+    for (size_t i = 0; i < segments; i++) {
+        if (i != 0) {
+            if (name.len == 0 || name.at[0] != '.') {
+                return false;
+            }
+            name = str_slice(name, 1, name.len);
+        }
+        if (!str_starts_with(name, path[i])) {
+            return false;
+        }
+        name = str_slice(name, path[i].len, name.len);
+    }
+    return name.len == 0;
+}
+
+static bool server_property(void *server, void *stream, const struct str *path, size_t segments,
+                            struct pw_value *out)
+{
+    const struct fake_stream *f = stream;
+    (void)server;
+
+    for (size_t i = 0; f != NULL && i < f->request->nproperties; i++) {
+        if (path_is(f->request->properties[i].name, path, segments)) {
+            *out = f->request->properties[i].value;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- what plugins ask for -------------------------------------------------------------------- */
+
+static void send_local_response(void *stream, const struct pw_local_response *r)
+{
+    struct fake_stream *f = stream;
+    struct fake_header_list *list = &f->maps[PW_MAP_RESPONSE_HEADERS];
+    struct str unused;
+    char text[24];
+
+    f->has_local = true;
+    f->local = *r;
+    f->local.details = copy_str(&f->arena, r->details);
+    f->local.body = copy_str(&f->arena, r->body);
+
+    list->len = list->cap = 0;
+    snprintf(text, sizeof text, "%u", r->status);
+    fake_headers_add(&f->arena, list, STR(":status"), str_of(text));
+    for (size_t i = 0; i < r->nheaders; i++) {
+        fake_headers_add(&f->arena, list, r->headers[i].name, r->headers[i].value);
+    }
+    struct pw_header *own = ARENA_ARRAY(&f->arena, struct pw_header, r->nheaders);
+    if (r->nheaders != 0) {
+        memcpy(own, list->at + 1, r->nheaders * sizeof *own);
+    }
+    f->local.headers = own;
+
+    /* What a server adds to an answer of its own. */
+    f->available[PW_MAP_RESPONSE_HEADERS] = true;
+    if (r->body.len != 0) {
+        snprintf(text, sizeof text, "%zu", r->body.len);
+        map_replace(f, PW_MAP_RESPONSE_HEADERS, STR("content-length"), str_of(text));
+        if (!map_get(f, PW_MAP_RESPONSE_HEADERS, STR("content-type"), &unused)) {
+            map_add(f, PW_MAP_RESPONSE_HEADERS, STR("content-type"), STR("text/plain"));
+        }
+    }
+}
+
+static void resume_request(void *stream)
+{
+    ((struct fake_stream *)stream)->resumed[0] = true;
+}
+
+static void resume_response(void *stream)
+{
+    ((struct fake_stream *)stream)->resumed[1] = true;
+}
+
+static void close_stream(void *stream)
+{
+    ((struct fake_stream *)stream)->closed = true;
+}
+
+static void clear_route_cache(void *stream)
+{
+    ((struct fake_stream *)stream)->route_changes++;
+}
+
+const struct pw_server fake_server_functions = {
+    .log = server_log,
+    .log_level = server_log_level,
+    .now_ns = server_now_ns,
+    .monotonic_ns = server_monotonic_ns,
+    .map_available = map_available,
+    .map_count = map_count,
+    .map_at = map_at,
+    .map_get = map_get,
+    .map_add = map_add,
+    .map_replace = map_replace,
+    .map_remove = map_remove,
+    .map_set_all = map_set_all,
+    .property = server_property,
+    .send_local_response = send_local_response,
+    .resume_request = resume_request,
+    .resume_response = resume_response,
+    .close_stream = close_stream,
+    .clear_route_cache = clear_route_cache,
+};
+
+/* ---- serving ------------------------------------------------------------------------------------ */
+
+void fake_stream_init(struct fake_stream *f, struct fake_server *server)
+{
+    *f = (struct fake_stream){.server = server};
+    arena_init(&f->arena);
+}
+
+void fake_stream_fini(struct fake_stream *f)
+{
+    vec_fini(&f->logs);
+    arena_fini(&f->arena);
+}
+
+/* The request's entries, until a plugin changes something. */
+static void load(struct fake_stream *f, enum pw_map map, const struct fake_header_list *from)
+{
+    f->available[map] = true;
+    f->maps[map] = (struct fake_header_list){.at = from->at, .len = from->len};
+}
+
+static void begin(struct fake_stream *f, const struct fake_request *request)
+{
+    arena_reset(&f->arena);
+    memset(f->maps, 0, sizeof f->maps);
+    memset(f->available, 0, sizeof f->available);
+    f->request = request;
+    f->has_local = f->closed = f->trapped = f->resumed[0] = f->resumed[1] = false;
+    f->route_changes = 0;
+    vec_clear(&f->logs);
+    load(f, PW_MAP_REQUEST_HEADERS, &request->headers);
+}
+
+/* The phases up to the response; what came of them. */
+static enum pw_verdict run_phases(struct fake_stream *f, struct pw_stream *s)
+{
+    enum pw_verdict v;
+
+    do {
+        f->resumed[0] = false;
+        v = pw_stream_on_request_headers(s, f->request->body.len == 0);
+    } while (v == PW_PAUSE && f->resumed[0]);
+
+    bool answered = v == PW_LOCAL;
+    if (v == PW_CONTINUE && f->request->has_response) {
+        load(f, PW_MAP_RESPONSE_HEADERS, &f->request->response_headers);
+    } else if (!answered) {
+        return v;
+    }
+    struct str body = answered ? f->local.body : f->request->response_body;
+    do {
+        f->resumed[1] = false;
+        v = pw_stream_on_response_headers(s, body.len == 0);
+    } while (v == PW_PAUSE && f->resumed[1]);
+    return answered && v == PW_CONTINUE ? PW_LOCAL : v;
+}
+
+enum fake_action fake_serve(struct fake_stream *f, const struct fake_request *request,
+                            const struct pw_step *steps, size_t nsteps)
+{
+    static const enum fake_action actions[] = {
+        [PW_CONTINUE] = FAKE_CONTINUE,
+        [PW_PAUSE] = FAKE_PAUSED,
+        [PW_LOCAL] = FAKE_LOCAL,
+        [PW_CLOSE] = FAKE_CLOSED,
+    };
+
+    begin(f, request);
+    struct pw_stream *s = pw_stream_new(steps, nsteps, f);
+    enum fake_action action = actions[run_phases(f, s)];
+    f->trapped = pw_stream_trapped(s);
+    if (f->trapped && action == FAKE_LOCAL && str_eq(f->local.details, STR("wasm_fail_stream"))) {
+        action = FAKE_TRAP;
+    }
+    pw_stream_end(s);
+    return action;
+}

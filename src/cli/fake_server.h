@@ -1,0 +1,81 @@
+/* cli/fake_server.h - a server without a network: runs one request through plugins, in memory.
+ *
+ * It implements weir/pw_server.h over header lists.  What a request is (fake_request) stays untouched, so
+ * that it can be served again and again; what happened to it is in a fake_stream, whose memory is one arena
+ * that the next fake_serve empties. */
+#ifndef CLI_FAKE_SERVER_H
+#define CLI_FAKE_SERVER_H
+
+#include "base/arena.h"
+#include "base/vec.h"
+#include "weir/proxy_wasm.h"
+
+/* Entries with room for `cap`, or with a `cap` of 0 and entries that belong to another list. */
+struct fake_header_list {
+    struct pw_header *at;
+    size_t len, cap;
+};
+
+struct fake_property {
+    struct str name; /* path segments joined by '.' */
+    struct pw_value value;
+};
+
+struct fake_request {
+    struct fake_header_list headers; /* pseudo-headers included; names lower-case */
+    struct str body;
+    bool has_response;
+    struct fake_header_list response_headers;
+    struct str response_body;
+    struct fake_property *properties;
+    size_t nproperties;
+    bool has_now;
+    uint64_t now_ns;
+};
+
+struct fake_log {
+    enum pw_log_level level;
+    struct str line;
+};
+
+struct fake_server {
+    enum pw_log_level level;
+    bool has_now;
+    uint64_t now_ns; /* of requests that say none */
+    bool drop_logs;  /* of streams: nobody will look */
+    /* Lines that belong to no request; data is the server. */
+    void (*log)(struct fake_server *server, enum pw_log_level level, struct str line);
+};
+
+enum fake_action { FAKE_CONTINUE, FAKE_LOCAL, FAKE_PAUSED, FAKE_TRAP, FAKE_CLOSED };
+
+struct fake_stream {
+    struct fake_server *server;
+    const struct fake_request *request;
+    struct arena arena;
+    struct fake_header_list maps[4]; /* by enum pw_map, of request and response */
+    bool available[4];
+    bool has_local;
+    struct pw_local_response local;
+    bool resumed[2]; /* request, response */
+    bool closed;
+    uint32_t route_changes;
+    bool trapped; /* some step failed, whatever its policy */
+    VEC(struct fake_log) logs;
+};
+
+/* The server functions; server data is a struct fake_server, streams are struct fake_stream. */
+extern const struct pw_server fake_server_functions;
+
+/* A lower-cased copy of the name and the value at the end of the list, both in the arena. */
+void fake_headers_add(struct arena *a, struct fake_header_list *list, struct str name, struct str value);
+
+void fake_stream_init(struct fake_stream *f, struct fake_server *server);
+void fake_stream_fini(struct fake_stream *f);
+
+/* Serve the request through the steps from its headers to the end of the stream.  Whether a plugin's policy
+ * or its fault decides is told apart: FAKE_TRAP means that the client got the failure's answer. */
+enum fake_action fake_serve(struct fake_stream *f, const struct fake_request *request,
+                            const struct pw_step *steps, size_t nsteps);
+
+#endif

@@ -1,0 +1,599 @@
+/* cli/run.c - `weir run`: the control process.
+ *
+ * It checks and publishes the configuration, writes nginx.conf, starts nginx or takes over one that an
+ * earlier control process left, and watches it until it is told to stop.  Everything it keeps is below the
+ * state folder, which a lock gives to one control process at a time.  If it dies, nginx goes on serving; the
+ * next `weir run` with the same folder has that nginx take the new generation without closing a socket. */
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+#include "cli/cli.h"
+#include "control/images.h"
+#include "control/nginx_conf.h"
+#include "control/nginx_process.h"
+#include "control/publish.h"
+#include "gw/load.h"
+#include "os/os.h"
+
+enum { EXIT_NGINX = 3 };
+
+enum {
+    READY_POLL_MS = 20,
+    READY_PATIENCE_MS =
+        15000, /* a running nginx that does not take the generation in this time keeps its own */
+    BACKOFF_FIRST_MS = 200,
+    BACKOFF_MAX_MS = 10000,
+    STABLE_MS = 30000,        /* having run this long, a crash starts the back-off anew */
+    QUIT_PATIENCE_MS = 12000, /* for requests under way; nginx.conf gives workers 10 s */
+    TERM_PATIENCE_MS = 3000,
+    NOFILE_WANTED = 65536,
+    CONNECTIONS_MAX = 16384,
+};
+
+static struct {
+    const char *config, *state, *nginx;
+    uint64_t workers;
+    int plugin_log_level;
+} args = {.state = ".weir", .nginx = "/usr/sbin/nginx", .plugin_log_level = -1};
+
+#define LEVELS "trace|debug|info|warn|error|critical"
+static const char *const level_names[] = {"trace", "debug", "info", "warn", "error", "critical"};
+
+static const struct cli_option options[] = {
+    {.name = "config",
+     .letter = 'c',
+     .kind = CLI_TEXT,
+     .value = &args.config,
+     .arg = "FILE",
+     .required = true,
+     .help = "the configuration: a YAML file, or a folder of them"},
+    {.name = "state",
+     .kind = CLI_TEXT,
+     .value = &args.state,
+     .arg = "DIR",
+     .help = "folder for sockets, logs and the store (default .weir); one gateway each"},
+    {.name = "workers",
+     .kind = CLI_NUMBER,
+     .value = &args.workers,
+     .arg = "N",
+     .help = "nginx workers (default: one a processor)"},
+    {.name = "nginx",
+     .kind = CLI_TEXT,
+     .value = &args.nginx,
+     .arg = "PROGRAM",
+     .help = "nginx's binary (default /usr/sbin/nginx)"},
+    {.name = "plugin-log-level",
+     .kind = CLI_CHOICE,
+     .value = &args.plugin_log_level,
+     .arg = "LEVEL",
+     .choices = LEVELS,
+     .help = "least level of plugins' lines in the error log (default info)"},
+};
+
+static const struct cli_exit_code exits[] = {
+    {CLI_EXIT_OK, "stopped by SIGTERM or SIGINT; requests under way were finished"},
+    {CLI_EXIT_FAILED, "the configuration or the state folder cannot be used; nothing was started"},
+    {EXIT_NGINX, "nginx did not start (a port in use, for example); it says why"},
+};
+
+static const struct cli_usage usage = {
+    .synopsis = "run -c FILE",
+    .about = "Serve a configuration in the foreground.  Logs are DIR/logs/access.log (JSON) and "
+             "DIR/logs/error.log.\n"
+             "Lines of the file that begin with `# try: ` are printed when the gateway is ready.\n"
+             "If this process dies, nginx goes on; started again with the same DIR it takes over.\n",
+    .options = options,
+    .noptions = CLI_COUNT(options),
+    .exits = exits,
+    .nexits = CLI_COUNT(exits),
+};
+
+/* ---- the state folder ------------------------------------------------------------------------- */
+
+struct run {
+    struct gw_config *config;
+    struct gw_problems problems;
+    struct store *store;
+    char state_dir[PATH_MAX];
+    char module[PATH_MAX], weirc[PATH_MAX];
+    char control_sock[64];
+    struct images *images;
+    int lock;
+    unsigned generation; /* its number, for the file's name */
+    char *generation_file;
+    struct nginx_process nginx;
+
+    bool ready, was_ready, adopted, stopping;
+    unsigned signals;                             /* to stop, so far */
+    uint64_t started_ms, restart_ms, deadline_ms; /* 0: not set */
+    uint64_t backoff_ms;
+};
+
+static uint64_t now_ms(void)
+{
+    return os_monotonic_ns() / 1000000;
+}
+
+/* DIR/NAME; the caller frees it. */
+static char *state_path(const struct run *run, const char *name)
+{
+    struct strbuf b = {0};
+    strbuf_printf(&b, "%s/%s", run->state_dir, name);
+    return b.at;
+}
+
+static bool make_dirs(const char *path)
+{
+    char *copy = mem_strndup(path, strlen(path));
+    bool ok = true;
+
+    for (char *at = copy + 1; ok; at++) {
+        if (*at != '/' && *at != '\0') {
+            continue;
+        }
+        char was = *at;
+        *at = '\0';
+        ok = mkdir(copy, 0700) == 0 || errno == EEXIST;
+        *at = was;
+        if (was == '\0') {
+            break;
+        }
+    }
+    mem_free(copy);
+    return ok;
+}
+
+static int open_state(struct run *run)
+{
+    static const char *const folders[] = {"logs", "tmp"};
+    struct weir_report rep;
+
+    if (args.state[0] == '\0' || !make_dirs(args.state) || realpath(args.state, run->state_dir) == NULL) {
+        return cli_fail("cannot use the state folder \"%s\": %s", args.state, strerror(errno));
+    }
+    if (!nginx_conf_path_ok(run->state_dir)) {
+        return cli_fail("nginx cannot have the folder \"%s\": no quotes, '$' or '\\' in its name, please",
+                        run->state_dir);
+    }
+    for (size_t i = 0; i < CLI_COUNT(folders); i++) {
+        char *path = state_path(run, folders[i]);
+        bool ok = make_dirs(path);
+        mem_free(path);
+        if (!ok) {
+            return cli_fail("cannot make folders in \"%s\": %s", run->state_dir, strerror(errno));
+        }
+    }
+
+    char *lock = state_path(run, "lock");
+    run->lock = open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    mem_free(lock);
+    if (run->lock < 0 || flock(run->lock, LOCK_EX | LOCK_NB) != 0) {
+        return cli_fail(run->lock >= 0 && errno == EWOULDBLOCK
+                            ? "another `weir run` uses the state folder \"%s\"; name another with --state"
+                            : "cannot lock the state folder \"%s\"",
+                        run->state_dir);
+    }
+
+    weir_report_init(&rep);
+    char *dir = state_path(run, "store");
+    weir_status st = store_open(dir, &run->store, &rep);
+    mem_free(dir);
+    return st == WEIR_OK ? CLI_GO_ON : cli_fail("%s", rep.message);
+}
+
+/* What stands beside this program; "" if the system does not say where that is. */
+static void find_beside(const char *name, char path[PATH_MAX])
+{
+    ssize_t n = readlink("/proc/self/exe", path, PATH_MAX - 1);
+    path[n > 0 ? n : 0] = '\0';
+    char *slash = strrchr(path, '/');
+    if (slash != NULL) {
+        snprintf(slash + 1, PATH_MAX - (size_t)(slash + 1 - path), "%s", name);
+    }
+}
+
+static int find_programs(struct run *run)
+{
+    find_beside("weirc", run->weirc);
+    find_beside("ngx_http_weir_module.so", run->module);
+    if (access(run->module, R_OK) != 0) {
+        return cli_fail("nginx's module is not there: %s", run->module);
+    }
+    if (access(run->weirc, X_OK) != 0) {
+        return cli_fail("the compiler is not there: %s", run->weirc);
+    }
+    return nginx_conf_path_ok(run->module) ? CLI_GO_ON : cli_fail("nginx cannot load \"%s\"", run->module);
+}
+
+/* ---- configuration -------------------------------------------------------------------------------- */
+
+static void print_problems(struct gw_problems *problems)
+{
+    gw_problems_sort(problems);
+    for (size_t i = 0; i < problems->list.len; i++) {
+        struct strbuf line = {0};
+        gw_problem_format(&problems->list.at[i], &line);
+        fprintf(stderr, "%s\n", line.at);
+        strbuf_fini(&line);
+    }
+}
+
+/* Files are numbered, so that a worker's answer tells which one it has. */
+static void name_generation(struct run *run)
+{
+    char *last = state_path(run, "generation");
+    char text[32] = "";
+    FILE *f = fopen(last, "re");
+    if (f != NULL) {
+        run->generation = fgets(text, sizeof text, f) != NULL ? (unsigned)strtoul(text, NULL, 10) : 0;
+        fclose(f);
+    }
+    mem_free(last);
+    run->generation++;
+
+    struct strbuf name = {0};
+    strbuf_printf(&name, "%s/generation-%u.json", run->state_dir, run->generation);
+    run->generation_file = name.at;
+}
+
+static void number_is_taken(struct run *run)
+{
+    struct strbuf text = {0}, old = {0};
+    struct weir_report rep;
+
+    weir_report_init(&rep);
+    char *path = state_path(run, "generation");
+    strbuf_printf(&text, "%u\n", run->generation);
+    publish_file(path, strbuf_str(&text), &rep);
+    mem_free(path);
+    strbuf_fini(&text);
+
+    /* The one before may still be in a worker's start; older ones are in nobody's. */
+    if (run->generation > 2) {
+        strbuf_printf(&old, "%s/generation-%u.json", run->state_dir, run->generation - 2);
+        unlink(old.at);
+        strbuf_fini(&old);
+    }
+}
+
+static uint32_t connections(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {
+        return 512;
+    }
+    rlim_t want =
+        limit.rlim_max == RLIM_INFINITY || limit.rlim_max > NOFILE_WANTED ? NOFILE_WANTED : limit.rlim_max;
+    if (limit.rlim_cur < want) {
+        limit.rlim_cur = want;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+    return want / 2 < CONNECTIONS_MAX ? (uint32_t)(want / 2) : CONNECTIONS_MAX;
+}
+
+static int publish(struct run *run)
+{
+    struct weir_report rep;
+    struct strbuf conf = {0};
+
+    weir_report_init(&rep);
+    gw_problems_init(&run->problems);
+    weir_status st = gw_config_load(args.config, &run->config, &run->problems);
+    if (st == WEIR_OK) {
+        name_generation(run);
+        st = publish_generation(run->store, run->config, run->generation_file, &run->problems, &rep);
+    }
+    print_problems(&run->problems);
+    if (st != WEIR_OK) {
+        return rep.message[0] != '\0' ? cli_fail("%s", rep.message) : CLI_EXIT_FAILED;
+    }
+
+    struct nginx_conf_options opt = {
+        .state_dir = run->state_dir,
+        .module = run->module,
+        .generation = run->generation_file,
+        .user = geteuid() == 0 ? "root" : NULL, /* the store is its owner's alone, so workers are too */
+        .plugin_log_level = args.plugin_log_level < 0 ? "info" : level_names[args.plugin_log_level],
+        .workers = args.workers != 0 ? (uint32_t)args.workers : (uint32_t)sysconf(_SC_NPROCESSORS_ONLN),
+        .worker_connections = connections(),
+    };
+    char *path = state_path(run, "nginx.conf");
+    nginx_conf_write(&opt, run->config, &conf);
+    st = publish_file(path, strbuf_str(&conf), &rep);
+    mem_free(path);
+    strbuf_fini(&conf);
+    if (st != WEIR_OK) {
+        return cli_fail("%s", rep.message);
+    }
+    number_is_taken(run);
+    return CLI_GO_ON;
+}
+
+/* Images are compiled while nginx serves; workers connect to hear of them.  Sockets have short paths, so the
+ * folder is named by its descriptor. */
+static int open_images(struct run *run)
+{
+    struct weir_report rep;
+    int dir = open(run->state_dir, O_PATH | O_DIRECTORY | O_CLOEXEC); /* for as long as this process lives */
+
+    weir_report_init(&rep);
+    snprintf(run->control_sock, sizeof run->control_sock, "/proc/self/fd/%d/control.sock", dir);
+    if (dir < 0 || images_new(run->store, run->weirc, run->control_sock, &run->images, &rep) != WEIR_OK) {
+        return cli_fail("%s", dir < 0 ? strerror(errno) : rep.message);
+    }
+    images_want(run->images, run->config);
+    return CLI_GO_ON;
+}
+
+/* ---- being ready ------------------------------------------------------------------------------------ */
+
+static void print_tries(void)
+{
+    char line[4096];
+    FILE *f = fopen(args.config, "re");
+
+    while (f != NULL && fgets(line, sizeof line, f) != NULL) {
+        if (strncmp(line, "# try: ", 7) == 0) {
+            printf("  %s", line + 7);
+        }
+    }
+    if (f != NULL) {
+        fclose(f);
+    }
+}
+
+static void print_ready(struct run *run, const json_t *status)
+{
+    const struct gw_config *c = run->config;
+    size_t i;
+    json_t *plugin;
+
+    json_array_foreach(json_object_get(status, "plugins"), i, plugin)
+    {
+        const char *error = json_string_value(json_object_get(plugin, "error"));
+        if (error != NULL && error[0] != '\0') {
+            fprintf(stderr, "weir: plugin %s does not run: %s\n",
+                    json_string_value(json_object_get(plugin, "name")), error);
+        }
+    }
+    printf("weir: ready, serving %u route%s and %u plugin%s on", c->nroutes, c->nroutes == 1 ? "" : "s",
+           c->nplugins, c->nplugins == 1 ? "" : "s");
+    for (uint32_t l = 0; l < c->nlisteners; l++) {
+        printf(" %.*s:%u", STR_ARG(c->listeners[l].address.host), c->listeners[l].address.port);
+    }
+    printf("; logs in %s/logs\n", args.state);
+    if (!run->was_ready) {
+        print_tries();
+    }
+    fflush(stdout);
+}
+
+/* Does a worker have our generation? */
+static void check_ready(struct run *run)
+{
+    struct strbuf text = {0};
+
+    if (nginx_process_status(&run->nginx, &text)) {
+        json_t *status = json_loadb(text.at, text.len, 0, NULL);
+        const char *file = json_string_value(json_object_get(status, "generation"));
+        if (file != NULL && strcmp(file, run->generation_file) == 0) {
+            run->ready = true;
+            print_ready(run, status);
+            run->was_ready = true;
+        }
+        json_decref(status);
+    }
+    strbuf_fini(&text);
+    if (!run->ready && run->adopted && now_ms() - run->started_ms > READY_PATIENCE_MS) {
+        fprintf(stderr, "weir: the running nginx keeps its old configuration; %s/logs/error.log says why\n",
+                run->state_dir);
+        run->ready = true;
+    }
+}
+
+/* ---- supervision ----------------------------------------------------------------------------------------
+ */
+
+static void start_nginx(struct run *run)
+{
+    struct weir_report rep;
+
+    weir_report_init(&rep);
+    run->restart_ms = 0;
+    run->started_ms = now_ms();
+    run->ready = run->adopted = false;
+    if (nginx_process_start(&run->nginx, &rep) != WEIR_OK) {
+        fprintf(stderr, "weir: %s\n", rep.message);
+        run->restart_ms = now_ms() + run->backoff_ms;
+    }
+}
+
+/* CLI_GO_ON, or the code to leave with. */
+static int nginx_ended(struct run *run)
+{
+    int status;
+
+    nginx_process_ended(&run->nginx, &status);
+    if (run->stopping) {
+        return CLI_EXIT_OK;
+    }
+    if (!run->was_ready) {
+        return cli_fail("nginx did not start; %s/logs/error.log may say more", run->state_dir), EXIT_NGINX;
+    }
+    if (now_ms() - run->started_ms > STABLE_MS) {
+        run->backoff_ms = BACKOFF_FIRST_MS;
+    }
+    fprintf(stderr, "weir: nginx ended (%s %d); starting it again in %llu ms\n",
+            WIFSIGNALED(status) ? "signal" : "code",
+            WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status),
+            (unsigned long long)run->backoff_ms);
+    run->ready = false;
+    run->restart_ms = now_ms() + run->backoff_ms;
+    run->backoff_ms = run->backoff_ms * 2 < BACKOFF_MAX_MS ? run->backoff_ms * 2 : BACKOFF_MAX_MS;
+    return CLI_GO_ON;
+}
+
+/* The first signal lets requests finish, each further one, or waiting in vain, is less patient. */
+static int stop_harder(struct run *run)
+{
+    static const int how[] = {SIGQUIT, SIGTERM, SIGKILL};
+    static const int patience_ms[] = {QUIT_PATIENCE_MS, TERM_PATIENCE_MS, TERM_PATIENCE_MS};
+
+    if (run->nginx.pid == 0) {
+        return CLI_EXIT_OK;
+    }
+    unsigned step = run->signals < CLI_COUNT(how) ? run->signals : CLI_COUNT(how) - 1;
+    run->stopping = true;
+    run->signals++;
+    run->deadline_ms = now_ms() + (uint64_t)patience_ms[step];
+    if (how[step] == SIGKILL) {
+        kill(-run->nginx.pid, SIGKILL);
+    } else {
+        nginx_process_signal(&run->nginx, how[step]);
+    }
+    return CLI_GO_ON;
+}
+
+static int wait_ms(const struct run *run)
+{
+    uint64_t next = 0, now = now_ms();
+
+    if (run->nginx.pid != 0 && !run->ready && !run->stopping) {
+        return READY_POLL_MS;
+    }
+    next = run->stopping ? run->deadline_ms : run->restart_ms;
+    if (images_busy(run->images) && (next == 0 || next > now + IMAGES_STEP_MS)) {
+        next = now + IMAGES_STEP_MS;
+    }
+    if (next == 0) {
+        return -1;
+    }
+    return next > now ? (int)(next - now) : 0;
+}
+
+static int supervise(struct run *run, int signals)
+{
+    static struct pollfd fds[2 + IMAGES_MAX_FDS];
+    int code = CLI_GO_ON;
+
+    while (code == CLI_GO_ON) {
+        struct signalfd_siginfo info;
+
+        fds[0] = (struct pollfd){.fd = signals, .events = POLLIN};
+        fds[1] = (struct pollfd){.fd = run->nginx.pidfd, .events = POLLIN};
+        size_t nimages = images_poll_fds(run->images, fds + 2);
+        if (poll(fds, 2 + nimages, wait_ms(run)) < 0) {
+            if (errno != EINTR) {
+                return cli_fail("poll: %s", strerror(errno));
+            }
+            continue;
+        }
+        images_polled(run->images, fds + 2, nimages);
+        images_step(run->images);
+        if (fds[1].revents != 0) {
+            code = nginx_ended(run);
+        }
+        if (code == CLI_GO_ON && fds[0].revents != 0 && read(signals, &info, sizeof info) == sizeof info &&
+            info.ssi_signo != SIGCHLD) {
+            code = stop_harder(run);
+        }
+        if (code != CLI_GO_ON) {
+            break;
+        }
+        if (run->stopping) {
+            if (now_ms() >= run->deadline_ms) {
+                code = stop_harder(run);
+            }
+        } else if (run->nginx.pid == 0 && now_ms() >= run->restart_ms) {
+            start_nginx(run);
+        } else if (run->nginx.pid != 0 && !run->ready) {
+            check_ready(run);
+        }
+    }
+    return code;
+}
+
+static int take_over_or_start(struct run *run)
+{
+    struct weir_report rep;
+
+    weir_report_init(&rep);
+    if (nginx_process_find(&run->nginx)) {
+        printf("weir: taking over the nginx that runs here (process %d)\n", (int)run->nginx.pid);
+        run->started_ms = now_ms();
+        run->adopted = true;
+        nginx_process_signal(&run->nginx, SIGHUP);
+        return CLI_GO_ON;
+    }
+    start_nginx(run);
+    return run->nginx.pid != 0 ? CLI_GO_ON : EXIT_NGINX;
+}
+
+static int run_gateway(int argc, char **argv)
+{
+    static struct run run = {.lock = -1, .backoff_ms = BACKOFF_FIRST_MS};
+    const char *preload = NULL;
+    sigset_t set;
+
+#ifdef WEIR_ASAN_RUNTIME
+    preload = WEIR_ASAN_RUNTIME;
+#endif
+    int code = cli_parse(&usage, argc, argv, NULL);
+    if (code == CLI_GO_ON && args.workers > 1024) {
+        code = cli_usage_error(&usage, "--workers: at most 1024");
+    }
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    int signals = signalfd(-1, &set, SFD_CLOEXEC);
+
+    if (code == CLI_GO_ON) {
+        code = open_state(&run);
+    }
+    if (code == CLI_GO_ON) {
+        code = find_programs(&run);
+    }
+    if (code == CLI_GO_ON) {
+        code = publish(&run);
+    }
+    if (code == CLI_GO_ON) {
+        code = open_images(&run);
+    }
+    if (code == CLI_GO_ON) {
+        nginx_process_init(&run.nginx, args.nginx, run.state_dir, preload);
+        code = take_over_or_start(&run);
+    }
+    if (code == CLI_GO_ON) {
+        code = supervise(&run, signals);
+    }
+    images_free(run.images);
+    gw_config_free(run.config);
+    gw_problems_fini(&run.problems);
+    store_close(run.store);
+    mem_free(run.generation_file);
+    return code;
+}
+
+const struct cli_verb cli_verb_run = {
+    .name = "run",
+    .summary = "serve a configuration",
+    .run = run_gateway,
+};

@@ -1,0 +1,565 @@
+/* cli/try.c - `weir try`: a plugin on the fake server, one JSON line per request.
+ *
+ * The reader owns the requests: their JSON tree, whose strings they point into, and an arena.  Options and
+ * configurations belong to the process, which ends soon. */
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+#include "cli/cli.h"
+#include "cli/fake_server.h"
+
+enum { MAX_FILE_BYTES = 256 << 20, WARM_UP_RUNS = 64 };
+
+static const char *const level_names[] = {"trace", "debug", "info", "warn", "error", "critical"};
+#define LEVELS "trace|debug|info|warn|error|critical"
+
+static struct {
+    struct cli_texts configs;
+    const char *requests;
+    int tier; /* of TIERS */
+    uint64_t bench;
+    uint64_t now_ns;
+    int log_level; /* -1: trace, or info with --bench */
+    bool fail_open;
+    const char *root_id, *name;
+    const char *vm_config;
+    struct cli_texts env;
+} args = {.now_ns = UINT64_MAX, .log_level = -1, .root_id = "", .name = "try"};
+
+static const enum weir_tier tiers[] = {WEIR_TIER_INTERP, WEIR_TIER_AOT, WEIR_TIER_AUTO};
+#define TIERS "interp|aot|auto"
+
+static const struct cli_option options[] = {
+    {.name = "config",
+     .kind = CLI_TEXTS,
+     .value = &args.configs,
+     .arg = "FILE",
+     .help = "the plugin's configuration, byte for byte; given again: one more step of the chain"},
+    {.name = "requests",
+     .kind = CLI_TEXT,
+     .value = &args.requests,
+     .arg = "FILE",
+     .required = true,
+     .help = "JSON array of requests"},
+    {.name = "tier",
+     .kind = CLI_CHOICE,
+     .value = &args.tier,
+     .arg = "TIER",
+     .choices = TIERS,
+     .help = "how the module is run (" TIERS "; default auto)"},
+    {.name = "bench",
+     .kind = CLI_NUMBER,
+     .value = &args.bench,
+     .arg = "N",
+     .help = "then run the first request N times and print its cost"},
+    {.name = "now-ns",
+     .kind = CLI_NUMBER,
+     .value = &args.now_ns,
+     .arg = "N",
+     .help = "the clock of requests that have no now_ns"},
+    {.name = "log-level",
+     .kind = CLI_CHOICE,
+     .value = &args.log_level,
+     .arg = "LEVEL",
+     .choices = LEVELS,
+     .help = "least level of plugin logs (default trace; info with --bench)"},
+    {.name = "fail-open",
+     .kind = CLI_FLAG,
+     .value = &args.fail_open,
+     .help = "failStrategy FAIL_OPEN: a trapped plugin is passed by"},
+    {.name = "name", .kind = CLI_TEXT, .value = &args.name, .arg = "NAME", .help = "property plugin_name"},
+    {.name = "root-id",
+     .kind = CLI_TEXT,
+     .value = &args.root_id,
+     .arg = "ID",
+     .help = "property plugin_root_id"},
+    {.name = "vm-config",
+     .kind = CLI_TEXT,
+     .value = &args.vm_config,
+     .arg = "FILE",
+     .help = "configuration of the VM"},
+    {.name = "env",
+     .kind = CLI_TEXTS,
+     .value = &args.env,
+     .arg = "NAME=VALUE",
+     .help = "environment of the VM"},
+};
+
+static const struct cli_exit_code exits[] = {
+    {0, "every request was run"},
+    {1, "a file cannot be read, or the plugin did not start: {\"configure\": false, \"error\": ...}"},
+};
+
+static const struct cli_usage usage = {
+    .synopsis = "try MODULE.wasm --requests FILE [--config FILE]",
+    .about = "Run a Proxy-Wasm plugin without nginx and print one JSON line per request.\n"
+             "A request: {\"headers\": [[\"k\", \"v\"], ...], \"body\"?: str, \"response\"?: {\"headers\": "
+             "[...], \"body\"?: str},\n"
+             "\"properties\"?: {\"source.address\": value}, \"now_ns\"?: int}; absent pseudo-headers are "
+             "those of\n"
+             "GET http://example.com/.  Logs of the start go to standard error.\n",
+    .options = options,
+    .noptions = CLI_COUNT(options),
+    .min_operands = 1,
+    .max_operands = 1,
+    .exits = exits,
+    .nexits = CLI_COUNT(exits),
+};
+
+/* ---- reading requests ----------------------------------------------------------------- */
+
+struct reader {
+    struct arena arena; /* configurations, too */
+    json_t *tree;
+    size_t index; /* of the request at hand */
+};
+
+static bool complain(const struct reader *r, const char *what)
+{
+    cli_fail("%s: request %zu: %s", args.requests, r->index, what);
+    return false;
+}
+
+static struct str text_of(const json_t *v)
+{
+    return (struct str){json_string_value(v), json_string_length(v)};
+}
+
+static bool read_headers(struct reader *r, const json_t *list, struct fake_header_list *out)
+{
+    size_t i;
+    json_t *pair;
+
+    if (list != NULL && !json_is_array(list)) {
+        return complain(r, "\"headers\" must be an array of [name, value]");
+    }
+    json_array_foreach(list, i, pair)
+    {
+        const json_t *name = json_array_get(pair, 0), *value = json_array_get(pair, 1);
+        if (json_array_size(pair) != 2 || !json_is_string(name) || !json_is_string(value)) {
+            return complain(r, "a header must be [name, value], both strings");
+        }
+        fake_headers_add(&r->arena, out, text_of(name), text_of(value));
+    }
+    return true;
+}
+
+static bool find(const struct fake_header_list *list, const char *name, struct str *value)
+{
+    for (size_t i = 0; i < list->len; i++) {
+        if (str_eq(list->at[i].name, str_of(name))) {
+            *value = list->at[i].value;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Pseudo-headers first, absent ones with their defaults; `host` is :authority. */
+static void complete_request(struct reader *r, const struct fake_header_list *given,
+                             struct fake_header_list *out)
+{
+    static const char *const pseudo[][2] = {
+        {":authority", "example.com"}, {":path", "/"}, {":method", "GET"}, {":scheme", "http"}};
+    bool has_authority;
+    struct str v;
+
+    has_authority = find(given, ":authority", &v);
+    for (size_t i = 0; i < CLI_COUNT(pseudo); i++) {
+        if (!find(given, pseudo[i][0], &v) && (i != 0 || !find(given, "host", &v))) {
+            v = str_of(pseudo[i][1]);
+        }
+        fake_headers_add(&r->arena, out, str_of(pseudo[i][0]), v);
+    }
+    for (size_t i = 0; i < given->len; i++) {
+        struct str name = given->at[i].name;
+        bool known = false;
+        for (size_t k = 0; k < CLI_COUNT(pseudo); k++) {
+            known |= str_eq(name, str_of(pseudo[k][0]));
+        }
+        if (!known && (has_authority || !str_eq(name, STR("host")))) {
+            fake_headers_add(&r->arena, out, name, given->at[i].value);
+        }
+    }
+}
+
+static bool read_body(struct reader *r, const json_t *of, struct str *out)
+{
+    const json_t *body = json_object_get(of, "body");
+
+    if (body != NULL && !json_is_string(body)) {
+        return complain(r, "\"body\" must be a string");
+    }
+    *out = body == NULL ? (struct str){"", 0} : text_of(body);
+    return true;
+}
+
+static bool read_response(struct reader *r, const json_t *response, struct fake_request *out)
+{
+    struct fake_header_list given = {0};
+    struct str v;
+
+    if (response == NULL) {
+        return true;
+    }
+    if (!json_is_object(response)) {
+        return complain(r, "\"response\" must be an object");
+    }
+    if (!read_headers(r, json_object_get(response, "headers"), &given) ||
+        !read_body(r, response, &out->response_body)) {
+        return false;
+    }
+    out->has_response = true;
+    if (!find(&given, ":status", &v)) {
+        v = STR("200");
+    }
+    fake_headers_add(&r->arena, &out->response_headers, STR(":status"), v);
+    for (size_t i = 0; i < given.len; i++) {
+        if (!str_eq(given.at[i].name, STR(":status"))) {
+            fake_headers_add(&r->arena, &out->response_headers, given.at[i].name, given.at[i].value);
+        }
+    }
+    return true;
+}
+
+static bool read_properties(struct reader *r, json_t *properties, struct fake_request *out)
+{
+    const char *name;
+    json_t *v;
+
+    if (properties == NULL) {
+        return true;
+    }
+    if (!json_is_object(properties)) {
+        return complain(r, "\"properties\" must be an object");
+    }
+    out->properties = ARENA_ARRAY(&r->arena, struct fake_property, json_object_size(properties));
+    json_object_foreach(properties, name, v)
+    {
+        struct fake_property *p = &out->properties[out->nproperties++];
+        p->name = str_of(name);
+        if (json_is_string(v)) {
+            p->value = (struct pw_value){.kind = PW_VALUE_STRING, .string = text_of(v)};
+        } else if (json_is_integer(v)) {
+            p->value = (struct pw_value){.kind = PW_VALUE_INT, .integer = json_integer_value(v)};
+        } else if (json_is_boolean(v)) {
+            p->value = (struct pw_value){.kind = PW_VALUE_BOOL, .boolean = json_is_true(v)};
+        } else if (json_is_real(v)) {
+            p->value = (struct pw_value){.kind = PW_VALUE_DOUBLE, .number = json_real_value(v)};
+        } else {
+            return complain(r, "a property must be a string, a number or a boolean");
+        }
+    }
+    return true;
+}
+
+static bool read_request(struct reader *r, const json_t *request, struct fake_request *out)
+{
+    struct fake_header_list given = {0};
+
+    if (!json_is_object(request)) {
+        return complain(r, "must be an object");
+    }
+    if (!read_headers(r, json_object_get(request, "headers"), &given) || !read_body(r, request, &out->body) ||
+        !read_response(r, json_object_get(request, "response"), out) ||
+        !read_properties(r, json_object_get(request, "properties"), out)) {
+        return false;
+    }
+    complete_request(r, &given, &out->headers);
+    const json_t *now = json_object_get(request, "now_ns");
+    if (now != NULL && (!json_is_integer(now) || json_integer_value(now) < 0)) {
+        return complain(r, "\"now_ns\" must be a number, 0 or more");
+    }
+    out->has_now = now != NULL;
+    out->now_ns = (uint64_t)json_integer_value(now);
+    return true;
+}
+
+/* All requests of the file; the JSON tree stays, strings point into it. */
+static struct fake_request *read_requests(struct reader *r, size_t *n)
+{
+    size_t len;
+    json_error_t error;
+    char *text = cli_read_file(args.requests, MAX_FILE_BYTES, &len);
+
+    if (text == NULL) {
+        return NULL;
+    }
+    json_t *list = r->tree = json_loadb(text, len, JSON_REJECT_DUPLICATES, &error);
+    mem_free(text);
+    if (list == NULL) {
+        cli_fail("%s:%d: %s", args.requests, error.line, error.text);
+        return NULL;
+    }
+    if (!json_is_array(list)) {
+        cli_fail("%s: must be a JSON array of requests", args.requests);
+        return NULL;
+    }
+    *n = json_array_size(list);
+    struct fake_request *requests = ARENA_ARRAY(&r->arena, struct fake_request, *n + 1);
+    for (r->index = 0; r->index < *n; r->index++) {
+        if (!read_request(r, json_array_get(list, r->index), &requests[r->index])) {
+            return NULL;
+        }
+    }
+    return requests;
+}
+
+/* ---- printing results ------------------------------------------------------------------- */
+
+static void print_headers(struct strbuf *b, const char *key, const struct pw_header *at, size_t n)
+{
+    strbuf_printf(b, ", \"%s\": [", key);
+    for (size_t i = 0; i < n; i++) {
+        strbuf_printf(b, "%s[", i == 0 ? "" : ", ");
+        strbuf_add_json(b, at[i].name);
+        strbuf_printf(b, ", ");
+        strbuf_add_json(b, at[i].value);
+        strbuf_add_char(b, ']');
+    }
+    strbuf_add_char(b, ']');
+}
+
+static void print_text(struct strbuf *b, const char *key, struct str value)
+{
+    strbuf_printf(b, ", \"%s\": ", key);
+    strbuf_add_json(b, value);
+}
+
+static void print_logs(struct strbuf *b, const struct fake_stream *f)
+{
+    strbuf_printf(b, ", \"logs\": [");
+    for (size_t i = 0; i < f->logs.len; i++) {
+        struct strbuf line = {0};
+        strbuf_printf(&line, "%s: ", level_names[f->logs.at[i].level]);
+        strbuf_add(&line, f->logs.at[i].line);
+        strbuf_printf(b, "%s", i == 0 ? "" : ", ");
+        strbuf_add_json(b, strbuf_str(&line));
+        strbuf_fini(&line);
+    }
+    strbuf_add_char(b, ']');
+}
+
+static void print_result(size_t i, enum fake_action action, const struct fake_stream *f)
+{
+    static const char *const names[] = {"continue", "local", "paused", "trap", "closed"};
+    const struct fake_header_list *request = &f->maps[PW_MAP_REQUEST_HEADERS];
+    const struct fake_header_list *response = &f->maps[PW_MAP_RESPONSE_HEADERS];
+    struct strbuf b = {0};
+
+    strbuf_printf(&b, "{\"request\": %zu, \"action\": \"%s\"", i, names[action]);
+    if (f->has_local) {
+        strbuf_printf(&b, ", \"status\": %u", f->local.status);
+        print_headers(&b, "headers", f->local.headers, f->local.nheaders);
+        print_text(&b, "body", f->local.body);
+        print_text(&b, "details", f->local.details);
+        if (f->local.grpc_status >= 0) {
+            strbuf_printf(&b, ", \"grpc_status\": %d", f->local.grpc_status);
+        }
+    }
+    print_headers(&b, "request_headers", request->at, request->len);
+    if (f->available[PW_MAP_RESPONSE_HEADERS]) {
+        print_headers(&b, "response_headers", response->at, response->len);
+    }
+    if (f->route_changes != 0) {
+        strbuf_printf(&b, ", \"route_cleared\": %u", f->route_changes);
+    }
+    print_logs(&b, f);
+    strbuf_add_char(&b, '}');
+    puts(b.at);
+    strbuf_fini(&b);
+}
+
+static void log_to_stderr(struct fake_server *server, enum pw_log_level level, struct str line)
+{
+    (void)server;
+    fprintf(stderr, "weir try: %s: %.*s\n", level_names[level], STR_ARG(line));
+}
+
+static int print_failed_start(const struct weir_report *rep)
+{
+    char text[640];
+    struct strbuf b = {0};
+
+    weir_report_format(rep, text, sizeof text);
+    strbuf_printf(&b, "{\"configure\": false, \"error\": ");
+    strbuf_add_json(&b, str_of(text));
+    strbuf_add_char(&b, '}');
+    puts(b.at);
+    strbuf_fini(&b);
+    return CLI_EXIT_FAILED;
+}
+
+/* ---- running ------------------------------------------------------------------------------ */
+
+static uint64_t cpu_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static void bench(struct fake_server *server, struct fake_stream *f, const struct fake_request *request,
+                  const struct pw_step *steps, size_t nsteps)
+{
+    server->drop_logs = true;
+    for (int i = 0; i < WARM_UP_RUNS; i++) {
+        fake_serve(f, request, steps, nsteps);
+    }
+    uint64_t calls = pw_host_call_count(), started = cpu_ns();
+    for (uint64_t i = 0; i < args.bench; i++) {
+        fake_serve(f, request, steps, nsteps);
+    }
+    uint64_t spent = cpu_ns() - started;
+    calls = pw_host_call_count() - calls;
+    printf("{\"bench\": {\"iterations\": %" PRIu64
+           ", \"cpu_ns_per_request\": %.1f, \"host_calls_per_request\": %.2f}}\n",
+           args.bench, (double)spent / (double)args.bench, (double)calls / (double)args.bench);
+}
+
+static void serve_all(struct pw_plugin *plugin, struct fake_server *server,
+                      const struct fake_request *requests, size_t n, size_t nconfigs)
+{
+    struct pw_step *steps = mem_zalloc_array(nconfigs, sizeof *steps);
+    struct fake_stream f;
+
+    for (uint32_t i = 0; i < nconfigs; i++) {
+        steps[i] = (struct pw_step){plugin, i};
+    }
+    fake_stream_init(&f, server);
+    for (size_t i = 0; i < n; i++) {
+        enum fake_action action = fake_serve(&f, &requests[i], steps, nconfigs);
+        print_result(i, action, &f);
+    }
+    if (args.bench != 0 && n != 0) {
+        bench(server, &f, &requests[0], steps, nconfigs);
+    }
+    fake_stream_fini(&f);
+    mem_free(steps);
+}
+
+/* A configuration file; none is an empty configuration. */
+static bool read_text(struct arena *a, const char *path, struct str *out)
+{
+    size_t len;
+
+    *out = (struct str){"", 0};
+    if (path == NULL) {
+        return true;
+    }
+    char *text = cli_read_file(path, MAX_FILE_BYTES, &len);
+    if (text == NULL) {
+        return false;
+    }
+    *out = (struct str){arena_strndup(a, text, len), len};
+    mem_free(text);
+    return true;
+}
+
+static int run_plugin(struct weir_module *m, const struct pw_plugin_options *opt,
+                      const struct fake_request *requests, size_t nrequests)
+{
+    struct fake_server server = {
+        .level = args.log_level >= 0 ? (enum pw_log_level)args.log_level
+                 : args.bench != 0   ? PW_LOG_INFO
+                                     : PW_LOG_TRACE,
+        .has_now = args.now_ns != UINT64_MAX,
+        .now_ns = args.now_ns,
+        .log = log_to_stderr,
+    };
+    struct weir_report rep;
+    struct pw_plugin *plugin;
+
+    weir_report_init(&rep);
+    if (pw_plugin_new(m, opt, &fake_server_functions, &server, &plugin, &rep) != WEIR_OK) {
+        return print_failed_start(&rep);
+    }
+    int code = CLI_EXIT_OK;
+    if (pw_plugin_start(plugin, &rep) != WEIR_OK) {
+        code = print_failed_start(&rep);
+    } else {
+        serve_all(plugin, &server, requests, nrequests, opt->nconfigs);
+    }
+    pw_plugin_free(plugin);
+    return code;
+}
+
+static bool read_options(struct pw_plugin_options *opt, struct arena *a)
+{
+    size_t nconfigs = args.configs.len == 0 ? 1 : args.configs.len;
+    struct str *configs = ARENA_ARRAY(a, struct str, nconfigs);
+    struct pw_env *env = ARENA_ARRAY(a, struct pw_env, args.env.len);
+
+    for (size_t i = 0; i < nconfigs; i++) {
+        if (!read_text(a, args.configs.len == 0 ? NULL : args.configs.at[i], &configs[i])) {
+            return false;
+        }
+    }
+    for (size_t i = 0; i < args.env.len; i++) {
+        struct str rest = str_of(args.env.at[i]);
+        env[i].name = str_cut(&rest, '=');
+        env[i].value = rest;
+    }
+    *opt = (struct pw_plugin_options){
+        .name = str_of(args.name),
+        .root_id = str_of(args.root_id),
+        .env = env,
+        .nenv = args.env.len,
+        .configs = configs,
+        .nconfigs = nconfigs,
+        .fail_open = args.fail_open,
+        .tier = tiers[args.tier],
+    };
+    return read_text(a, args.vm_config, &opt->vm_config);
+}
+
+static int run_module(const char *path, const struct pw_plugin_options *opt,
+                      const struct fake_request *requests, size_t nrequests)
+{
+    struct weir_module *m;
+    struct weir_report rep;
+    size_t len;
+    char *bytes = cli_read_file(path, MAX_FILE_BYTES, &len);
+
+    if (bytes == NULL) {
+        return CLI_EXIT_FAILED;
+    }
+    weir_report_init(&rep);
+    weir_status st = weir_module_new((const uint8_t *)bytes, len, WEIR_FEATURES_ALL, &m, &rep);
+    mem_free(bytes);
+    if (st != WEIR_OK) {
+        return print_failed_start(&rep);
+    }
+    int code = run_plugin(m, opt, requests, nrequests);
+    weir_module_unref(m);
+    return code;
+}
+
+static int run(int argc, char **argv)
+{
+    struct cli_operands operands;
+    struct pw_plugin_options opt;
+    struct reader r = {.index = 0};
+    size_t nrequests;
+
+    args.tier = CLI_COUNT(tiers) - 1; /* auto */
+    int code = cli_parse(&usage, argc, argv, &operands);
+    if (code != CLI_GO_ON) {
+        return code;
+    }
+    struct fake_request *requests = read_requests(&r, &nrequests);
+    code = CLI_EXIT_FAILED;
+    if (requests != NULL && read_options(&opt, &r.arena)) {
+        code = run_module(operands.at[0], &opt, requests, nrequests);
+    }
+    json_decref(r.tree);
+    arena_fini(&r.arena);
+    return code;
+}
+
+const struct cli_verb cli_verb_try = {"try", "run a plugin without nginx, on requests from a file", run};

@@ -1,0 +1,134 @@
+/* control/nginx_conf.c - nginx.conf as one text with a few holes.
+ *
+ * What it sets and why:
+ *   - everything nginx writes goes below the state folder, as any user;
+ *   - requests and responses are not buffered whole, so streams stream;
+ *   - the upstream's headers pass as they are, nginx's own meanings of X-Accel-* do not apply;
+ *   - a request goes to another endpoint only if the first could not be reached or broke off, never twice if
+ * it is not idempotent (nginx's default). */
+#include "control/nginx_conf.h"
+
+#include <string.h>
+
+/* $S: state folder. */
+static const char head[] = "daemon off;\n"
+                           "pid \"$S/nginx.pid\";\n"
+                           "error_log \"$S/logs/error.log\" notice;\n"
+                           "worker_shutdown_timeout 10s;\n"
+                           "pcre_jit on;\n";
+
+static const char http_head[] =
+    "    log_format weir escape=json '{\"time\":\"$time_iso8601\",\"client\":\"$remote_addr\",'\n"
+    "        '\"method\":\"$request_method\",\"host\":\"$http_host\",\"path\":\"$weir_path\",'\n"
+    "        '\"protocol\":\"$server_protocol\",\"status\":$status,\"bytes\":$body_bytes_sent,'\n"
+    "        '\"duration_s\":$request_time,\"route\":\"$weir_route\",\"service\":\"$weir_service\",'\n"
+    "        '\"upstream\":\"$upstream_addr\",\"upstream_status\":\"$upstream_status\",'\n"
+    "        "
+    "'\"plugin\":\"$weir_plugin\",\"details\":\"$weir_details\",\"request_id\":\"$http_x_request_id\"}';\n"
+    "    access_log \"$S/logs/access.log\" weir buffer=64k flush=1s;\n"
+    "    client_body_temp_path \"$S/tmp/body\";\n"
+    "    proxy_temp_path \"$S/tmp/proxy\";\n"
+    "    fastcgi_temp_path \"$S/tmp/fastcgi\";\n"
+    "    uwsgi_temp_path \"$S/tmp/uwsgi\";\n"
+    "    scgi_temp_path \"$S/tmp/scgi\";\n"
+    "    server_tokens off;\n"
+    "    absolute_redirect off;\n"
+    "    underscores_in_headers on;\n"
+    "    default_type \"\";\n"
+    "    types { }\n"
+    "    tcp_nodelay on;\n"
+    "    reset_timedout_connection on;\n"
+    "    keepalive_requests 1000000;\n"
+    "    client_max_body_size 0;\n"
+    "    client_header_buffer_size 4k;\n"
+    "    large_client_header_buffers 8 32k;\n"
+    "    http2_max_concurrent_streams 256;\n"
+    "\n"
+    "    upstream weir {\n"
+    "        server 0.0.0.0:1;\n" /* nginx wants one; the balancer picks the real ones */
+    "        weir_balancer;\n"
+    "    }\n"
+    "\n"
+    "    proxy_http_version 1.1;\n"
+    "    proxy_set_header Host $weir_host;\n"
+    "    proxy_set_header Connection $weir_connection;\n"
+    "    proxy_set_header Upgrade $weir_upgrade;\n"
+    "    proxy_redirect off;\n"
+    "    proxy_request_buffering off;\n"
+    "    proxy_buffering off;\n"
+    "    proxy_buffer_size 32k;\n"
+    "    proxy_buffers 8 32k;\n"
+    "    proxy_socket_keepalive on;\n"
+    "    proxy_next_upstream error timeout;\n"
+    "    proxy_pass_header Date;\n"
+    "    proxy_pass_header Server;\n"
+    "    proxy_ignore_headers X-Accel-Redirect X-Accel-Expires X-Accel-Limit-Rate X-Accel-Buffering\n"
+    "        X-Accel-Charset Expires Cache-Control Set-Cookie Vary;\n";
+
+static const char proxy_location[] = "        location / {\n"
+                                     "            weir;\n"
+                                     "            proxy_pass http://weir;\n"
+                                     "        }\n";
+
+/* Only the control process talks to it; the folder keeps others out. */
+static const char status_server[] = "    server {\n"
+                                    "        listen unix:status.sock;\n"
+                                    "        access_log off;\n"
+                                    "        location / {\n"
+                                    "            weir_status;\n"
+                                    "        }\n"
+                                    "    }\n";
+
+bool nginx_conf_path_ok(const char *path)
+{
+    for (; *path != '\0'; path++) {
+        if ((unsigned char)*path < ' ' || strchr("\"\\$", *path) != NULL) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The text with every $S in its place. */
+static void add_text(struct strbuf *out, const char *text, const char *state_dir)
+{
+    for (const char *at; (at = strstr(text, "$S/")) != NULL; text = at + 2) {
+        strbuf_add_bytes(out, text, (size_t)(at - text));
+        strbuf_printf(out, "%s", state_dir);
+    }
+    strbuf_printf(out, "%s", text);
+}
+
+static void add_listener(struct strbuf *out, const struct gw_listener *l)
+{
+    struct str host = l->address.host;
+    bool v6 = str_find_char(host, ':') < host.len;
+
+    strbuf_printf(out, "\n    server {\n        listen %s%.*s%s:%u backlog=4096;\n", v6 ? "[" : "",
+                  STR_ARG(host), v6 ? "]" : "", l->address.port);
+    strbuf_printf(out, "        weir_http2 %s;\n", l->http2 ? "on" : "off");
+    strbuf_printf(out, "%s    }\n", proxy_location);
+}
+
+void nginx_conf_write(const struct nginx_conf_options *opt, const struct gw_config *config,
+                      struct strbuf *out)
+{
+    strbuf_printf(out, "# Written by `weir run`; changes here are lost.\n");
+    add_text(out, head, opt->state_dir);
+    strbuf_printf(out, "load_module \"%s\";\n", opt->module);
+    if (opt->user != NULL) {
+        strbuf_printf(out, "user \"%s\";\n", opt->user);
+    }
+    strbuf_printf(out, "worker_processes %u;\n", opt->workers);
+    strbuf_printf(out, "\nevents {\n    worker_connections %u;\n}\n", opt->worker_connections);
+    strbuf_printf(out,
+                  "\nhttp {\n    weir_generation \"%s\";\n    weir_store \"%s/store\";\n    weir_control "
+                  "control.sock;\n"
+                  "    weir_plugin_log_level %s;\n",
+                  opt->generation, opt->state_dir, opt->plugin_log_level);
+    add_text(out, http_head, opt->state_dir);
+    for (uint32_t i = 0; i < config->nlisteners; i++) {
+        add_listener(out, &config->listeners[i]);
+    }
+    strbuf_printf(out, "\n%s}\n", status_server);
+}

@@ -1,0 +1,28 @@
+/* control/nginx_conf.h - the nginx.conf that nginx runs with.
+ *
+ * It says how to listen, where files go and how to proxy in general.  Routes, services and plugins are not in
+ * it: they are in the generation file it names, which workers read. */
+#ifndef CONTROL_NGINX_CONF_H
+#define CONTROL_NGINX_CONF_H
+
+#include "base/str.h"
+#include "gw/config.h"
+
+struct nginx_conf_options {
+    const char *state_dir;  /* absolute */
+    const char *module;     /* ngx_http_weir_module.so, absolute */
+    const char *generation; /* file, absolute */
+    const char *user;       /* workers run as; NULL: as nginx is started */
+    const char *plugin_log_level;
+    uint32_t workers;
+    uint32_t worker_connections;
+};
+
+/* Appended to `out`. */
+void nginx_conf_write(const struct nginx_conf_options *opt, const struct gw_config *config,
+                      struct strbuf *out);
+
+/* Can nginx read this path in its configuration?  Some characters have no way in. */
+bool nginx_conf_path_ok(const char *path);
+
+#endif

@@ -1,0 +1,263 @@
+/* gw/load.c - from files to the model.
+ *
+ * Each document is read into a part of its own; the parts' lists are appended to the whole, in which
+ * names are then resolved.  What is read lives in the arena of the configuration under construction, YAML
+ * trees only until their file is read. */
+#include "gw/load.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "gw/check.h"
+#include "gw/values.h"
+#include "gw/yaml.h"
+
+enum { MAX_FILES = 10000 };
+
+struct loader {
+    struct gw_config *c;
+    struct arena trees; /* of YAML nodes, of one file at a time */
+    struct gw_problems *problems;
+    VEC(struct gw_listener) listeners;
+    VEC(struct gw_service) services;
+    VEC(struct gw_route) routes;
+    VEC(struct gw_plugin) plugins;
+    weir_status status; /* of reading files: OK, NOT_FOUND or IO */
+};
+
+/* ---- documents -------------------------------------------------------------------------- */
+
+#define APPEND(vec, items, n)                                                                                \
+    for (uint32_t k_ = 0; k_ < (n); k_++)                                                                    \
+    vec_push((vec), (items)[k_])
+
+static void append_part(struct loader *l, const struct gw_config *part)
+{
+    APPEND(&l->listeners, part->listeners, part->nlisteners);
+    APPEND(&l->services, part->services, part->nservices);
+    APPEND(&l->routes, part->routes, part->nroutes);
+    APPEND(&l->plugins, part->plugins, part->nplugins);
+}
+
+static bool is_text(const struct gw_node *n, const char *text)
+{
+    return n != NULL && n->kind == GW_NODE_STRING && str_eq(n->text, str_of(text));
+}
+
+/* Higress's resource: its spec is a plugin, metadata.name the name; the rest is Kubernetes' own. */
+static void read_wasm_plugin(struct loader *l, struct gw_reader *r, const struct gw_node *doc)
+{
+    static const char *const known[] = {"apiVersion", "kind", "metadata", "spec", "status"};
+    const struct gw_node *metadata = gw_node_find(doc, "metadata"), *spec = gw_node_find(doc, "spec");
+    const struct gw_node *name = metadata == NULL ? NULL : gw_node_find(metadata, "name");
+    struct gw_path at_name = {&(struct gw_path){NULL, "metadata", 0}, "name", 0}, at_spec = {NULL, "spec", 0};
+    struct gw_plugin p = {0};
+
+    for (uint32_t i = 0; i < doc->n; i++) {
+        bool found = false;
+        for (size_t k = 0; k < sizeof known / sizeof known[0]; k++) {
+            found = found || str_eq(doc->keys[i]->text, str_of(known[k]));
+        }
+        if (!found) {
+            struct gw_path at = {NULL, doc->keys[i]->text.at, 0};
+            gw_problem_at(r, doc->keys[i], &at,
+                          "no such field in a WasmPlugin; fields of the plugin go under spec");
+        }
+    }
+    if (spec == NULL) {
+        gw_problem_at(r, doc, &at_spec, "is missing; add it");
+    } else {
+        gw_type_read(r, &gw_type_plugin, spec, &at_spec, "name", &p);
+    }
+    if (name == NULL || name->kind != GW_NODE_STRING) {
+        gw_problem_at(r, name == NULL ? doc : name, &at_name,
+                      "is missing or no string; it is the plugin's name");
+        return;
+    }
+    p.name = str_make(arena_strndup(r->arena, name->text.at, name->text.len), name->text.len);
+    p.at = name->at;
+    p.at.field = "spec";
+    if (gw_check_name(r, name, &at_name, &p.name)) {
+        vec_push(&l->plugins, p);
+    }
+}
+
+static void read_document(struct loader *l, const struct gw_node *doc)
+{
+    struct gw_reader r = {&l->c->arena, l->problems};
+    const struct gw_node *version = gw_node_find(doc, "apiVersion"), *kind = gw_node_find(doc, "kind");
+    struct gw_config part = {0};
+
+    if (version == NULL && kind == NULL) {
+        gw_type_read(&r, &gw_type_config, doc, NULL, NULL, &part);
+        append_part(l, &part);
+    } else if (is_text(version, "extensions.higress.io/v1alpha1") && is_text(kind, "WasmPlugin")) {
+        read_wasm_plugin(l, &r, doc);
+    } else {
+        gw_problem_at(
+            &r, doc, &(struct gw_path){NULL, kind == NULL ? "apiVersion" : "kind", 0},
+            "only apiVersion: extensions.higress.io/v1alpha1 with kind: WasmPlugin can be read beside "
+            "weir's own documents, which have neither");
+    }
+}
+
+static void read_text(struct loader *l, const char *file, struct str text)
+{
+    gw_node_vec docs = {0};
+
+    gw_yaml_parse(&l->trees, file, text, &docs, l->problems);
+    for (size_t i = 0; i < docs.len; i++) {
+        read_document(l, docs.at[i]);
+    }
+    vec_fini(&docs);
+    arena_fini(&l->trees);
+}
+
+/* ---- files ------------------------------------------------------------------------------ */
+
+static void fail(struct loader *l, const char *path, int err, const char *what)
+{
+    gw_problems_add(l->problems, false, (struct gw_place){.file = path}, "", "%s: %s", what, strerror(err));
+    if (l->status == WEIR_OK) {
+        l->status = err == ENOENT ? WEIR_E_NOT_FOUND : WEIR_E_IO;
+    }
+}
+
+static void read_file(struct loader *l, const char *path)
+{
+    struct strbuf text = {0};
+    char chunk[65536];
+    size_t n;
+    FILE *f = fopen(path, "rb");
+
+    if (f == NULL) {
+        fail(l, path, errno, "cannot be opened");
+        return;
+    }
+    while ((n = fread(chunk, 1, sizeof chunk, f)) != 0 && text.len <= GW_YAML_MAX_BYTES) {
+        strbuf_add_bytes(&text, chunk, n);
+    }
+    if (ferror(f)) {
+        fail(l, path, errno, "cannot be read");
+    } else {
+        read_text(l, arena_strndup(&l->c->arena, path, strlen(path)), strbuf_str(&text));
+    }
+    fclose(f);
+    strbuf_fini(&text);
+}
+
+static int is_yaml(const struct dirent *e)
+{
+    struct str name = str_of(e->d_name);
+    return name.at[0] != '.' && (str_ends_with(name, STR(".yaml")) || str_ends_with(name, STR(".yml")));
+}
+
+static int compare_entries(const struct dirent **a, const struct dirent **b)
+{
+    return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static void read_directory(struct loader *l, const char *path)
+{
+    struct dirent **entries;
+    struct strbuf name = {0};
+    int n = scandir(path, &entries, is_yaml, compare_entries);
+
+    if (n < 0) {
+        fail(l, path, errno, "cannot be read");
+        return;
+    }
+    if (n == 0 || n > MAX_FILES) {
+        gw_problems_add(l->problems, false, (struct gw_place){.file = path}, "", "%s",
+                        n == 0 ? "has no *.yaml file; add one" : "has more than 10000 *.yaml files");
+    }
+    for (int i = 0; i < n; i++) {
+        if (n <= MAX_FILES) {
+            name.len = 0;
+            strbuf_printf(&name, "%s%s%s", path, str_ends_with(str_of(path), STR("/")) ? "" : "/",
+                          entries[i]->d_name);
+            read_file(l, name.at);
+        }
+        free(entries[i]);
+    }
+    free(entries);
+    strbuf_fini(&name);
+}
+
+/* ---- the whole -------------------------------------------------------------------------- */
+
+#define MOVE(l, c, member, type)                                                                             \
+    do {                                                                                                     \
+        (c)->member = ARENA_ARRAY(&(c)->arena, struct type, (l)->member.len);                                \
+        (c)->n##member = (uint32_t)(l)->member.len;                                                          \
+        if ((l)->member.len != 0) {                                                                          \
+            memcpy((c)->member, (l)->member.at, (l)->member.len * sizeof(struct type));                      \
+        }                                                                                                    \
+        vec_fini(&(l)->member);                                                                              \
+    } while (0)
+
+static void begin(struct loader *l, struct gw_problems *problems)
+{
+    *l = (struct loader){.c = mem_zalloc(sizeof *l->c), .problems = problems, .status = WEIR_OK};
+    arena_init(&l->c->arena);
+    arena_init(&l->trees);
+}
+
+/* Errors found before this call do not keep the rest from being checked. */
+static weir_status end(struct loader *l, uint32_t errors_before, struct gw_config **out)
+{
+    struct gw_config *c = l->c;
+
+    MOVE(l, c, listeners, gw_listener);
+    MOVE(l, c, services, gw_service);
+    MOVE(l, c, routes, gw_route);
+    MOVE(l, c, plugins, gw_plugin);
+    gw_check_config(c, l->problems);
+    gw_problems_sort(l->problems);
+    if (l->status == WEIR_OK && l->problems->nerrors != errors_before) {
+        l->status = WEIR_E_CONFIG;
+    }
+    if (l->status == WEIR_OK) {
+        *out = c;
+    } else {
+        gw_config_free(c);
+    }
+    return l->status;
+}
+
+weir_status gw_config_load(const char *path, struct gw_config **out, struct gw_problems *problems)
+{
+    struct loader l;
+    struct stat st;
+    uint32_t errors = problems->nerrors;
+
+    begin(&l, problems);
+    if (stat(path, &st) != 0) {
+        fail(&l, path, errno, "cannot be opened");
+    } else if (S_ISDIR(st.st_mode)) {
+        read_directory(&l, path);
+    } else {
+        read_file(&l, path);
+    }
+    return end(&l, errors, out);
+}
+
+weir_status gw_config_load_text(const char *name, struct str text, struct gw_config **out,
+                                struct gw_problems *problems)
+{
+    struct loader l;
+    uint32_t errors = problems->nerrors;
+
+    begin(&l, problems);
+    read_text(&l, arena_strndup(&l.c->arena, name, strlen(name)), text);
+    return end(&l, errors, out);
+}
+
+void gw_config_write(const struct gw_config *c, struct strbuf *out)
+{
+    gw_type_write(&gw_type_config, c, out);
+    strbuf_add_char(out, '\n');
+}

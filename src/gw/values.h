@@ -1,0 +1,26 @@
+/* gw/values.h - the checks that go with the fields in fields.c.
+ *
+ * The first kind looks at one string and may normalise it (lower-case a host, say); false: a problem was
+ * added.  The second kind looks at a mapping after its fields were read without a problem. */
+#ifndef GW_VALUES_H
+#define GW_VALUES_H
+
+#include "gw/schema.h"
+
+typedef bool gw_check_value(struct gw_reader *r, const struct gw_node *node, const struct gw_path *path,
+                            struct str *value);
+gw_check_value gw_check_name, gw_check_host_pattern, gw_check_host, gw_check_authority, gw_check_domain,
+    gw_check_path, gw_check_path_prefix, gw_check_regex, gw_check_method, gw_check_header_name,
+    gw_check_scheme, gw_check_url, gw_check_sha256, gw_check_env_name;
+
+typedef void gw_check_object(struct gw_reader *r, const struct gw_node *node, const struct gw_path *path,
+                             void *object);
+gw_check_object gw_check_path_match, gw_check_header_match, gw_check_redirect, gw_check_route, gw_check_env,
+    gw_check_rule, gw_check_plugin;
+
+/* A host as sent, into `buf`: lower-case, without its port and a dot at its end.  False, *out
+ * untouched: longer than any host name can be (GW_MAX_HOST). */
+enum { GW_MAX_HOST = 255, GW_MAX_SEGMENTS = 32 };
+bool gw_host_normalise(struct str host, char buf[GW_MAX_HOST + 1], struct str *out);
+
+#endif

@@ -1,0 +1,588 @@
+/*
+ * ngx_http_weir_module.c - the module as nginx sees it: directives, variables, hooks.
+ *
+ *   weir_generation FILE;          http: what each worker loads
+ *   weir_store DIR;                http: where images of modules are (control/store.h)
+ *   weir_control SOCKET;           http: the line to the control process (control/channel.h)
+ *   weir_plugin_log_level LEVEL;   http: the least level of plugins' log lines, default info
+ *   weir_http2 on|off;             server: HTTP/2 with prior knowledge beside HTTP/1.1
+ *   weir;                          location: route requests and run plugins
+ *   weir_balancer;                 upstream: the endpoints of the request's service
+ *   weir_status;                   location: the worker's state as JSON, for the control process
+ *
+ * `weir run` writes the only configuration that uses them (src/cli/nginx_conf.c).
+ */
+
+#include "ngx_http_weir_module.h"
+#include "ngx_http_weir_channel.h"
+
+
+typedef struct {
+    ngx_str_t    generation;
+    ngx_str_t    store;
+    ngx_str_t    control;
+    ngx_uint_t   log_level;
+} main_conf_t;
+
+
+typedef struct {
+    ngx_flag_t   enable;
+} loc_conf_t;
+
+
+static ngx_int_t add_variables(ngx_conf_t *cf);
+static ngx_int_t init(ngx_conf_t *cf);
+static void *create_main_conf(ngx_conf_t *cf);
+static char *init_main_conf(ngx_conf_t *cf, void *conf);
+static void *create_srv_conf(ngx_conf_t *cf);
+static char *merge_srv_conf(ngx_conf_t *cf, void *parent, void *child);
+static void *create_loc_conf(ngx_conf_t *cf);
+static char *merge_loc_conf(ngx_conf_t *cf, void *parent, void *child);
+static char *enable(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+static char *status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+static ngx_int_t init_module(ngx_cycle_t *cycle);
+static ngx_int_t init_process(ngx_cycle_t *cycle);
+static void exit_process(ngx_cycle_t *cycle);
+
+
+static ngx_conf_enum_t  log_levels[] = {
+    { ngx_string("trace"), PW_LOG_TRACE },
+    { ngx_string("debug"), PW_LOG_DEBUG },
+    { ngx_string("info"), PW_LOG_INFO },
+    { ngx_string("warn"), PW_LOG_WARN },
+    { ngx_string("error"), PW_LOG_ERROR },
+    { ngx_string("critical"), PW_LOG_CRITICAL },
+    { ngx_null_string, 0 }
+};
+
+
+static const ngx_http_weir_channel_ops_t  channel_ops = {
+    ngx_http_weir_generation_image
+};
+
+
+static ngx_command_t  commands[] = {
+
+    { ngx_string("weir_generation"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_str_slot,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(main_conf_t, generation),
+      NULL },
+
+    { ngx_string("weir_store"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_str_slot,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(main_conf_t, store),
+      NULL },
+
+    { ngx_string("weir_control"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_str_slot,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(main_conf_t, control),
+      NULL },
+
+    { ngx_string("weir_plugin_log_level"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_enum_slot,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(main_conf_t, log_level),
+      &log_levels },
+
+    { ngx_string("weir_http2"),
+      NGX_HTTP_SRV_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_SRV_CONF_OFFSET,
+      offsetof(ngx_http_weir_srv_conf_t, http2),
+      NULL },
+
+    { ngx_string("weir"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
+      enable,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("weir_balancer"),
+      NGX_HTTP_UPS_CONF|NGX_CONF_NOARGS,
+      ngx_http_weir_balancer,
+      0,
+      0,
+      NULL },
+
+    { ngx_string("weir_status"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
+      status,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+      ngx_null_command
+};
+
+
+static ngx_http_module_t  module_ctx = {
+    add_variables,
+    init,
+
+    create_main_conf,
+    init_main_conf,
+
+    create_srv_conf,
+    merge_srv_conf,
+
+    create_loc_conf,
+    merge_loc_conf
+};
+
+
+__attribute__((visibility("default")))
+ngx_module_t  ngx_http_weir_module = {
+    NGX_MODULE_V1,
+    &module_ctx,
+    commands,
+    NGX_HTTP_MODULE,
+    NULL,
+    init_module,
+    init_process,
+    NULL,
+    NULL,
+    exit_process,
+    NULL,
+    NGX_MODULE_V1_PADDING
+};
+
+
+/* What nginx's build writes for a dynamic module. As an auxiliary filter it stands before the copy filter in
+ * nginx's list, so its filters see bodies in memory and headers before nginx's own header filters. */
+
+extern ngx_module_t  *ngx_modules[];
+extern char          *ngx_module_names[], *ngx_module_order[];
+
+__attribute__((visibility("default")))
+ngx_module_t  *ngx_modules[] = { &ngx_http_weir_module, NULL };
+
+__attribute__((visibility("default")))
+char  *ngx_module_names[] = { "ngx_http_weir_module", NULL };
+
+__attribute__((visibility("default")))
+char  *ngx_module_order[] = { "ngx_http_weir_module", "ngx_http_copy_filter_module", NULL };
+
+
+ngx_http_weir_worker_t  ngx_http_weir_worker;
+
+
+/* ---- variables ---- */
+
+enum { VAR_ROUTE, VAR_SERVICE, VAR_HOST, VAR_PATH, VAR_PLUGIN, VAR_DETAILS, VAR_UPGRADE, VAR_CONNECTION };
+
+static ngx_int_t get_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v, uintptr_t which);
+
+static ngx_http_variable_t  variables[] = {
+    { ngx_string("weir_route"), NULL, get_variable, VAR_ROUTE, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+    { ngx_string("weir_service"), NULL, get_variable, VAR_SERVICE, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+    { ngx_string("weir_host"), NULL, get_variable, VAR_HOST, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+    { ngx_string("weir_path"), NULL, get_variable, VAR_PATH, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+    { ngx_string("weir_plugin"), NULL, get_variable, VAR_PLUGIN, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+    { ngx_string("weir_details"), NULL, get_variable, VAR_DETAILS, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+    { ngx_string("weir_upgrade"), NULL, get_variable, VAR_UPGRADE, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+    { ngx_string("weir_connection"), NULL, get_variable, VAR_CONNECTION, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+    ngx_http_null_variable
+};
+
+
+static ngx_int_t
+add_variables(ngx_conf_t *cf)
+{
+    ngx_http_variable_t  *var, *v;
+
+    for (v = variables; v->name.len; v++) {
+        var = ngx_http_add_variable(cf, &v->name, v->flags);
+        if (var == NULL) {
+            return NGX_ERROR;
+        }
+
+        var->get_handler = v->get_handler;
+        var->data = v->data;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+get_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v, uintptr_t which)
+{
+    bool                  upgrade;
+    ngx_str_t             s = ngx_null_string;
+    ngx_http_weir_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_weir_module);
+
+    /* HTTP/2 has no Upgrade; what a client sends there means nothing. */
+    upgrade = r->headers_in.upgrade != NULL && r->http_version == NGX_HTTP_VERSION_11;
+
+    switch (which) {
+
+    case VAR_UPGRADE:
+        if (upgrade) {
+            s = r->headers_in.upgrade->value;
+        }
+
+        break;
+
+    case VAR_CONNECTION:
+        if (upgrade) {
+            ngx_str_set(&s, "upgrade");
+        }
+
+        break;
+
+    case VAR_ROUTE:
+        if (ctx != NULL && ctx->route != GW_NONE) {
+            s = ngx_http_weir_ngx_str(ctx->generation->config->routes[ctx->route].name);
+        }
+
+        break;
+
+    case VAR_SERVICE:
+        if (ctx != NULL && ctx->service != NULL) {
+            s = ngx_http_weir_ngx_str(ctx->service->conf->name);
+        }
+
+        break;
+
+    case VAR_HOST:
+        if (ctx != NULL) {
+            s = ctx->host;
+        }
+
+        break;
+
+    case VAR_PATH:
+        s = ctx != NULL ? ctx->client_path : r->unparsed_uri;
+        break;
+
+    case VAR_PLUGIN:
+        if (ctx != NULL) {
+            s = ctx->plugin;
+        }
+
+        break;
+
+    case VAR_DETAILS:
+        if (ctx != NULL) {
+            s = ctx->details;
+        }
+
+        break;
+    }
+
+    v->data = s.data;
+    v->len = s.len;
+    v->valid = 1;
+    v->no_cacheable = 0;
+    v->not_found = 0;
+
+    return NGX_OK;
+}
+
+
+/* ---- configuration ---- */
+
+static void *
+create_main_conf(ngx_conf_t *cf)
+{
+    main_conf_t  *mcf;
+
+    mcf = ngx_pcalloc(cf->pool, sizeof(main_conf_t));
+    if (mcf != NULL) {
+        mcf->log_level = NGX_CONF_UNSET_UINT;
+    }
+
+    return mcf;
+}
+
+
+static char *
+init_main_conf(ngx_conf_t *cf, void *conf)
+{
+    main_conf_t  *mcf = conf;
+
+    ngx_conf_init_uint_value(mcf->log_level, PW_LOG_INFO);
+
+    return NGX_CONF_OK;
+}
+
+
+static void *
+create_srv_conf(ngx_conf_t *cf)
+{
+    ngx_http_weir_srv_conf_t  *scf;
+
+    scf = ngx_pcalloc(cf->pool, sizeof(ngx_http_weir_srv_conf_t));
+    if (scf != NULL) {
+        scf->http2 = NGX_CONF_UNSET;
+    }
+
+    return scf;
+}
+
+
+static char *
+merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
+{
+    ngx_http_weir_srv_conf_t  *prev = parent;
+    ngx_http_weir_srv_conf_t  *conf = child;
+
+    ngx_conf_merge_value(conf->http2, prev->http2, 0);
+
+    return NGX_CONF_OK;
+}
+
+
+static void *
+create_loc_conf(ngx_conf_t *cf)
+{
+    loc_conf_t  *lcf;
+
+    lcf = ngx_pcalloc(cf->pool, sizeof(loc_conf_t));
+    if (lcf != NULL) {
+        lcf->enable = NGX_CONF_UNSET;
+    }
+
+    return lcf;
+}
+
+
+static char *
+merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
+{
+    loc_conf_t  *prev = parent;
+    loc_conf_t  *conf = child;
+
+    ngx_conf_merge_value(conf->enable, prev->enable, 0);
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+enable(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    loc_conf_t  *lcf = conf;
+
+    lcf->enable = 1;
+
+    return NGX_CONF_OK;
+}
+
+
+/* ---- status ---- */
+
+static void
+status_json(struct strbuf *b)
+{
+    uint32_t                     i;
+    ngx_http_weir_generation_t  *g = ngx_http_weir_worker.generation;
+
+    strbuf_printf(b, "{\"worker\":%d,\"generation\":", (int) ngx_pid);
+    strbuf_add_json(b, ngx_http_weir_str(&ngx_http_weir_worker.file));
+    strbuf_printf(b, ",\"plugins\":[");
+
+    for (i = 0; i < g->config->nplugins; i++) {
+        strbuf_printf(b, "%s{\"name\":", i == 0 ? "" : ",");
+        strbuf_add_json(b, g->config->plugins[i].name);
+        strbuf_printf(b, ",\"error\":");
+        strbuf_add_json(b, str_of(g->plugins[i].error));
+        strbuf_printf(b, ",\"tier\":\"%s\"", ngx_http_weir_plugin_tier(&g->plugins[i]));
+        strbuf_printf(b, ",\"memory_bytes\":%llu}", g->plugins[i].plugin == NULL ? 0ULL
+                      : (unsigned long long) pw_plugin_memory_bytes(g->plugins[i].plugin));
+    }
+
+    strbuf_printf(b, "]}\n");
+}
+
+
+static ngx_int_t
+status_handler(ngx_http_request_t *r)
+{
+    ngx_int_t      rc;
+    ngx_buf_t     *b;
+    ngx_str_t      body;
+    ngx_chain_t    out;
+    struct strbuf  json = { 0 };
+
+    rc = ngx_http_discard_request_body(r);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    status_json(&json);
+    rc = ngx_http_weir_copy(r->pool, strbuf_str(&json), &body);
+    strbuf_fini(&json);
+
+    b = ngx_calloc_buf(r->pool);
+
+    if (rc != NGX_OK || b == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    r->headers_out.status = NGX_HTTP_OK;
+    r->headers_out.content_length_n = body.len;
+    ngx_str_set(&r->headers_out.content_type, "application/json");
+    r->headers_out.content_type_len = r->headers_out.content_type.len;
+
+    rc = ngx_http_send_header(r);
+    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
+        return rc;
+    }
+
+    b->pos = body.data;
+    b->last = body.data + body.len;
+    b->memory = 1;
+    b->last_buf = 1;
+    b->last_in_chain = 1;
+    out.buf = b;
+    out.next = NULL;
+
+    return ngx_http_output_filter(r, &out);
+}
+
+
+static char *
+status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_core_loc_conf_t  *clcf;
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+    clcf->handler = status_handler;
+
+    return NGX_CONF_OK;
+}
+
+
+/* ---- hooks ---- */
+
+static ngx_int_t
+access_handler(ngx_http_request_t *r)
+{
+    loc_conf_t  *lcf;
+
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_weir_module);
+
+    return lcf->enable ? ngx_http_weir_access_handler(r) : NGX_DECLINED;
+}
+
+
+static ngx_int_t
+log_handler(ngx_http_request_t *r)
+{
+    ngx_http_weir_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_weir_module);
+
+    if (ctx != NULL) {
+        ngx_http_weir_end(ctx);
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+init(ngx_conf_t *cf)
+{
+    ngx_uint_t                  i;
+    ngx_array_t                *handlers;
+    ngx_http_handler_pt        *h;
+    ngx_http_core_main_conf_t  *cmcf;
+
+    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
+
+    h = ngx_array_push(&cmcf->phases[NGX_HTTP_ACCESS_PHASE].handlers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    *h = access_handler;
+
+    /* Ahead of nginx's access log, which tells what became of the stream. */
+
+    handlers = &cmcf->phases[NGX_HTTP_LOG_PHASE].handlers;
+
+    if (ngx_array_push(handlers) == NULL) {
+        return NGX_ERROR;
+    }
+
+    h = handlers->elts;
+
+    for (i = handlers->nelts - 1; i > 0; i--) {
+        h[i] = h[i - 1];
+    }
+
+    h[0] = log_handler;
+
+    return ngx_http_weir_filter_init(cf);
+}
+
+
+static ngx_int_t
+init_module(ngx_cycle_t *cycle)
+{
+    ngx_http_weir_h2c_init(cycle);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+init_process(ngx_cycle_t *cycle)
+{
+    main_conf_t             *mcf;
+    ngx_http_weir_worker_t  *w = &ngx_http_weir_worker;
+
+    mcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_weir_module);
+
+    if (mcf == NULL || mcf->generation.len == 0
+        || (ngx_process != NGX_PROCESS_WORKER && ngx_process != NGX_PROCESS_SINGLE))
+    {
+        return NGX_OK;
+    }
+
+    w->cycle = cycle;
+    w->log_level = mcf->log_level;
+
+    if (ngx_array_init(&w->peers, cycle->pool, 16, sizeof(ngx_http_weir_peer_t *)) != NGX_OK
+        || ngx_http_weir_copy(cycle->pool, ngx_http_weir_str(&mcf->generation), &w->file) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    w->store = mcf->store;
+    w->control = mcf->control;
+
+    if (w->control.len != 0
+        && ngx_http_weir_channel_start(cycle, &w->control, &channel_ops, w) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_weir_generation_load(w);
+}
+
+
+static void
+exit_process(ngx_cycle_t *cycle)
+{
+    ngx_http_weir_worker_t  *w = &ngx_http_weir_worker;
+
+    ngx_http_weir_channel_stop();
+
+    if (w->generation != NULL) {
+        ngx_http_weir_generation_unref(w->generation);
+        w->generation = NULL;
+    }
+}

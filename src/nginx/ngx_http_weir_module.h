@@ -1,0 +1,236 @@
+/*
+ * ngx_http_weir_module.h - what the files of the module share.
+ *
+ * Each worker holds one ngx_http_weir_worker_t: the current generation, its plugins
+ * with their VMs, and what it knows about endpoints.  A proxied request has one
+ * ngx_http_weir_ctx_t in its pool, from the access phase to the end of the pool.
+ *
+ *   access phase   ngx_http_weir_request.c   route, plugins, redirect, path for the upstream
+ *   content phase  nginx's proxy module, through the balancer of ngx_http_weir_upstream.c
+ *   filters        ngx_http_weir_filter.c    response through the plugins, local responses
+ *   log phase      ngx_http_weir_module.c    ends the stream, then nginx writes the access log
+ *
+ * nginx never sees a route or a service in its configuration: they are data of the generation.
+ */
+
+#ifndef _NGX_HTTP_WEIR_MODULE_H_INCLUDED_
+#define _NGX_HTTP_WEIR_MODULE_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+#include <ngx_http.h>
+
+#include "base/hash.h"
+#include "base/str.h"
+#include "gw/config.h"
+#include "gw/generation.h"
+#include "weir/proxy_wasm.h"
+#include "weir/pw_server.h"
+
+
+#define NGX_HTTP_WEIR_BUFFERED      0x08
+#define NGX_HTTP_WEIR_MAX_PEERS     64      /* addresses of a service */
+
+
+/* An address traffic goes to; lives as long as the worker. */
+
+typedef struct {
+    struct sockaddr_storage         sockaddr;
+    socklen_t                       socklen;
+    ngx_str_t                       name;       /* "10.0.0.1:80" */
+
+    ngx_msec_t                      failed;     /* when it failed last, 0: it works */
+
+    ngx_queue_t                     idle;       /* kept connections, the newest first */
+    ngx_uint_t                      nidle;
+} ngx_http_weir_peer_t;
+
+
+/* A service of a generation as this worker balances it. */
+
+typedef struct {
+    const struct gw_service        *conf;
+    ngx_http_weir_peer_t          **peers;
+    uint32_t                       *weights;
+    int64_t                        *state;      /* smooth weighted round robin */
+    ngx_uint_t                      npeers;
+    ngx_str_t                       cluster;    /* "outbound|80||echo.static" */
+} ngx_http_weir_service_t;
+
+
+typedef struct {
+    const struct gw_plugin         *conf;
+    struct weir_module             *module;     /* NULL: it did not load */
+    char                            sha256[HASH_SHA256_HEX]; /* of the module */
+    struct pw_plugin               *plugin;     /* NULL: the module did not load */
+    char                            error[512]; /* why it did not load or start, or "" */
+} ngx_http_weir_plugin_t;
+
+
+/* A generation as this worker uses it; a request holds a reference to the one it began with. */
+
+typedef struct {
+    ngx_uint_t                      refs;
+    ngx_pool_t                     *pool;
+    struct gw_generation           *gw;
+    const struct gw_config         *config;
+    ngx_http_weir_service_t        *services;   /* as config->services */
+    ngx_http_weir_plugin_t         *plugins;    /* as config->plugins */
+} ngx_http_weir_generation_t;
+
+
+typedef struct {
+    ngx_cycle_t                    *cycle;
+    ngx_str_t                       file;       /* the generation's */
+    ngx_str_t                       store;      /* folder with images, or empty */
+    ngx_str_t                       control;    /* socket of the control process, or empty */
+    enum pw_log_level               log_level;  /* of plugins */
+    ngx_http_weir_generation_t     *generation; /* NULL until the worker started */
+    ngx_array_t                     peers;      /* of ngx_http_weir_peer_t *, whatever the generation */
+} ngx_http_weir_worker_t;
+
+
+typedef struct {
+    ngx_flag_t                      http2;      /* beside HTTP/1.1 on this clear-text listener */
+} ngx_http_weir_srv_conf_t;
+
+
+typedef struct {
+    ngx_uint_t                      status;
+    ngx_str_t                       body;
+    ngx_str_t                       details;
+    struct pw_header               *headers;
+    size_t                          nheaders;
+} ngx_http_weir_local_t;
+
+
+/* Where an iteration over a list of headers stands, so that map_at is O(1). */
+
+typedef struct {
+    ngx_list_part_t                *part;
+    ngx_uint_t                      elt;
+    size_t                          next;       /* index of the entry at part, elt */
+} ngx_http_weir_cursor_t;
+
+
+typedef struct {
+    ngx_http_request_t             *request;
+    struct pw_stream               *stream;     /* NULL: no plugin runs */
+    ngx_http_weir_generation_t     *generation;
+    ngx_http_weir_plugin_t        **steps;      /* of the stream */
+
+    uint32_t                        route;      /* GW_NONE: none found */
+    ngx_http_weir_service_t        *service;    /* NULL: a redirect */
+    ngx_str_t                       host;       /* the upstream's Host */
+    ngx_str_t                       client_path; /* as the client sent it */
+    ngx_uint_t                      http_version; /* the client's */
+    ngx_str_t                       details;    /* for the access log */
+    ngx_str_t                       plugin;     /* that answered or failed */
+
+    ngx_http_weir_local_t          *local;
+    ngx_http_weir_cursor_t          in, out;
+
+    ngx_event_t                     resume;
+    ngx_chain_t                    *held;       /* body of a response whose headers are held */
+
+    unsigned                        paused:1;       /* in the access phase */
+    unsigned                        calling:1;      /* a pw_stream_on_... is running */
+    unsigned                        closing:1;
+    unsigned                        stale_route:1;
+    unsigned                        request_done:1;
+    unsigned                        local_sent:1;
+    unsigned                        hold_response:1;
+    unsigned                        response_started:1;
+    unsigned                        response_done:1;
+    unsigned                        replace_body:1; /* by local->body */
+    unsigned                        body_replaced:1;
+} ngx_http_weir_ctx_t;
+
+
+extern ngx_module_t             ngx_http_weir_module;
+extern ngx_http_weir_worker_t   ngx_http_weir_worker;
+extern const struct pw_server   ngx_http_weir_server;
+
+extern ngx_http_output_header_filter_pt  ngx_http_weir_next_header_filter;
+extern ngx_http_output_body_filter_pt    ngx_http_weir_next_body_filter;
+
+
+/* struct str and ngx_str_t are the same two things. */
+
+static ngx_inline struct str
+ngx_http_weir_str(ngx_str_t *s)
+{
+    return (struct str) { (const char *) s->data, s->len };
+}
+
+
+static ngx_inline ngx_str_t
+ngx_http_weir_ngx_str(struct str s)
+{
+    ngx_str_t  n;
+
+    n.data = (u_char *) s.at;
+    n.len = s.len;
+
+    return n;
+}
+
+
+/* A copy in the pool, with a NUL after it. NGX_ERROR: no memory. */
+ngx_int_t ngx_http_weir_copy(ngx_pool_t *pool, struct str s, ngx_str_t *out);
+
+
+/* ngx_http_weir_generation.c: what a worker loads when it starts. */
+ngx_int_t ngx_http_weir_generation_load(ngx_http_weir_worker_t *w);
+void ngx_http_weir_generation_image(void *data, struct str sha256); /* the store has one of this module */
+const char *ngx_http_weir_plugin_tier(const ngx_http_weir_plugin_t *p); /* "aot", "interp" or "none" */
+void ngx_http_weir_generation_unref(ngx_http_weir_generation_t *g);
+
+/* ngx_http_weir_request.c */
+ngx_int_t ngx_http_weir_access_handler(ngx_http_request_t *r);
+void ngx_http_weir_end(ngx_http_weir_ctx_t *ctx);
+/* Have the event loop go on with a request that waits. */
+void ngx_http_weir_post(ngx_http_weir_ctx_t *ctx);
+
+/* ngx_http_weir_filter.c */
+ngx_int_t ngx_http_weir_filter_init(ngx_conf_t *cf);
+ngx_int_t ngx_http_weir_send_local(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx);
+void ngx_http_weir_resume_response(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx);
+
+/* ngx_http_weir_upstream.c */
+char *ngx_http_weir_balancer(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+/* Resolves names, so it may block; what does not resolve is logged and left out. */
+ngx_int_t ngx_http_weir_service_init(ngx_http_weir_worker_t *w, ngx_pool_t *pool,
+    ngx_http_weir_service_t *s, const struct gw_service *conf);
+
+/* ngx_http_weir_headers_in.c, ngx_http_weir_headers_out.c: header maps, as struct pw_server has them */
+size_t ngx_http_weir_in_count(ngx_http_weir_ctx_t *ctx);
+bool ngx_http_weir_in_at(ngx_http_weir_ctx_t *ctx, size_t i, struct pw_header *out);
+bool ngx_http_weir_in_get(ngx_http_weir_ctx_t *ctx, struct str name, struct str *value);
+bool ngx_http_weir_in_add(ngx_http_weir_ctx_t *ctx, struct str name, struct str value);
+bool ngx_http_weir_in_replace(ngx_http_weir_ctx_t *ctx, struct str name, struct str value);
+bool ngx_http_weir_in_remove(ngx_http_weir_ctx_t *ctx, struct str name);
+bool ngx_http_weir_in_set_all(ngx_http_weir_ctx_t *ctx, const struct pw_header *entries, size_t n);
+
+size_t ngx_http_weir_out_count(ngx_http_weir_ctx_t *ctx);
+bool ngx_http_weir_out_at(ngx_http_weir_ctx_t *ctx, size_t i, struct pw_header *out);
+bool ngx_http_weir_out_get(ngx_http_weir_ctx_t *ctx, struct str name, struct str *value);
+bool ngx_http_weir_out_add(ngx_http_weir_ctx_t *ctx, struct str name, struct str value);
+bool ngx_http_weir_out_replace(ngx_http_weir_ctx_t *ctx, struct str name, struct str value);
+bool ngx_http_weir_out_remove(ngx_http_weir_ctx_t *ctx, struct str name);
+bool ngx_http_weir_out_set_all(ngx_http_weir_ctx_t *ctx, const struct pw_header *entries, size_t n);
+
+/* Is it a legal name (a token) and value (no control characters)? */
+bool ngx_http_weir_header_ok(struct str name, struct str value);
+
+/* ngx_http_weir_property.c */
+bool ngx_http_weir_property(ngx_http_weir_ctx_t *ctx, const struct str *path, size_t segments,
+    struct pw_value *out);
+
+/* ngx_http_weir_h2c.c: HTTP/2 with prior knowledge beside HTTP/1.1 on clear-text listeners. */
+void ngx_http_weir_h2c_init(ngx_cycle_t *cycle);
+
+
+#endif /* _NGX_HTTP_WEIR_MODULE_H_INCLUDED_ */

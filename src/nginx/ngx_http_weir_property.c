@@ -1,0 +1,394 @@
+/*
+ * ngx_http_weir_property.c - properties of a request: what plugins ask for that is no header.
+ *
+ * A table from path ("source", "address") to a function. Times are nanoseconds; what nginx
+ * counts in milliseconds has their resolution. cluster_name has Istio's four parts,
+ * outbound|PORT||SERVICE.static, because plugins split it.
+ */
+
+#include "ngx_http_weir_module.h"
+
+
+typedef bool (*ngx_http_weir_property_pt)(ngx_http_weir_ctx_t *ctx, ngx_http_request_t *r,
+    struct pw_value *out);
+
+
+static bool
+is_string(struct pw_value *out, ngx_str_t *s)
+{
+    out->kind = PW_VALUE_STRING;
+    out->string = ngx_http_weir_str(s);
+
+    return true;
+}
+
+
+static bool
+is_int(struct pw_value *out, int64_t n)
+{
+    out->kind = PW_VALUE_INT;
+    out->integer = n;
+
+    return true;
+}
+
+
+static bool
+sockaddr_string(ngx_http_request_t *r, struct sockaddr *sa, socklen_t len, struct pw_value *out)
+{
+    u_char     *p;
+    ngx_str_t   s;
+
+    p = ngx_pnalloc(r->pool, NGX_SOCKADDR_STRLEN);
+    if (p == NULL) {
+        return false;
+    }
+
+    s.data = p;
+    s.len = ngx_sock_ntop(sa, len, p, NGX_SOCKADDR_STRLEN, 1);
+
+    return is_string(out, &s);
+}
+
+
+static bool
+source_address(ngx_http_weir_ctx_t *ctx, ngx_http_request_t *r, struct pw_value *out)
+{
+    return sockaddr_string(r, r->connection->sockaddr, r->connection->socklen, out);
+}
+
+
+static bool
+source_port(ngx_http_weir_ctx_t *ctx, ngx_http_request_t *r, struct pw_value *out)
+{
+    return is_int(out, ngx_inet_get_port(r->connection->sockaddr));
+}
+
+
+static bool
+destination_address(ngx_http_weir_ctx_t *ctx, ngx_http_request_t *r, struct pw_value *out)
+{
+    if (ngx_connection_local_sockaddr(r->connection, NULL, 0) != NGX_OK) {
+        return false;
+    }
+
+    return sockaddr_string(r, r->connection->local_sockaddr, r->connection->local_socklen, out);
+}
+
+
+static bool
+destination_port(ngx_http_weir_ctx_t *ctx, ngx_http_request_t *r, struct pw_value *out)
+{
+    if (ngx_connection_local_sockaddr(r->connection, NULL, 0) != NGX_OK) {
+        return false;
+    }
+
+    return is_int(out, ngx_inet_get_port(r->connection->local_sockaddr));
+}
+
+
+static bool
+connection_id(ngx_http_weir_ctx_t *ctx, ngx_http_request_t *r, struct pw_value *out)
+{
+    return is_int(out, (int64_t) r->connection->number);
+}
+
+
+static bool
+connection_mtls(ngx_http_weir_ctx_t *ctx, ngx_http_request_t *r, struct pw_value *out)
+{
+    out->kind = PW_VALUE_BOOL;
+    out->boolean = false;
+
+#if (NGX_HTTP_SSL)
+    if (r->connection->ssl) {
+        X509  *cert = SSL_get1_peer_certificate(r->connection->ssl->connection);
+
+        out->boolean = cert != NULL;
+        X509_free(cert);
+    }
+#endif
+
+    return true;
+}
+
+
+static bool
+requested_server_name(ngx_http_weir_ctx_t *ctx, ngx_http_request_t *r, struct pw_value *out)
+{
+    ngx_str_t  name = ngx_null_string;
+
+#if (NGX_HTTP_SSL)
+    if (r->connection->ssl) {
+        (void) ngx_ssl_get_server_name(r->connection, r->pool, &name);
+    }
+#endif
+
+    return is_string(out, &name);
+}
+
+
+static bool
+tls_version(ngx_http_weir_ctx_t *ctx, ngx_http_request_t *r, struct pw_value *out)
+{
+    ngx_str_t  name;
+
+    if (r->connection->ssl == NULL || ngx_ssl_get_protocol(r->connection, r->pool, &name) != NGX_OK) {
+        return false;
+    }
+
+    return is_string(out, &name);
+}
+
+
+static bool
+request_time(ngx_http_weir_ctx_t *ctx, ngx_http_request_t *r, struct pw_value *out)
+{
+    return is_int(out, ((int64_t) r->start_sec * 1000 + (int64_t) r->start_msec) * 1000000);
+}
+
+
+static bool
+request_duration(ngx_http_weir_ctx_t *ctx, ngx_http_request_t *r, struct pw_value *out)
+{
+    int64_t      ms;
+    ngx_time_t  *tp;
+
+    tp = ngx_timeofday();
+    ms = ((int64_t) tp->sec - r->start_sec) * 1000 + ((int64_t) tp->msec - (int64_t) r->start_msec);
+
+    return is_int(out, ngx_max(ms, 0) * 1000000);
+}
+
+
+static bool
+request_id(ngx_http_weir_ctx_t *ctx, ngx_http_request_t *r, struct pw_value *out)
+{
+    out->kind = PW_VALUE_STRING;
+
+    return ngx_http_weir_in_get(ctx, STR("x-request-id"), &out->string);
+}
+
+
+static bool
+request_protocol(ngx_http_weir_ctx_t *ctx, ngx_http_request_t *r, struct pw_value *out)
+{
+    out->kind = PW_VALUE_STRING;
+
+    switch (r->http_version) {
+    case NGX_HTTP_VERSION_10:
+        out->string = STR("HTTP/1.0");
+        break;
+    case NGX_HTTP_VERSION_20:
+        out->string = STR("HTTP/2");
+        break;
+    default:
+        out->string = STR("HTTP/1.1");
+        break;
+    }
+
+    return true;
+}
+
+
+static bool
+request_scheme(ngx_http_weir_ctx_t *ctx, ngx_http_request_t *r, struct pw_value *out)
+{
+    out->kind = PW_VALUE_STRING;
+    out->string = r->connection->ssl ? STR("https") : STR("http");
+
+    return true;
+}
+
+
+static bool
+request_size(ngx_http_weir_ctx_t *ctx, ngx_http_request_t *r, struct pw_value *out)
+{
+    return is_int(out, ngx_max(r->headers_in.content_length_n, 0));
+}
+
+
+static bool
+request_total_size(ngx_http_weir_ctx_t *ctx, ngx_http_request_t *r, struct pw_value *out)
+{
+    return is_int(out, r->request_length);
+}
+
+
+static bool
+response_code(ngx_http_weir_ctx_t *ctx, ngx_http_request_t *r, struct pw_value *out)
+{
+    if (r->headers_out.status == 0) {
+        return false;
+    }
+
+    return is_int(out, (int64_t) r->headers_out.status);
+}
+
+
+static bool
+response_code_details(ngx_http_weir_ctx_t *ctx, ngx_http_request_t *r, struct pw_value *out)
+{
+    ngx_str_t  upstream = ngx_string("via_upstream");
+
+    if (ctx->details.len != 0) {
+        return is_string(out, &ctx->details);
+    }
+
+    if (r->upstream == NULL || r->upstream->headers_in.status_n == 0) {
+        return false;
+    }
+
+    return is_string(out, &upstream);
+}
+
+
+static bool
+response_flags(ngx_http_weir_ctx_t *ctx, ngx_http_request_t *r, struct pw_value *out)
+{
+    return is_int(out, 0);
+}
+
+
+static bool
+response_size(ngx_http_weir_ctx_t *ctx, ngx_http_request_t *r, struct pw_value *out)
+{
+    return is_int(out, ngx_max(r->connection->sent - (off_t) r->header_size, 0));
+}
+
+
+static bool
+response_total_size(ngx_http_weir_ctx_t *ctx, ngx_http_request_t *r, struct pw_value *out)
+{
+    return is_int(out, r->connection->sent);
+}
+
+
+static ngx_str_t *
+upstream_peer(ngx_http_request_t *r)
+{
+    ngx_http_upstream_state_t  *state;
+
+    if (r->upstream_states == NULL || r->upstream_states->nelts == 0) {
+        return NULL;
+    }
+
+    state = (ngx_http_upstream_state_t *) r->upstream_states->elts + r->upstream_states->nelts - 1;
+
+    return state->peer;
+}
+
+
+static bool
+upstream_address(ngx_http_weir_ctx_t *ctx, ngx_http_request_t *r, struct pw_value *out)
+{
+    ngx_str_t  *peer = upstream_peer(r);
+
+    return peer != NULL && is_string(out, peer);
+}
+
+
+static bool
+upstream_port(ngx_http_weir_ctx_t *ctx, ngx_http_request_t *r, struct pw_value *out)
+{
+    size_t      i;
+    ngx_int_t   port;
+    ngx_str_t  *peer = upstream_peer(r);
+
+    if (peer == NULL) {
+        return false;
+    }
+
+    for (i = peer->len; i > 0 && peer->data[i - 1] != ':'; i--) { /* void */ }
+
+    port = ngx_atoi(peer->data + i, peer->len - i);
+
+    return port != NGX_ERROR && is_int(out, port);
+}
+
+
+static bool
+route_name(ngx_http_weir_ctx_t *ctx, ngx_http_request_t *r, struct pw_value *out)
+{
+    if (ctx->route == GW_NONE) {
+        return false;
+    }
+
+    out->kind = PW_VALUE_STRING;
+    out->string = ctx->generation->config->routes[ctx->route].name;
+
+    return true;
+}
+
+
+static bool
+cluster_name(ngx_http_weir_ctx_t *ctx, ngx_http_request_t *r, struct pw_value *out)
+{
+    return ctx->service != NULL && is_string(out, &ctx->service->cluster);
+}
+
+
+static bool
+listener_direction(ngx_http_weir_ctx_t *ctx, ngx_http_request_t *r, struct pw_value *out)
+{
+    return is_int(out, 2);    /* Envoy's OUTBOUND, a gateway's */
+}
+
+
+static const struct {
+    const char                 *root, *child;   /* child NULL: the property has one segment */
+    ngx_http_weir_property_pt   get;
+} properties[] = {
+    { "source", "address", source_address },
+    { "source", "port", source_port },
+    { "destination", "address", destination_address },
+    { "destination", "port", destination_port },
+    { "connection", "id", connection_id },
+    { "connection", "mtls", connection_mtls },
+    { "connection", "requested_server_name", requested_server_name },
+    { "connection", "tls_version", tls_version },
+    { "request", "time", request_time },
+    { "request", "duration", request_duration },
+    { "request", "id", request_id },
+    { "request", "protocol", request_protocol },
+    { "request", "scheme", request_scheme },
+    { "request", "size", request_size },
+    { "request", "total_size", request_total_size },
+    { "response", "code", response_code },
+    { "response", "code_details", response_code_details },
+    { "response", "flags", response_flags },
+    { "response", "size", response_size },
+    { "response", "total_size", response_total_size },
+    { "upstream", "address", upstream_address },
+    { "upstream", "port", upstream_port },
+    { "xds", "route_name", route_name },
+    { "xds", "cluster_name", cluster_name },
+    { "xds", "listener_direction", listener_direction },
+    { "route_name", NULL, route_name },
+    { "cluster_name", NULL, cluster_name },
+    { "listener_direction", NULL, listener_direction },
+    { "connection_id", NULL, connection_id },
+    { "x_request_id", NULL, request_id },
+};
+
+
+bool
+ngx_http_weir_property(ngx_http_weir_ctx_t *ctx, const struct str *path, size_t segments,
+    struct pw_value *out)
+{
+    size_t  i;
+
+    for (i = 0; i < sizeof(properties) / sizeof(properties[0]); i++) {
+
+        if (segments != (properties[i].child == NULL ? 1 : 2)
+            || !str_eq(path[0], str_of(properties[i].root))
+            || (segments == 2 && !str_eq(path[1], str_of(properties[i].child))))
+        {
+            continue;
+        }
+
+        return properties[i].get(ctx, ctx->request, out);
+    }
+
+    return false;
+}

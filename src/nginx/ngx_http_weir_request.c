@@ -1,0 +1,579 @@
+/*
+ * ngx_http_weir_request.c - a request up to the upstream: the access phase.
+ *
+ * Route, then plugins, then what the route does: a redirect, or the path and Host for the upstream.
+ * Matching looks at nginx's normalised path; the upstream gets the path as the client wrote it, unless a
+ * prefix is rewritten in a path that normalising changed: then it gets the normalised one, escaped again.
+ *
+ * The handler runs again after a plugin's pause: ctx->paused says whether it still waits.
+ */
+
+#include "ngx_http_weir_module.h"
+
+
+static ngx_int_t begin(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx);
+static ngx_int_t forwarded(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx);
+static uint32_t find_route(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx);
+static bool route_header(void *data, struct str name, struct str *value);
+static ngx_int_t make_stream(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx, uint32_t backend);
+static ngx_int_t run(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx);
+static bool has_body(ngx_http_request_t *r);
+static ngx_int_t finish(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx);
+static ngx_int_t redirect(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx, const struct gw_route *route);
+static ngx_int_t plain_path(ngx_http_request_t *r, ngx_str_t *path, ngx_str_t *query);
+static ngx_int_t answer(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx, ngx_uint_t status,
+    const char *details, const char *body);
+static ngx_int_t respond(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx);
+static void resume_handler(ngx_event_t *ev);
+static void cleanup(void *data);
+
+
+ngx_int_t
+ngx_http_weir_access_handler(ngx_http_request_t *r)
+{
+    ngx_pool_cleanup_t   *cln;
+    ngx_http_weir_ctx_t  *ctx;
+
+    if (r != r->main) {
+        return NGX_DECLINED;
+    }
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_weir_module);
+
+    if (ctx == NULL) {
+
+        cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_http_weir_ctx_t));
+        if (cln == NULL) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+        ctx = cln->data;
+        ngx_memzero(ctx, sizeof(ngx_http_weir_ctx_t));
+        cln->handler = cleanup;
+
+        ctx->request = r;
+        ctx->route = GW_NONE;
+        ctx->client_path = r->unparsed_uri;
+        ctx->http_version = r->http_version;
+        ctx->generation = ngx_http_weir_worker.generation;
+        ctx->generation->refs++;
+        ctx->resume.data = ctx;
+        ctx->resume.handler = resume_handler;
+        ctx->resume.log = r->connection->log;
+
+        ngx_http_set_ctx(r, ctx, ngx_http_weir_module);
+
+        if (begin(r, ctx) != NGX_OK) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+    }
+
+    if (ctx->request_done) {
+        return NGX_DECLINED;
+    }
+
+    if (ctx->paused) {
+        return NGX_AGAIN;
+    }
+
+    return run(r, ctx);
+}
+
+
+static ngx_int_t
+begin(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
+{
+    uint32_t  backend;
+
+    if (forwarded(r, ctx) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    backend = find_route(r, ctx);
+
+    if (ctx->route == GW_NONE) {
+        return answer(r, ctx, NGX_HTTP_NOT_FOUND, "route_not_found", "no route matches this request\n");
+    }
+
+    return make_stream(r, ctx, backend);
+}
+
+
+/* What a proxy tells about the client; plugins see it too. */
+
+static ngx_int_t
+forwarded(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
+{
+    u_char            *p;
+    size_t             len;
+    struct str         value;
+    ngx_str_t         *client, chain;
+    ngx_uint_t         i;
+    ngx_table_elt_t  **h;
+
+    client = &r->connection->addr_text;
+    chain = *client;
+
+    if (r->headers_in.x_forwarded_for.nelts != 0) {
+        h = r->headers_in.x_forwarded_for.elts;
+        len = client->len;
+
+        for (i = 0; i < r->headers_in.x_forwarded_for.nelts; i++) {
+            len += h[i]->value.len + 2;
+        }
+
+        p = ngx_pnalloc(r->pool, len);
+        if (p == NULL) {
+            return NGX_ERROR;
+        }
+
+        chain.data = p;
+        chain.len = len;
+
+        for (i = 0; i < r->headers_in.x_forwarded_for.nelts; i++) {
+            p = ngx_cpymem(p, h[i]->value.data, h[i]->value.len);
+            p = ngx_cpymem(p, ", ", 2);
+        }
+
+        ngx_memcpy(p, client->data, client->len);
+    }
+
+    if (!ngx_http_weir_in_replace(ctx, STR("x-forwarded-for"), ngx_http_weir_str(&chain))
+        || !ngx_http_weir_in_replace(ctx, STR("x-forwarded-proto"),
+                                     r->connection->ssl ? STR("https") : STR("http")))
+    {
+        return NGX_ERROR;
+    }
+
+    if (!ngx_http_weir_in_get(ctx, STR("x-request-id"), &value)) {
+        u_char  id[NGX_INT64_LEN * 2];
+
+        p = ngx_sprintf(id, "%08xD%08xD%08xD%08xD", (uint32_t) ngx_random(), (uint32_t) ngx_random(),
+                        (uint32_t) ngx_random(), (uint32_t) ngx_random());
+
+        if (!ngx_http_weir_in_add(ctx, STR("x-request-id"), str_make(id, p - id))) {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static bool
+route_header(void *data, struct str name, struct str *value)
+{
+    return ngx_http_weir_in_get(data, name, value);
+}
+
+
+/* Sets ctx->route and ctx->service; returns the backend chosen, or GW_NONE. */
+
+static uint32_t
+find_route(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
+{
+    uint32_t                     backend;
+    uint64_t                     number;
+    struct str                   host;
+    struct gw_request            q;
+    const struct gw_route       *route;
+    ngx_http_weir_generation_t  *g = ctx->generation;
+
+    (void) ngx_http_weir_in_get(ctx, STR(":authority"), &host);
+
+    q.host = host;
+    q.path = ngx_http_weir_str(&r->uri);
+    q.method = ngx_http_weir_str(&r->method_name);
+    q.header = route_header;
+    q.ctx = ctx;
+
+    ctx->stale_route = 0;
+    ctx->service = NULL;
+    ctx->route = gw_generation_route(g->gw, &q);
+
+    if (ctx->route == GW_NONE) {
+        return GW_NONE;
+    }
+
+    route = &g->config->routes[ctx->route];
+    number = (uint64_t) ngx_random() << 31 | (uint64_t) ngx_random();
+
+    backend = gw_route_pick_backend(route, number);
+
+    if (backend != GW_NONE) {
+        ctx->service = &g->services[route->backends[backend].service];
+    }
+
+    return backend;
+}
+
+
+/* The plugins of this request. One whose module did not load fails by its policy here. */
+
+static ngx_int_t
+make_stream(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx, uint32_t backend)
+{
+    uint32_t                     i, n;
+    size_t                       nsteps;
+    struct str                   host;
+    struct gw_step              *found;
+    struct pw_step              *steps;
+    ngx_http_weir_plugin_t      *plugin;
+    ngx_http_weir_generation_t  *g = ctx->generation;
+
+    if (g->config->nplugins == 0) {
+        return NGX_OK;
+    }
+
+    (void) ngx_http_weir_in_get(ctx, STR(":authority"), &host);
+
+    found = ngx_palloc(r->pool, g->config->nplugins * sizeof(struct gw_step));
+    steps = ngx_palloc(r->pool, g->config->nplugins * sizeof(struct pw_step));
+    ctx->steps = ngx_palloc(r->pool, g->config->nplugins * sizeof(ngx_http_weir_plugin_t *));
+
+    if (found == NULL || steps == NULL || ctx->steps == NULL) {
+        return NGX_ERROR;
+    }
+
+    n = gw_generation_plugins(g->gw, ctx->route, backend, host, found);
+    nsteps = 0;
+
+    for (i = 0; i < n; i++) {
+        plugin = &g->plugins[found[i].plugin];
+
+        if (plugin->plugin == NULL) {
+            if (plugin->conf->fail_strategy == GW_FAIL_OPEN) {
+                continue;
+            }
+
+            ctx->plugin = ngx_http_weir_ngx_str(plugin->conf->name);
+
+            return answer(r, ctx, NGX_HTTP_SERVICE_UNAVAILABLE, "wasm_fail_stream", "");
+        }
+
+        steps[nsteps].plugin = plugin->plugin;
+        steps[nsteps].config = found[i].config;
+        ctx->steps[nsteps] = plugin;
+        nsteps++;
+    }
+
+    if (nsteps != 0) {
+        ctx->stream = pw_stream_new(steps, nsteps, ctx);
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+run(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
+{
+    enum pw_verdict  verdict;
+
+    if (ctx->local == NULL && ctx->stream != NULL) {
+
+        ctx->calling = 1;
+        verdict = pw_stream_on_request_headers(ctx->stream, !has_body(r));
+        ctx->calling = 0;
+
+        switch (verdict) {
+
+        case PW_CONTINUE:
+            break;
+
+        case PW_PAUSE:
+            ctx->paused = 1;
+            r->read_event_handler = ngx_http_test_reading;
+            return NGX_AGAIN;
+
+        case PW_LOCAL:
+            if (ctx->local == NULL) {
+                return NGX_HTTP_INTERNAL_SERVER_ERROR;
+            }
+
+            break;
+
+        case PW_CLOSE:
+            return NGX_HTTP_CLOSE;
+        }
+    }
+
+    if (ctx->local != NULL) {
+        return respond(r, ctx);
+    }
+
+    return finish(r, ctx);
+}
+
+
+static bool
+has_body(ngx_http_request_t *r)
+{
+#if (NGX_HTTP_V2)
+    if (r->stream) {
+        return !r->stream->in_closed;
+    }
+#endif
+
+    return r->headers_in.content_length_n > 0 || r->headers_in.chunked || r->headers_in.upgrade != NULL;
+}
+
+
+/* The plugins let it through: prepare what the proxy module will do. */
+
+static ngx_int_t
+finish(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
+{
+    bool                    changed;
+    ngx_str_t               path, query, uri;
+    struct str              host;
+    struct strbuf           rewritten = { 0 };
+    const struct gw_route  *route;
+
+    if (ctx->stale_route) {
+        (void) find_route(r, ctx);
+
+        if (ctx->route == GW_NONE) {
+            if (answer(r, ctx, NGX_HTTP_NOT_FOUND, "route_not_found", "no route matches this request\n")
+                != NGX_OK)
+            {
+                return NGX_HTTP_INTERNAL_SERVER_ERROR;
+            }
+
+            return respond(r, ctx);
+        }
+    }
+
+    route = &ctx->generation->config->routes[ctx->route];
+
+    if (route->redirect != NULL) {
+        return redirect(r, ctx, route);
+    }
+
+    if (plain_path(r, &path, &query) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    changed = gw_route_rewrite_path(route, ngx_http_weir_str(&path), &rewritten);
+
+    if (changed) {
+
+        if (query.data != NULL) {
+            strbuf_add_char(&rewritten, '?');
+            strbuf_add(&rewritten, ngx_http_weir_str(&query));
+        }
+
+        if (ngx_http_weir_copy(r->pool, strbuf_str(&rewritten), &uri) != NGX_OK) {
+            strbuf_fini(&rewritten);
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+        r->unparsed_uri = uri;
+        r->valid_unparsed_uri = 1;
+    }
+
+    strbuf_fini(&rewritten);
+
+    (void) ngx_http_weir_in_get(ctx, STR(":authority"), &host);
+
+    if (route->rewrite.host.at != NULL) {
+        host = route->rewrite.host;
+
+    } else if (host.len == 0) {
+        host = ctx->service->conf->name;    /* HTTP/1.0 */
+    }
+
+    ctx->host = ngx_http_weir_ngx_str(host);
+    ctx->request_done = 1;
+    r->read_event_handler = ngx_http_block_reading;
+
+    return NGX_DECLINED;
+}
+
+
+static ngx_int_t
+redirect(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx, const struct gw_route *route)
+{
+    ngx_str_t          path, query, where;
+    struct str         host;
+    struct strbuf      location = { 0 };
+    struct pw_header  *h;
+
+    if (plain_path(r, &path, &query) != NGX_OK
+        || answer(r, ctx, route->redirect->status, "redirect", "") != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    (void) ngx_http_weir_in_get(ctx, STR(":authority"), &host);
+
+    gw_route_redirect_location(route, r->connection->ssl ? STR("https") : STR("http"), host,
+                               ngx_http_weir_str(&path), ngx_http_weir_str(&query), &location);
+
+    h = ngx_palloc(r->pool, sizeof(struct pw_header));
+
+    if (h == NULL || ngx_http_weir_copy(r->pool, strbuf_str(&location), &where) != NGX_OK) {
+        strbuf_fini(&location);
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    strbuf_fini(&location);
+
+    h->name = STR("location");
+    h->value = ngx_http_weir_str(&where);
+    ctx->local->headers = h;
+    ctx->local->nheaders = 1;
+
+    return respond(r, ctx);
+}
+
+
+/* The path to rewrite: as the client wrote it if that is what was matched. query.data NULL: there is none. */
+
+static ngx_int_t
+plain_path(ngx_http_request_t *r, ngx_str_t *path, ngx_str_t *query)
+{
+    u_char     *p, *end;
+    uintptr_t   escape;
+
+    path->data = r->unparsed_uri.data;
+    end = r->unparsed_uri.data + r->unparsed_uri.len;
+    p = ngx_strlchr(path->data, end, '?');
+
+    ngx_str_null(query);
+
+    if (p != NULL) {
+        query->data = p + 1;
+        query->len = end - query->data;
+        end = p;
+    }
+
+    path->len = end - path->data;
+
+    if (path->len == r->uri.len && ngx_memcmp(path->data, r->uri.data, r->uri.len) == 0) {
+        return NGX_OK;
+    }
+
+    escape = 2 * ngx_escape_uri(NULL, r->uri.data, r->uri.len, NGX_ESCAPE_URI);
+
+    p = ngx_pnalloc(r->pool, r->uri.len + escape + 1);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    path->data = p;
+    path->len = r->uri.len + escape;
+    ngx_escape_uri(p, r->uri.data, r->uri.len, NGX_ESCAPE_URI);
+
+    return NGX_OK;
+}
+
+
+/* Prepare a response of our own. */
+
+static ngx_int_t
+answer(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx, ngx_uint_t status, const char *details,
+    const char *body)
+{
+    ngx_http_weir_local_t  *local;
+
+    local = ngx_pcalloc(r->pool, sizeof(ngx_http_weir_local_t));
+    if (local == NULL) {
+        return NGX_ERROR;
+    }
+
+    local->status = status;
+    local->details = ngx_http_weir_ngx_str(str_of(details));
+    local->body = ngx_http_weir_ngx_str(str_of(body));
+
+    ctx->local = local;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+respond(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
+{
+    ctx->request_done = 1;
+    r->read_event_handler = ngx_http_block_reading;
+
+    ngx_http_finalize_request(r, ngx_http_weir_send_local(r, ctx));
+
+    return NGX_DONE;
+}
+
+
+void
+ngx_http_weir_post(ngx_http_weir_ctx_t *ctx)
+{
+    ngx_post_event(&ctx->resume, &ngx_posted_events);
+}
+
+
+static void
+resume_handler(ngx_event_t *ev)
+{
+    ngx_connection_t     *c;
+    ngx_http_request_t   *r;
+    ngx_http_weir_ctx_t  *ctx;
+
+    ctx = ev->data;
+    r = ctx->request;
+    c = r->connection;
+
+    ngx_http_set_log_request(c->log, r);
+
+    if (ctx->closing) {
+        ngx_http_finalize_request(r, NGX_HTTP_CLOSE);
+
+    } else if (ctx->hold_response) {
+        ngx_http_weir_resume_response(r, ctx);
+
+    } else if (ctx->paused) {
+        ctx->paused = 0;
+        r->read_event_handler = ngx_http_block_reading;
+        ngx_http_core_run_phases(r);
+    }
+
+    ngx_http_run_posted_requests(c);
+}
+
+
+void
+ngx_http_weir_end(ngx_http_weir_ctx_t *ctx)
+{
+    int                i;
+    struct pw_stream  *stream = ctx->stream;
+
+    if (stream == NULL) {
+        return;
+    }
+
+    i = pw_stream_local_step(stream);
+
+    if (i >= 0) {
+        ctx->plugin = ngx_http_weir_ngx_str(ctx->steps[i]->conf->name);
+    }
+
+    if (pw_stream_trapped(stream) && ctx->details.len == 0) {
+        ngx_str_set(&ctx->details, "wasm_trap");
+    }
+
+    ctx->stream = NULL;
+    pw_stream_end(stream);
+}
+
+
+static void
+cleanup(void *data)
+{
+    ngx_http_weir_ctx_t  *ctx = data;
+
+    if (ctx->resume.posted) {
+        ngx_delete_posted_event(&ctx->resume);
+    }
+
+    ngx_http_weir_end(ctx);
+    ngx_http_weir_generation_unref(ctx->generation);
+}

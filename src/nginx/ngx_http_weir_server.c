@@ -1,0 +1,317 @@
+/*
+ * ngx_http_weir_server.c - nginx as the server that the Proxy-Wasm host asks.
+ *
+ * `server` is the worker, `stream` the request's context. Functions that would have to run the host
+ * again (resume, a local response from a callout) post an event instead.
+ */
+
+#include "ngx_http_weir_module.h"
+
+
+static const struct {
+    ngx_uint_t   level;
+    const char  *text;
+} log_levels[] = {
+    /* nginx's debug log is off in production, so a plugin's own threshold decides, not nginx's */
+    { NGX_LOG_NOTICE, "trace: " },
+    { NGX_LOG_NOTICE, "debug: " },
+    { NGX_LOG_NOTICE, "" },
+    { NGX_LOG_WARN, "" },
+    { NGX_LOG_ERR, "" },
+    { NGX_LOG_CRIT, "" },
+};
+
+
+static void
+server_log(void *server, void *stream, struct str plugin, enum pw_log_level level, struct str line)
+{
+    size_t                   i, n;
+    u_char                   text[1536], *p;
+    ngx_str_t                name, shown;
+    ngx_log_t               *log;
+    ngx_http_weir_ctx_t     *ctx = stream;
+    ngx_http_weir_worker_t  *w = server;
+
+    log = ctx != NULL ? ctx->request->connection->log : w->cycle->log;
+
+    if ((unsigned) level > PW_LOG_CRITICAL) {
+        level = PW_LOG_INFO;
+    }
+
+    /* One entry is one line, whatever the guest wrote. */
+
+    while (line.len != 0 && (line.at[line.len - 1] == '\n' || line.at[line.len - 1] == '\r')) {
+        line.len--;
+    }
+
+    p = text;
+    n = ngx_min(line.len, sizeof(text) - 4);
+
+    for (i = 0; i < n; i++) {
+        *p++ = (u_char) line.at[i] < ' ' || line.at[i] == 0x7f ? ' ' : line.at[i];
+    }
+
+    if (n < line.len) {
+        p = ngx_cpymem(p, "...", 3);
+    }
+
+    name = ngx_http_weir_ngx_str(plugin);
+    shown.data = text;
+    shown.len = p - text;
+
+    ngx_log_error(log_levels[level].level, log, 0, "[weir] plugin %V: %s%V", &name,
+                  log_levels[level].text, &shown);
+}
+
+
+static enum pw_log_level
+server_log_level(void *server)
+{
+    ngx_http_weir_worker_t  *w = server;
+
+    return w->log_level;
+}
+
+
+static uint64_t
+clock_ns(clockid_t id)
+{
+    struct timespec  ts;
+
+    clock_gettime(id, &ts);
+
+    return (uint64_t) ts.tv_sec * 1000000000 + (uint64_t) ts.tv_nsec;
+}
+
+
+static uint64_t
+server_now_ns(void *server, void *stream)
+{
+    return clock_ns(CLOCK_REALTIME);
+}
+
+
+static uint64_t
+server_monotonic_ns(void *server)
+{
+    return clock_ns(CLOCK_MONOTONIC);
+}
+
+
+static bool
+server_map_available(void *stream, enum pw_map map)
+{
+    ngx_http_weir_ctx_t  *ctx = stream;
+
+    if (map == PW_MAP_RESPONSE_HEADERS) {
+        return ctx->response_started;
+    }
+
+    return map == PW_MAP_REQUEST_HEADERS;
+}
+
+
+static size_t
+server_map_count(void *stream, enum pw_map map)
+{
+    if (!server_map_available(stream, map)) {
+        return 0;
+    }
+
+    return map == PW_MAP_REQUEST_HEADERS ? ngx_http_weir_in_count(stream)
+                                         : ngx_http_weir_out_count(stream);
+}
+
+
+static bool
+server_map_at(void *stream, enum pw_map map, size_t i, struct pw_header *out)
+{
+    if (!server_map_available(stream, map)) {
+        return false;
+    }
+
+    return map == PW_MAP_REQUEST_HEADERS ? ngx_http_weir_in_at(stream, i, out)
+                                         : ngx_http_weir_out_at(stream, i, out);
+}
+
+
+static bool
+server_map_get(void *stream, enum pw_map map, struct str name, struct str *value)
+{
+    if (!server_map_available(stream, map)) {
+        return false;
+    }
+
+    return map == PW_MAP_REQUEST_HEADERS ? ngx_http_weir_in_get(stream, name, value)
+                                         : ngx_http_weir_out_get(stream, name, value);
+}
+
+
+/* Headers change until they are on their way. */
+
+static bool
+may_change(ngx_http_weir_ctx_t *ctx, enum pw_map map)
+{
+    if (map == PW_MAP_REQUEST_HEADERS) {
+        return !ctx->request_done;
+    }
+
+    return map == PW_MAP_RESPONSE_HEADERS && ctx->response_started && !ctx->response_done;
+}
+
+
+static bool
+server_map_add(void *stream, enum pw_map map, struct str name, struct str value)
+{
+    if (!may_change(stream, map)) {
+        return false;
+    }
+
+    return map == PW_MAP_REQUEST_HEADERS ? ngx_http_weir_in_add(stream, name, value)
+                                         : ngx_http_weir_out_add(stream, name, value);
+}
+
+
+static bool
+server_map_replace(void *stream, enum pw_map map, struct str name, struct str value)
+{
+    if (!may_change(stream, map)) {
+        return false;
+    }
+
+    return map == PW_MAP_REQUEST_HEADERS ? ngx_http_weir_in_replace(stream, name, value)
+                                         : ngx_http_weir_out_replace(stream, name, value);
+}
+
+
+static bool
+server_map_remove(void *stream, enum pw_map map, struct str name)
+{
+    if (!may_change(stream, map)) {
+        return false;
+    }
+
+    return map == PW_MAP_REQUEST_HEADERS ? ngx_http_weir_in_remove(stream, name)
+                                         : ngx_http_weir_out_remove(stream, name);
+}
+
+
+static bool
+server_map_set_all(void *stream, enum pw_map map, const struct pw_header *entries, size_t n)
+{
+    if (!may_change(stream, map)) {
+        return false;
+    }
+
+    return map == PW_MAP_REQUEST_HEADERS ? ngx_http_weir_in_set_all(stream, entries, n)
+                                         : ngx_http_weir_out_set_all(stream, entries, n);
+}
+
+
+static bool
+server_property(void *server, void *stream, const struct str *path, size_t segments, struct pw_value *out)
+{
+    return stream != NULL && ngx_http_weir_property(stream, path, segments, out);
+}
+
+
+static void
+server_send_local_response(void *stream, const struct pw_local_response *response)
+{
+    size_t                  i;
+    ngx_str_t               s;
+    ngx_pool_t             *pool;
+    ngx_http_weir_ctx_t    *ctx = stream;
+    ngx_http_weir_local_t  *local;
+
+    pool = ctx->request->pool;
+
+    local = ngx_pcalloc(pool, sizeof(ngx_http_weir_local_t));
+    if (local == NULL) {
+        return;
+    }
+
+    local->status = response->status;
+
+    if (ngx_http_weir_copy(pool, response->body, &local->body) != NGX_OK
+        || ngx_http_weir_copy(pool, response->details, &local->details) != NGX_OK)
+    {
+        return;
+    }
+
+    local->headers = ngx_pcalloc(pool, (response->nheaders + 1) * sizeof(struct pw_header));
+    if (local->headers == NULL) {
+        return;
+    }
+
+    for (i = 0; i < response->nheaders; i++) {
+
+        if (ngx_http_weir_copy(pool, response->headers[i].name, &s) != NGX_OK) {
+            return;
+        }
+
+        ngx_strlow(s.data, s.data, s.len);
+        local->headers[i].name = ngx_http_weir_str(&s);
+
+        if (ngx_http_weir_copy(pool, response->headers[i].value, &s) != NGX_OK) {
+            return;
+        }
+
+        local->headers[i].value = ngx_http_weir_str(&s);
+    }
+
+    local->nheaders = response->nheaders;
+    ctx->local = local;
+
+    if (!ctx->calling) {
+        ngx_http_weir_post(ctx);
+    }
+}
+
+
+static void
+server_resume(void *stream)
+{
+    ngx_http_weir_post(stream);
+}
+
+
+static void
+server_close_stream(void *stream)
+{
+    ngx_http_weir_ctx_t  *ctx = stream;
+
+    ctx->closing = 1;
+    ngx_http_weir_post(ctx);
+}
+
+
+static void
+server_clear_route_cache(void *stream)
+{
+    ngx_http_weir_ctx_t  *ctx = stream;
+
+    ctx->stale_route = 1;
+}
+
+
+const struct pw_server  ngx_http_weir_server = {
+    .log = server_log,
+    .log_level = server_log_level,
+    .now_ns = server_now_ns,
+    .monotonic_ns = server_monotonic_ns,
+    .map_available = server_map_available,
+    .map_count = server_map_count,
+    .map_at = server_map_at,
+    .map_get = server_map_get,
+    .map_add = server_map_add,
+    .map_replace = server_map_replace,
+    .map_remove = server_map_remove,
+    .map_set_all = server_map_set_all,
+    .property = server_property,
+    .send_local_response = server_send_local_response,
+    .resume_request = server_resume,
+    .resume_response = server_resume,
+    .close_stream = server_close_stream,
+    .clear_route_cache = server_clear_route_cache,
+};

@@ -1,0 +1,228 @@
+/* pw/plugin.c - plugins: their options, their current VM and when to start another. */
+#include "pw/plugin.h"
+
+#include <stdio.h>
+
+#include "base/mem.h"
+#include "pw/abi.h"
+
+enum {
+    DEFAULT_MEMORY_BYTES = 128 << 20,
+    PATIENCE = 5,               /* failures in a row that are healed at once */
+    FIRST_DELAY_NS = 100000000, /* then wait 0.1 s, doubled with every further failure */
+    MAX_DOUBLINGS = 8,          /* to 25.6 s at most */
+};
+
+/* ---- ABI detection --------------------------------------------------------------------- */
+
+static const struct {
+    const char *marker, *name;
+    enum pw_abi abi;
+} abis[] = {
+    {"proxy_abi_version_0_1_0", "0.1.0", PW_ABI_0_1_0},
+    {"proxy_abi_version_0_2_0", "0.2.0", PW_ABI_0_2_0},
+    {"proxy_abi_version_0_2_1", "0.2.1", PW_ABI_0_2_1},
+    {"proxy_abi_version_0_2_100", "0.2.100", PW_ABI_0_2_100},
+};
+
+enum pw_abi pw_abi_of(const struct weir_module *m)
+{
+    struct weir_export e;
+
+    /* The first marker in the order of the binary decides (host facts 1.1). */
+    for (size_t i = 0; weir_module_export(m, i, &e); i++) {
+        for (size_t k = 0; e.kind == WEIR_EXTERN_FUNC && k < sizeof abis / sizeof *abis; k++) {
+            if (str_eq((struct str){e.name, e.name_len}, str_of(abis[k].marker))) {
+                return abis[k].abi;
+            }
+        }
+    }
+    return PW_ABI_NONE;
+}
+
+const char *pw_abi_name(enum pw_abi abi)
+{
+    for (size_t k = 0; k < sizeof abis / sizeof *abis; k++) {
+        if (abis[k].abi == abi) {
+            return abis[k].name;
+        }
+    }
+    return "none";
+}
+
+/* ---- options --------------------------------------------------------------------------------- */
+
+static struct str copy_str(struct arena *a, struct str s)
+{
+    return (struct str){arena_strndup(a, s.at, s.len), s.len};
+}
+
+static void copy_options(struct pw_plugin *p, const struct pw_plugin_options *opt)
+{
+    struct arena *a = &p->arena;
+    struct str *configs = ARENA_ARRAY(a, struct str, opt->nconfigs);
+
+    p->opt = *opt;
+    p->opt.name = copy_str(a, opt->name);
+    p->opt.root_id = copy_str(a, opt->root_id);
+    p->opt.vm_id = copy_str(a, opt->vm_id);
+    p->opt.vm_config = copy_str(a, opt->vm_config);
+    for (size_t i = 0; i < opt->nconfigs; i++) {
+        configs[i] = copy_str(a, opt->configs[i]);
+    }
+    p->opt.configs = configs;
+    p->opt.env = NULL; /* wasi_env has it */
+    p->wasi_env = ARENA_ARRAY(a, struct str, opt->nenv);
+    for (size_t i = 0; i < opt->nenv; i++) {
+        p->wasi_env[i] =
+            str_of(arena_printf(a, "%.*s=%.*s", STR_ARG(opt->env[i].name), STR_ARG(opt->env[i].value)));
+    }
+    if (p->opt.memory_limit_bytes == 0) {
+        p->opt.memory_limit_bytes = DEFAULT_MEMORY_BYTES;
+    }
+}
+
+weir_status pw_plugin_new(struct weir_module *m, const struct pw_plugin_options *opt,
+                          const struct pw_server *server, void *server_data, struct pw_plugin **out,
+                          struct weir_report *rep)
+{
+    if (pw_abi_of(m) == PW_ABI_NONE) {
+        return weir_report_set(
+            rep, WEIR_E_UNSUPPORTED, WEIR_NO_OFFSET, "export",
+            "no proxy_abi_version_... function: this is no Proxy-Wasm plugin of a known ABI");
+    }
+    struct pw_plugin *p = mem_zalloc(sizeof *p);
+    arena_init(&p->arena);
+    copy_options(p, opt);
+    p->server = server;
+    p->server_data = server_data;
+    p->module = m;
+    weir_module_ref(m);
+
+    size_t nfuncs;
+    const struct weir_host_func *funcs = pw_abi_funcs(&nfuncs);
+    p->linker = weir_linker_new();
+    weir_linker_add_funcs(p->linker, funcs, nfuncs);
+    weir_wasi_link(p->linker);
+    *out = p;
+    return WEIR_OK;
+}
+
+void pw_plugin_free(struct pw_plugin *p)
+{
+    if (p == NULL) {
+        return;
+    }
+    if (p->vm != NULL) {
+        WEIR_ASSERT(p->vm->refs == 1); /* streams must have ended */
+        pw_vm_unref(p->vm);
+    }
+    weir_linker_free(p->linker);
+    weir_module_unref(p->module);
+    arena_fini(&p->arena);
+    mem_free(p);
+}
+
+/* ---- VMs ------------------------------------------------------------------------------------- */
+
+static void take_vm(struct pw_plugin *p, struct pw_vm *vm)
+{
+    struct pw_vm *old = p->vm;
+    p->vm = vm;
+    p->started = true;
+    pw_vm_unref(old);
+}
+
+weir_status pw_plugin_start(struct pw_plugin *p, struct weir_report *rep)
+{
+    struct pw_vm *vm;
+    weir_status st = pw_vm_new(p, p->module, &vm, rep);
+
+    if (st == WEIR_OK) {
+        take_vm(p, vm);
+    }
+    return st;
+}
+
+weir_status pw_plugin_replace_module(struct pw_plugin *p, struct weir_module *m, struct weir_report *rep)
+{
+    struct pw_vm *vm;
+
+    if (pw_abi_of(m) == PW_ABI_NONE) {
+        return weir_report_set(
+            rep, WEIR_E_UNSUPPORTED, WEIR_NO_OFFSET, "export",
+            "no proxy_abi_version_... function: this is no Proxy-Wasm plugin of a known ABI");
+    }
+    weir_status st = pw_vm_new(p, m, &vm, rep);
+    if (st != WEIR_OK) {
+        return st;
+    }
+    weir_module_ref(m);
+    weir_module_unref(p->module);
+    p->module = m;
+    p->failures = 0;
+    take_vm(p, vm);
+    return WEIR_OK;
+}
+
+void pw_plugin_vm_failed(struct pw_plugin *p)
+{
+    p->failures++;
+    if (p->failures > PATIENCE) {
+        uint32_t doublings = p->failures - PATIENCE - 1;
+        doublings = doublings > MAX_DOUBLINGS ? MAX_DOUBLINGS : doublings;
+        p->next_start_ns = p->server->monotonic_ns(p->server_data) + ((uint64_t)FIRST_DELAY_NS << doublings);
+    }
+}
+
+static void start_again(struct pw_plugin *p)
+{
+    struct pw_vm *vm;
+    struct weir_report rep;
+    char text[512];
+
+    weir_report_init(&rep);
+    if (pw_vm_new(p, p->module, &vm, &rep) == WEIR_OK) {
+        take_vm(p, vm);
+        return;
+    }
+    pw_plugin_vm_failed(p);
+    weir_report_format(&rep, text, sizeof text);
+    struct strbuf line = {0};
+    strbuf_printf(&line, "VM did not start again: %s", text);
+    pw_plugin_log(p, NULL, PW_LOG_CRITICAL, strbuf_str(&line));
+    strbuf_fini(&line);
+}
+
+struct pw_vm *pw_plugin_acquire_vm(struct pw_plugin *p)
+{
+    if (p->vm != NULL && p->vm->dead) {
+        struct pw_vm *dead = p->vm;
+        p->vm = NULL;
+        pw_vm_unref(dead);
+    }
+    bool rebuild = p->vm != NULL && p->vm->wants_rebuild;
+    if (p->vm == NULL || rebuild) {
+        if (rebuild) {
+            p->vm->wants_rebuild = false; /* asked once: if the new one does not start, the old one goes on */
+        }
+        if (p->started &&
+            (p->failures <= PATIENCE || p->server->monotonic_ns(p->server_data) >= p->next_start_ns)) {
+            start_again(p);
+        }
+    }
+    if (p->vm != NULL) {
+        pw_vm_ref(p->vm);
+    }
+    return p->vm;
+}
+
+enum weir_tier pw_plugin_tier(const struct pw_plugin *p)
+{
+    return p->vm == NULL || p->vm->inst == NULL ? WEIR_TIER_AUTO : weir_instance_tier(p->vm->inst);
+}
+
+uint64_t pw_plugin_memory_bytes(const struct pw_plugin *p)
+{
+    return p->vm == NULL || p->vm->inst == NULL ? 0 : p->vm->inst->memory_bytes;
+}

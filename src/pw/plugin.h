@@ -1,0 +1,34 @@
+/* pw/plugin.h - a plugin: options, module, and the VM that new streams get. */
+#ifndef PW_PLUGIN_H
+#define PW_PLUGIN_H
+
+#include "base/arena.h"
+#include "pw/vm.h"
+#include "weir/proxy_wasm.h"
+
+struct pw_plugin {
+    struct arena arena; /* of the copied options */
+    struct pw_plugin_options opt;
+    struct str *wasi_env; /* "NAME=value", opt.nenv of them */
+    const struct pw_server *server;
+    void *server_data;
+    struct weir_module *module;
+    struct weir_linker *linker;
+    struct pw_vm *vm;       /* the current one; NULL before the start and while back-off lasts */
+    bool started;           /* once, so that it is worth to start it again */
+    uint32_t failures;      /* VMs that died or did not start, since one served a stream unharmed */
+    uint64_t next_start_ns; /* monotonic: no restart before */
+};
+
+/* The VM for a new stream, with a reference for it: the current one, or a fresh one if that is dead or
+ * asked to be rebuilt.  NULL: there is none, and it is too early to try again. */
+struct pw_vm *pw_plugin_acquire_vm(struct pw_plugin *p);
+/* A VM of this plugin trapped or did not start. */
+void pw_plugin_vm_failed(struct pw_plugin *p);
+
+static inline void pw_plugin_log(struct pw_plugin *p, void *stream, enum pw_log_level level, struct str line)
+{
+    p->server->log(p->server_data, stream, p->opt.name, level, line);
+}
+
+#endif

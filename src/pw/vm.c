@@ -1,0 +1,479 @@
+/* pw/vm.c - a VM from instantiation to its end (host facts 1.5, 1.7, 1.8, 1.9). */
+#include "pw/vm.h"
+
+#include <stdio.h>
+
+#include "base/mem.h"
+#include "pw/plugin.h"
+#include "pw/stream.h"
+
+enum {
+    MAX_DEPTH = 64,          /* guest calls within guest calls (an allocator that makes host calls) */
+    MAX_OUTPUT_LINE = 65536, /* a longer line of fd 1 or 2 is cut into several */
+};
+
+static const struct {
+    const char *name;
+    uint8_t least, most;
+} export_rules[PW_EXPORT_COUNT] = {
+#define PW_EXPORT(id, name, least, most) [PW_EXPORT_##id] = {name, least, most},
+#include "pw/exports.def"
+};
+
+/* ---- the guest's log ------------------------------------------------------------------ */
+
+static void *effective_stream(const struct pw_vm *vm)
+{
+    return vm->effective->stream == NULL ? NULL : vm->effective->stream->server_stream;
+}
+
+static void log_at_level(struct pw_vm *vm, enum pw_log_level level, struct str line)
+{
+    struct pw_plugin *p = vm->plugin;
+
+    if (level >= p->server->log_level(p->server_data)) {
+        pw_plugin_log(p, effective_stream(vm), level, line);
+    }
+}
+
+static void flush_output(struct pw_vm *vm, int fd)
+{
+    struct strbuf *b = &vm->output[fd - 1];
+
+    if (b->len != 0) {
+        log_at_level(vm, fd == 1 ? PW_LOG_INFO : PW_LOG_ERROR, strbuf_str(b));
+        b->len = 0;
+    }
+}
+
+static void flush_outputs(struct pw_vm *vm)
+{
+    flush_output(vm, 1);
+    flush_output(vm, 2);
+}
+
+/* Text of fd 1 and 2 becomes one log line per line of text; a line without its newline waits for more
+ * until the call ends. */
+static void on_wasi_write(void *data, struct weir_instance *inst, int fd, struct str text)
+{
+    struct pw_vm *vm = data;
+    (void)inst;
+
+    if (fd != 1 && fd != 2) {
+        return;
+    }
+    while (text.len != 0) {
+        size_t len = str_find_char(text, '\n');
+        bool ended = len < text.len;
+        strbuf_add(&vm->output[fd - 1], str_slice(text, 0, len));
+        if (ended || vm->output[fd - 1].len > MAX_OUTPUT_LINE) {
+            flush_output(vm, fd);
+        }
+        text = str_slice(text, len + ended, text.len);
+    }
+}
+
+void pw_vm_log(struct pw_vm *vm, enum pw_log_level level, struct str line)
+{
+    flush_outputs(vm);
+    log_at_level(vm, level, line);
+}
+
+static uint64_t on_wasi_now(void *data)
+{
+    struct pw_vm *vm = data;
+    return vm->plugin->server->now_ns(vm->plugin->server_data, effective_stream(vm));
+}
+
+static uint64_t on_wasi_monotonic(void *data)
+{
+    struct pw_vm *vm = data;
+    return vm->plugin->server->monotonic_ns(vm->plugin->server_data);
+}
+
+/* ---- calls into the guest ---------------------------------------------------------------- */
+
+static void give_memory_back(struct pw_vm *vm)
+{
+    if (vm->inst != NULL) {
+        weir_instance_free(vm->inst);
+        vm->inst = NULL;
+    }
+}
+
+static void apply_deferred(struct pw_vm *vm)
+{
+    while (vm->deferred != NULL) {
+        struct pw_stream *s = vm->deferred;
+        vm->deferred = s->next_deferred;
+        s->queued = false;
+        pw_stream_apply(s);
+    }
+}
+
+/* What ended a call, for people: "unreachable in check (0x1f), main (0x2a)". */
+static void describe_trap(const struct weir_trap *trap, weir_status st, struct strbuf *b)
+{
+    if (st == WEIR_E_EXIT) {
+        strbuf_printf(b, "the guest exited with code %d", trap->exit_code);
+        return;
+    }
+    if (st != WEIR_E_TRAP) {
+        strbuf_printf(b, "%s", weir_status_name(st));
+        return;
+    }
+    char text[4096];
+    weir_trap_format(trap, text, sizeof text);
+    strbuf_printf(b, "%s", text);
+}
+
+static void died(struct pw_vm *vm, const char *where, weir_status st, const struct weir_trap *trap)
+{
+    flush_outputs(vm);
+    if (vm->dead) {
+        return; /* the outer call of one that was reported */
+    }
+    vm->dead = true;
+    struct strbuf b = {0};
+    strbuf_printf(&b, "trap in %s: ", where);
+    describe_trap(trap, st, &b);
+    while (b.len != 0 && b.at[b.len - 1] == '\n') {
+        b.len--;
+    }
+    pw_plugin_log(vm->plugin, effective_stream(vm), PW_LOG_CRITICAL, strbuf_str(&b));
+    strbuf_fini(&b);
+}
+
+static weir_status enter_guest(struct pw_vm *vm, struct pw_context *ctx, struct weir_func *f, uint64_t *cells,
+                               struct weir_trap *trap)
+{
+    struct pw_context *outer = vm->effective;
+
+    vm->effective = ctx;
+    vm->depth++;
+    weir_status st = weir_func_call(f, cells, trap);
+    vm->depth--;
+    vm->effective = ctx;
+    if (vm->depth == 0 && (vm->output[0].len | vm->output[1].len) != 0) {
+        flush_outputs(vm);
+    }
+    if (st == WEIR_OK) {
+        vm->effective = outer;
+    }
+    return st;
+}
+
+bool pw_vm_call(struct pw_vm *vm, struct pw_context *ctx, enum pw_export_id id,
+                const uint32_t args[PW_EXPORT_MAX_PARAMS], uint32_t *result)
+{
+    const struct pw_export_func *e = &vm->exports[id];
+    uint64_t cells[PW_EXPORT_MAX_PARAMS];
+    struct weir_trap trap;
+
+    WEIR_ASSERT(!vm->dead);
+    if (e->func == NULL) {
+        return true;
+    }
+    for (uint32_t i = 0; i < e->nparams; i++) {
+        cells[i] = args[i];
+    }
+    struct pw_context *outer = vm->effective;
+    weir_status st = enter_guest(vm, ctx, e->func, cells, &trap);
+    if (st != WEIR_OK) {
+        died(vm, export_rules[id].name, st, &trap);
+        vm->effective = outer;
+    } else if (e->has_result && result != NULL) {
+        *result = (uint32_t)cells[0];
+    }
+    if (vm->depth == 0 && vm->deferred != NULL) {
+        apply_deferred(vm);
+    }
+    if (vm->dead) {
+        if (vm->depth == 0) {
+            give_memory_back(vm);
+            pw_plugin_vm_failed(vm->plugin);
+        }
+        return false;
+    }
+    return true;
+}
+
+uint32_t pw_vm_guest_alloc(struct pw_vm *vm, uint32_t bytes)
+{
+    /* malloc comes first, as in real hosts (host facts 1.7). */
+    enum pw_export_id id = pw_vm_exports(vm, PW_EXPORT_MALLOC) ? PW_EXPORT_MALLOC : PW_EXPORT_MEMORY_ALLOCATE;
+    const uint32_t args[PW_EXPORT_MAX_PARAMS] = {bytes};
+    uint32_t addr = 0;
+
+    if (vm->depth >= MAX_DEPTH) {
+        weir_trap_raise(vm->inst, WEIR_TRAP_STACK_EXHAUSTED, "host calls nest too deep in the allocator");
+    }
+    if (!pw_vm_call(vm, vm->effective, id, args, &addr)) {
+        weir_trap_raise(vm->inst, WEIR_TRAP_HOST, "the guest's allocator trapped");
+    }
+    return addr;
+}
+
+/* ---- start --------------------------------------------------------------------------------- */
+
+static bool all_i32(const uint8_t *types, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        if (types[i] != WEIR_I32) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static weir_status resolve_exports(struct pw_vm *vm, struct weir_report *rep)
+{
+    for (int id = 0; id < PW_EXPORT_COUNT; id++) {
+        const char *name = export_rules[id].name;
+        struct weir_func *f = weir_instance_find_func(vm->inst, name, strlen(name));
+        if (f == NULL) {
+            continue;
+        }
+        const struct weir_functype *t = weir_func_type(f);
+        bool fits = t->nparams >= export_rules[id].least && t->nparams <= export_rules[id].most &&
+                    t->nresults <= 1 && all_i32(t->params, t->nparams) && all_i32(t->results, t->nresults);
+        bool allocator = id == PW_EXPORT_MALLOC || id == PW_EXPORT_MEMORY_ALLOCATE;
+        if (allocator && (!fits || t->nresults == 0)) {
+            continue; /* some other function of that name */
+        }
+        if (!fits) {
+            return weir_report_set(rep, WEIR_E_LINK, WEIR_NO_OFFSET, "export",
+                                   "%s has a type that no ABI has", name);
+        }
+        vm->exports[id] = (struct pw_export_func){f, (uint8_t)t->nparams, t->nresults == 1};
+    }
+    if (!pw_vm_exports(vm, PW_EXPORT_MALLOC) && !pw_vm_exports(vm, PW_EXPORT_MEMORY_ALLOCATE)) {
+        return weir_report_set(rep, WEIR_E_LINK, WEIR_NO_OFFSET, "export",
+                               "neither malloc nor proxy_on_memory_allocate is exported");
+    }
+    static const enum pw_export_id of_streams[] = {
+        PW_EXPORT_CONTEXT_CREATE,
+        PW_EXPORT_REQUEST_HEADERS,
+        PW_EXPORT_RESPONSE_HEADERS,
+        PW_EXPORT_DONE,
+        PW_EXPORT_LOG,
+        PW_EXPORT_DELETE,
+    };
+    for (size_t i = 0; i < sizeof of_streams / sizeof *of_streams; i++) {
+        vm->has_stream_callbacks |= pw_vm_exports(vm, of_streams[i]);
+    }
+    return WEIR_OK;
+}
+
+static weir_status trap_report(struct pw_vm *vm, const char *where, weir_status st,
+                               const struct weir_trap *trap, struct weir_report *rep)
+{
+    struct strbuf b = {0};
+    describe_trap(trap, st, &b);
+    for (size_t i = 0; i < b.len; i++) {
+        if (b.at[i] == '\n') {
+            b.at[i] = ' ';
+        }
+    }
+    weir_report_set(rep, WEIR_E_TRAP, WEIR_NO_OFFSET, "start", "%s failed: %.*s", where,
+                    STR_ARG(strbuf_str(&b)));
+    strbuf_fini(&b);
+    died(vm, where, st, trap);
+    return WEIR_E_TRAP;
+}
+
+/* Call a start function, if it is exported with this type.  proc_exit(0) is a way to return. */
+static weir_status call_start(struct pw_vm *vm, const char *name, uint32_t nparams, uint32_t nresults,
+                              bool *found, struct weir_report *rep)
+{
+    struct weir_func *f = weir_instance_find_func(vm->inst, name, strlen(name));
+    const struct weir_functype *t = f == NULL ? NULL : weir_func_type(f);
+    uint64_t cells[2] = {0, 0};
+    struct weir_trap trap;
+
+    *found = t != NULL && t->nparams == nparams && t->nresults == nresults && all_i32(t->params, nparams) &&
+             all_i32(t->results, nresults);
+    if (!*found) {
+        return WEIR_OK;
+    }
+    weir_status st = enter_guest(vm, &vm->self, f, cells, &trap);
+    vm->effective = &vm->self;
+    if (st == WEIR_OK || (st == WEIR_E_EXIT && trap.exit_code == 0)) {
+        return WEIR_OK;
+    }
+    return trap_report(vm, name, st, &trap, rep);
+}
+
+/* _initialize, then main if there is one; without _initialize, _start (host facts 1.8). */
+static weir_status run_start_functions(struct pw_vm *vm, struct weir_report *rep)
+{
+    bool found;
+    weir_status st = call_start(vm, "_initialize", 0, 0, &found, rep);
+
+    if (st != WEIR_OK) {
+        return st;
+    }
+    if (!found) {
+        return call_start(vm, "_start", 0, 0, &found, rep);
+    }
+    st = call_start(vm, "main", 2, 1, &found, rep);
+    if (st == WEIR_OK && !found) {
+        st = call_start(vm, "__main_void", 0, 1, &found, rep);
+    }
+    return st;
+}
+
+/* One call of a root; false results and traps become reports. */
+static weir_status call_root(struct pw_vm *vm, struct pw_context *root, enum pw_moment moment,
+                             enum pw_export_id id, uint32_t arg, struct weir_report *rep)
+{
+    const uint32_t args[PW_EXPORT_MAX_PARAMS] = {root->id, arg};
+    const struct pw_export_func *e = &vm->exports[id];
+    const char *name = export_rules[id].name;
+    uint64_t cells[PW_EXPORT_MAX_PARAMS] = {args[0], args[1]};
+    struct weir_trap trap;
+
+    if (e->func == NULL) {
+        return WEIR_OK;
+    }
+    vm->moment = moment;
+    weir_status st = enter_guest(vm, root, e->func, cells, &trap);
+    vm->moment = PW_MOMENT_NONE;
+    vm->effective = &vm->self;
+    if (st != WEIR_OK) {
+        return trap_report(vm, name, st, &trap, rep);
+    }
+    if (moment != PW_MOMENT_ROOT_CREATE && e->has_result && (uint32_t)cells[0] == 0) {
+        return weir_report_set(rep, WEIR_E_CONFIG, WEIR_NO_OFFSET, "configuration",
+                               "%s of plugin %.*s refused %s %u", name, STR_ARG(vm->plugin->opt.name),
+                               moment == PW_MOMENT_CONFIGURE ? "configuration" : "to start for configuration",
+                               root->config);
+    }
+    return WEIR_OK;
+}
+
+static weir_status start_roots(struct pw_vm *vm, struct weir_report *rep)
+{
+    const struct pw_plugin_options *opt = &vm->plugin->opt;
+
+    vm->roots = mem_zalloc_array(opt->nconfigs, sizeof *vm->roots);
+    for (uint32_t i = 0; i < opt->nconfigs; i++) {
+        struct pw_context *root = &vm->roots[i];
+        root->vm = vm;
+        root->config = i;
+        pw_contexts_add(&vm->contexts, root);
+        weir_status st = call_root(vm, root, PW_MOMENT_ROOT_CREATE, PW_EXPORT_CONTEXT_CREATE, 0, rep);
+        if (st == WEIR_OK) {
+            st = call_root(vm, root, PW_MOMENT_VM_START, PW_EXPORT_VM_START, (uint32_t)opt->vm_config.len,
+                           rep);
+        }
+        if (st == WEIR_OK) {
+            st = call_root(vm, root, PW_MOMENT_CONFIGURE, PW_EXPORT_CONFIGURE, (uint32_t)opt->configs[i].len,
+                           rep);
+        }
+        if (st != WEIR_OK) {
+            return st;
+        }
+    }
+    return WEIR_OK;
+}
+
+static void vm_free(struct pw_vm *vm)
+{
+    give_memory_back(vm);
+    pw_contexts_fini(&vm->contexts);
+    mem_free(vm->roots);
+    strbuf_fini(&vm->output[0]);
+    strbuf_fini(&vm->output[1]);
+    weir_module_unref(vm->module);
+    mem_free(vm);
+}
+
+weir_status pw_vm_new(struct pw_plugin *p, struct weir_module *m, struct pw_vm **out, struct weir_report *rep)
+{
+    struct pw_vm *vm = mem_zalloc(sizeof *vm);
+    struct weir_instance_options opt = {
+        .tier = p->opt.tier,
+        .memory_limit_bytes = p->opt.memory_limit_bytes,
+        .host = vm,
+    };
+    struct weir_trap trap;
+
+    vm->wasi_table = (struct weir_wasi){
+        .env = p->wasi_env,
+        .nenv = p->opt.nenv,
+        .data = vm,
+        .write = on_wasi_write,
+        .now_ns = on_wasi_now,
+        .monotonic_ns = on_wasi_monotonic,
+    };
+    vm->wasi = &vm->wasi_table;
+    vm->plugin = p;
+    vm->module = m;
+    weir_module_ref(m);
+    vm->abi = pw_abi_of(m);
+    vm->refs = 1;
+    vm->self.vm = vm;
+    vm->effective = &vm->self;
+
+    vm->depth = 1; /* the wasm start function may make host calls: nothing is applied meanwhile */
+    weir_status st = weir_instance_new(m, p->linker, &opt, &vm->inst, &trap, rep);
+    vm->depth = 0;
+    if (st != WEIR_OK) {
+        vm->inst = NULL; /* a host call may have seen one that is gone now */
+    }
+    if (st == WEIR_E_TRAP) {
+        st = trap_report(vm, "instantiation", st, &trap, rep);
+    }
+    if (st == WEIR_OK) {
+        st = resolve_exports(vm, rep);
+    }
+    if (st == WEIR_OK) {
+        st = run_start_functions(vm, rep);
+    }
+    if (st == WEIR_OK) {
+        st = start_roots(vm, rep);
+    }
+    flush_outputs(vm);
+    if (st != WEIR_OK) {
+        vm_free(vm);
+        return st;
+    }
+    *out = vm;
+    return WEIR_OK;
+}
+
+/* ---- end ------------------------------------------------------------------------------------- */
+
+void pw_vm_ref(struct pw_vm *vm)
+{
+    vm->refs++;
+}
+
+/* on_done and on_delete of every root.  Nothing of a stopped VM can come back later, so a root that answers
+ * "not yet" is deleted all the same. */
+static void end_roots(struct pw_vm *vm)
+{
+    for (uint32_t i = 0; i < vm->plugin->opt.nconfigs && !vm->dead; i++) {
+        struct pw_context *root = &vm->roots[i];
+        const uint32_t args[PW_EXPORT_MAX_PARAMS] = {root->id};
+        uint32_t done = 1;
+        root->done_pending = true;
+        if (pw_vm_call(vm, root, PW_EXPORT_DONE, args, &done) &&
+            pw_vm_call(vm, root, PW_EXPORT_DELETE, args, NULL)) {
+            pw_contexts_remove(&vm->contexts, root);
+        }
+    }
+}
+
+void pw_vm_unref(struct pw_vm *vm)
+{
+    if (vm == NULL || --vm->refs != 0) {
+        return;
+    }
+    WEIR_ASSERT(vm->depth == 0);
+    if (!vm->dead) {
+        end_roots(vm);
+    }
+    vm_free(vm);
+}

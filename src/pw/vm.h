@@ -1,0 +1,81 @@
+/* pw/vm.h - one running instance of a plugin: its exports, its root contexts, calls into it.
+ *
+ * A VM is reference counted: the plugin holds one reference while the VM is its current one, every step of a
+ * stream another.  The last reference ends the roots and frees it.  A VM whose guest trapped is dead: nothing
+ * calls it any more, its memory is given back as soon as no call is on the stack, and whoever finds it dead
+ * fails by the plugin's policy. */
+#ifndef PW_VM_H
+#define PW_VM_H
+
+#include "base/arena.h"
+#include "base/str.h"
+#include "pw/context.h"
+#include "weir/proxy_wasm.h"
+#include "weir/wasi.h"
+
+enum pw_export_id {
+#define PW_EXPORT(id, name, least, most) PW_EXPORT_##id,
+#include "pw/exports.def"
+    PW_EXPORT_COUNT,
+};
+
+enum { PW_EXPORT_MAX_PARAMS = 5 };
+
+struct pw_export_func {
+    struct weir_func *func; /* NULL: not exported */
+    uint8_t nparams;
+    bool has_result;
+};
+
+/* Which root call runs; the configuration buffers depend on it. */
+enum pw_moment { PW_MOMENT_NONE, PW_MOMENT_ROOT_CREATE, PW_MOMENT_VM_START, PW_MOMENT_CONFIGURE };
+
+struct pw_vm {
+    struct weir_wasi *wasi;     /* must be first: weir/wasi.h */
+    struct weir_instance *inst; /* NULL once a dead VM gave it back */
+    struct pw_plugin *plugin;
+    struct weir_module *module;
+    enum pw_abi abi;
+    uint32_t refs;
+    bool dead;
+    bool wants_rebuild; /* property wasm_need_rebuild */
+    enum pw_moment moment;
+
+    uint32_t depth;               /* calls into the guest on the stack */
+    struct pw_context *effective; /* whom host calls act for; never NULL */
+    struct pw_stream *deferred;   /* not running, with actions to apply once the outermost call returned */
+
+    struct pw_context self;   /* id 0 */
+    struct pw_context *roots; /* one per configuration */
+    struct pw_context_table contexts;
+    struct pw_export_func exports[PW_EXPORT_COUNT];
+    bool has_stream_callbacks;
+
+    struct weir_wasi wasi_table;
+    struct strbuf output[2]; /* unfinished lines of fd 1 and 2 */
+};
+
+/* Instantiate, start, create and configure the roots.  On WEIR_OK the caller holds one reference. */
+weir_status pw_vm_new(struct pw_plugin *p, struct weir_module *m, struct pw_vm **out,
+                      struct weir_report *rep);
+void pw_vm_ref(struct pw_vm *vm);
+void pw_vm_unref(struct pw_vm *vm); /* NULL is fine */
+
+static inline bool pw_vm_exports(const struct pw_vm *vm, enum pw_export_id id)
+{
+    return vm->exports[id].func != NULL;
+}
+
+/* Call an export for `ctx` with as many of the arguments as it takes.  True: it returned, or is not exported;
+ * *result (may be NULL) is set if it has one.  False: the VM is dead now. */
+bool pw_vm_call(struct pw_vm *vm, struct pw_context *ctx, enum pw_export_id id,
+                const uint32_t args[PW_EXPORT_MAX_PARAMS], uint32_t *result);
+
+/* Memory the guest allocates, for a host call's result; 0 if it has none to give.  Traps the running call if
+ * the allocator does.  `bytes` is not 0. */
+uint32_t pw_vm_guest_alloc(struct pw_vm *vm, uint32_t bytes);
+
+/* A line of the plugin's log, with what the guest wrote to fd 1 and 2 before it. */
+void pw_vm_log(struct pw_vm *vm, enum pw_log_level level, struct str line);
+
+#endif

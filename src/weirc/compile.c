@@ -1,0 +1,420 @@
+/* weirc/compile.c - from a module to objects: partitions, passes, child processes.
+ *
+ * Functions are dealt out in index order to partitions of about the same size.  With one job, or a
+ * small module, one unit is compiled in this process; otherwise every child compiles one partition at a time, and
+ * only object files come back.  Stubs and trampolines are partition 0's. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <llvm-c/Analysis.h>
+#include <llvm-c/Error.h>
+#include <llvm-c/Target.h>
+#include <llvm-c/Transforms/PassBuilder.h>
+
+#include "base/mem.h"
+#include "wasm/names.h"
+#include "weirc/unit.h"
+#include "weirc/weirc.h"
+
+enum {
+    PARTITION_BYTES = 24 * 1024, /* of bodies; smaller ones cost more in set-up than they win */
+    PARTITIONS_MAX = 256,
+};
+
+struct partition {
+    uint32_t first, last; /* functions [first, last) */
+    uint64_t bytes;
+    char *object;
+    pid_t pid;
+};
+
+struct job {
+    const struct weirc_options *opt;
+    const struct wasm_module *m;
+    struct weirc_names names;
+    char *dir;
+    struct partition *parts;
+    uint32_t nparts;
+};
+
+static double now_s(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+/* ---- names ------------------------------------------------------------------------------------------ */
+
+/* "w12.name" with the bytes an ELF symbol takes badly replaced. */
+static char *symbol_of(uint32_t funcidx, struct str name)
+{
+    struct strbuf b = {0};
+    strbuf_printf(&b, "w%u", funcidx);
+    if (name.len > 0)
+        strbuf_add_char(&b, '.');
+    for (size_t i = 0; i < name.len && i < 200; i++) {
+        char c = name.at[i];
+        strbuf_add_char(&b, (unsigned char)c <= ' ' || c == '@' || c == 0x7f ? '_' : c);
+    }
+    return b.at;
+}
+
+static bool has_tail_calls(const struct wasm_module *m)
+{
+    for (uint32_t i = m->nimported_funcs; i < m->nfuncs; i++) {
+        struct wasm_reader r = wasm_reader_of(m, m->funcs[i].body, m->funcs[i].body_end);
+        struct wasm_instr in;
+        while (r.at < r.end && wasm_instr_read(&r, &in, NULL) == WEIR_OK)
+            if (in.op == OP_RETURN_CALL || in.op == OP_RETURN_CALL_INDIRECT)
+                return true;
+    }
+    return false;
+}
+
+static void names_init(struct weirc_names *n, const struct wasm_module *m)
+{
+    struct wasm_names wn;
+    wasm_names_init(&wn, m);
+    n->symbols = mem_zalloc_array(m->nfuncs + 1, sizeof *n->symbols);
+    n->names = mem_zalloc_array(m->nfuncs + 1, sizeof *n->names);
+    for (uint32_t i = m->nimported_funcs; i < m->nfuncs; i++) {
+        n->names[i] = wasm_names_func(&wn, i);
+        n->symbols[i] = symbol_of(i, n->names[i]);
+    }
+    wasm_names_fini(&wn);
+    n->tail_calls = has_tail_calls(m);
+}
+
+static void names_fini(struct weirc_names *n, const struct wasm_module *m)
+{
+    for (uint32_t i = 0; i < m->nfuncs; i++)
+        mem_free(n->symbols[i]);
+    mem_free(n->symbols);
+    mem_free(n->names);
+}
+
+/* ---- a unit ------------------------------------------------------------------------------------------ */
+
+/* Instruction-level passes per -O; mem2reg and exact_fix have run before. */
+static const char *const pipelines[] = {
+    NULL,
+    "function(early-cse<memssa>,simplifycfg,instcombine<no-verify-fixpoint>,loop-mssa(licm),gvn,simplifycfg,"
+    "instcombine<no-verify-fixpoint>,dse,adce)",
+    "default<O2>",
+    "default<O3>",
+};
+
+static weir_status run_passes(struct unit *u, const char *passes, struct weir_report *rep)
+{
+    LLVMPassBuilderOptionsRef po = LLVMCreatePassBuilderOptions();
+    LLVMErrorRef err = LLVMRunPasses(u->mod, passes, u->tm, po);
+    LLVMDisposePassBuilderOptions(po);
+    if (err == NULL)
+        return WEIR_OK;
+    char *text = LLVMGetErrorMessage(err);
+    weir_report_set(rep, WEIR_E_CONFIG, WEIR_NO_OFFSET, "passes", "%s", text);
+    LLVMDisposeErrorMessage(text);
+    return WEIR_E_CONFIG;
+}
+
+/* Trampolines for the types of functions the host can reach, stubs for every import. */
+static void emit_stubs(struct unit *u)
+{
+    const struct wasm_module *m = u->m;
+    uint8_t *done = mem_zalloc(m->ntypes + 1);
+    for (uint32_t i = 0; i < m->nfuncs; i++) {
+        if (i < m->nimported_funcs)
+            unit_emit_import_stub(u, i);
+        else if (u->slots[i] != UINT32_MAX && !done[m->funcs[i].typeidx]) {
+            done[m->funcs[i].typeidx] = 1;
+            unit_emit_trampoline(u, m->funcs[i].typeidx);
+        }
+    }
+    mem_free(done);
+}
+
+static void dump_ir(struct unit *u, const char *suffix)
+{
+    struct strbuf path = {0};
+    strbuf_printf(&path, "%s%s.ll", u->opt->output, suffix);
+    char *message = NULL;
+    if (LLVMPrintModuleToFile(u->mod, path.at, &message) != 0) {
+        fprintf(stderr, "weirc: %s: %s\n", path.at, message);
+        LLVMDisposeMessage(message);
+    }
+    strbuf_fini(&path);
+}
+
+static weir_status emit_file(struct unit *u, const char *path, LLVMCodeGenFileType type, struct weir_report *rep)
+{
+    char *message = NULL;
+    if (LLVMTargetMachineEmitToFile(u->tm, u->mod, (char *)(uintptr_t)path, type, &message) == 0)
+        return WEIR_OK;
+    weir_report_set(rep, WEIR_E_IO, WEIR_NO_OFFSET, "object", "%s", message);
+    LLVMDisposeMessage(message);
+    return WEIR_E_IO;
+}
+
+static weir_status optimise(struct unit *u, struct weir_report *rep)
+{
+    weir_status st = WEIR_OK;
+    if (u->opt->level > 0)
+        st = run_passes(u, "function(mem2reg)", rep);
+    if (st == WEIR_OK)
+        exact_fix(u);
+    const char *passes = u->opt->passes != NULL ? u->opt->passes : pipelines[u->opt->level];
+    if (st == WEIR_OK && passes != NULL)
+        st = run_passes(u, passes, rep);
+    return st;
+}
+
+static weir_status compile_partition(const struct job *j, const struct partition *p, struct weir_report *rep)
+{
+    double t0 = now_s();
+    struct unit u;
+    weir_status st = unit_init(&u, j->m, j->opt, &j->names, rep);
+    if (st != WEIR_OK)
+        return st;
+    for (uint32_t i = p->first; i < p->last; i++)
+        unit_func(&u, i); /* in the order their code shall have */
+    for (uint32_t i = p->first; i < p->last; i++)
+        fn_translate(&u, i);
+    if (p->first == j->m->nimported_funcs)
+        emit_stubs(&u);
+    LLVMDIBuilderFinalize(u.di);
+    bool one = j->nparts == 1;
+    char suffix[24] = "";
+    if (!one)
+        snprintf(suffix, sizeof suffix, ".%u", (unsigned)(p - j->parts));
+    if (j->opt->emit_llvm) {
+        char early[40];
+        snprintf(early, sizeof early, "%s.early", suffix);
+        dump_ir(&u, early);
+    }
+    char *message = NULL;
+    if (j->opt->verify && LLVMVerifyModule(u.mod, LLVMReturnStatusAction, &message) != 0)
+        st = weir_report_set(rep, WEIR_E_INVALID, WEIR_NO_OFFSET, "", "internal: LLVM refuses the translation: %.200s", message);
+    LLVMDisposeMessage(message);
+    double t1 = now_s();
+    if (st == WEIR_OK)
+        st = optimise(&u, rep);
+    if (j->opt->emit_llvm)
+        dump_ir(&u, suffix);
+    if (st == WEIR_OK && j->opt->emit_asm) {
+        struct strbuf path = {0};
+        strbuf_printf(&path, "%s%s.s", j->opt->output, suffix);
+        LLVMModuleRef copy = LLVMCloneModule(u.mod), mod = u.mod;
+        u.mod = copy;
+        st = emit_file(&u, path.at, LLVMAssemblyFile, rep);
+        u.mod = mod;
+        LLVMDisposeModule(copy);
+        strbuf_fini(&path);
+    }
+    double t2 = now_s();
+    if (st == WEIR_OK)
+        st = emit_file(&u, p->object, LLVMObjectFile, rep);
+    double t3 = now_s();
+    if (j->opt->stats)
+        fprintf(stderr, "weirc: functions %u..%u (%llu bytes): translate %.3f s, optimise %.3f s, generate %.3f s\n", p->first,
+                p->last, (unsigned long long)p->bytes, t1 - t0, t2 - t1, t3 - t2);
+    unit_fini(&u);
+    return st;
+}
+
+/* ---- partitions ---------------------------------------------------------------------------------------- */
+
+static void make_partitions(struct job *j)
+{
+    const struct wasm_module *m = j->m;
+    uint64_t total = 0;
+    for (uint32_t i = m->nimported_funcs; i < m->nfuncs; i++)
+        total += (uint64_t)(m->funcs[i].body_end - m->funcs[i].body);
+    uint64_t want = total / PARTITION_BYTES;
+    uint64_t most = j->opt->jobs <= 1 ? 1 : j->opt->jobs * 4ull;
+    if (want > most)
+        want = most;
+    if (want < 1)
+        want = 1;
+    if (want > PARTITIONS_MAX)
+        want = PARTITIONS_MAX;
+    uint64_t size = total / want + 1;
+    j->parts = mem_zalloc_array(want + 1, sizeof *j->parts);
+    uint32_t i = m->nimported_funcs;
+    do {
+        struct partition *p = &j->parts[j->nparts++];
+        p->first = i;
+        while (i < m->nfuncs && (p->bytes < size || j->nparts == want)) {
+            p->bytes += (uint64_t)(m->funcs[i].body_end - m->funcs[i].body);
+            i++;
+        }
+        p->last = i;
+        struct strbuf path = {0};
+        strbuf_printf(&path, "%s/%u.o", j->dir, j->nparts - 1);
+        p->object = path.at;
+    } while (i < m->nfuncs && j->nparts < want);
+}
+
+/* A child says what went wrong on standard error. */
+static _Noreturn void child_main(const struct job *j, const struct partition *p)
+{
+    struct weir_report rep;
+    weir_report_init(&rep);
+    weir_status st = compile_partition(j, p, &rep);
+    if (st != WEIR_OK) {
+        char line[512];
+        weir_report_format(&rep, line, sizeof line);
+        fprintf(stderr, "weirc: %s\n", line);
+    }
+    _exit(st == WEIR_OK ? 0 : 1);
+}
+
+static void show_progress(const struct job *j, uint32_t done, uint32_t total)
+{
+    if (!j->opt->quiet && isatty(STDERR_FILENO))
+        fprintf(stderr, "\rweirc: %u of %u parts%s", done, total, done == total ? "\n" : "");
+}
+
+static weir_status compile_in_children(struct job *j, struct weir_report *rep)
+{
+    weir_status st = WEIR_OK;
+    uint32_t next = 0, running = 0, done = 0;
+    while (running > 0 || (next < j->nparts && st == WEIR_OK)) {
+        if (running < j->opt->jobs && next < j->nparts && st == WEIR_OK) {
+            fflush(NULL);
+            struct partition *p = &j->parts[next];
+            p->pid = fork();
+            if (p->pid == 0)
+                child_main(j, p);
+            if (p->pid < 0) {
+                st = weir_report_set(rep, WEIR_E_IO, WEIR_NO_OFFSET, "", "fork: %s", strerror(errno));
+                continue;
+            }
+            next++;
+            running++;
+            continue;
+        }
+        int status;
+        pid_t pid = wait(&status);
+        if (pid < 0 && errno == EINTR)
+            continue;
+        running--;
+        show_progress(j, ++done, j->nparts);
+        if (WIFSIGNALED(status))
+            st = weir_report_set(rep, WEIR_E_IO, WEIR_NO_OFFSET, "", "a compiling child was ended by signal %d", WTERMSIG(status));
+        else if (WEXITSTATUS(status) != 0)
+            st = weir_report_set(rep, WEIR_E_IO, WEIR_NO_OFFSET, "", "a compiling child failed");
+    }
+    return st;
+}
+
+/* ---- the whole -------------------------------------------------------------------------------------------- */
+
+static void init_targets(void)
+{
+    LLVMInitializeX86TargetInfo();
+    LLVMInitializeX86Target();
+    LLVMInitializeX86TargetMC();
+    LLVMInitializeX86AsmPrinter();
+    LLVMInitializeAArch64TargetInfo();
+    LLVMInitializeAArch64Target();
+    LLVMInitializeAArch64TargetMC();
+    LLVMInitializeAArch64AsmPrinter();
+}
+
+static void remove_dir(struct job *j)
+{
+    for (uint32_t i = 0; i < j->nparts; i++)
+        unlink(j->parts[i].object);
+    rmdir(j->dir);
+}
+
+static weir_status link_and_write(struct job *j, struct weir_report *rep)
+{
+    char **objs = mem_alloc((j->nparts + 1) * sizeof *objs);
+    for (uint32_t i = 0; i < j->nparts; i++)
+        objs[i] = j->parts[i].object;
+    struct strbuf elf = {0};
+    strbuf_printf(&elf, "%s/image.so", j->dir);
+    weir_status st = weirc_link(j->opt, objs, j->nparts, elf.at, rep);
+    if (st == WEIR_OK)
+        st = weirc_image_write(j->opt, j->m, j->names.tail_calls, elf.at, rep);
+    unlink(elf.at);
+    strbuf_fini(&elf);
+    mem_free(objs);
+    return st;
+}
+
+static weir_status make_temp_dir(struct job *j, struct weir_report *rep)
+{
+    const char *base = getenv("TMPDIR");
+    struct strbuf b = {0};
+    strbuf_printf(&b, "%s/weirc-XXXXXX", base != NULL && base[0] != '\0' ? base : "/tmp");
+    if (mkdtemp(b.at) == NULL) {
+        weir_status st = weir_report_set(rep, WEIR_E_IO, WEIR_NO_OFFSET, "", "%s: %s", b.at, strerror(errno));
+        strbuf_fini(&b);
+        return st;
+    }
+    j->dir = b.at;
+    return WEIR_OK;
+}
+
+static weir_status compile_module(const struct weirc_options *opt, const struct wasm_module *m, struct weir_report *rep)
+{
+    struct job j = {.opt = opt, .m = m};
+    weir_status st = make_temp_dir(&j, rep);
+    if (st != WEIR_OK)
+        return st;
+    names_init(&j.names, m);
+    make_partitions(&j);
+    double t0 = now_s();
+    if (j.nparts == 1)
+        st = compile_partition(&j, &j.parts[0], rep);
+    else
+        st = compile_in_children(&j, rep);
+    double t1 = now_s();
+    if (st == WEIR_OK)
+        st = link_and_write(&j, rep);
+    if (opt->stats && st == WEIR_OK) {
+        struct rusage self, children;
+        getrusage(RUSAGE_SELF, &self);
+        getrusage(RUSAGE_CHILDREN, &children);
+        double cpu = (double)(self.ru_utime.tv_sec + self.ru_stime.tv_sec + children.ru_utime.tv_sec + children.ru_stime.tv_sec) +
+                     (double)(self.ru_utime.tv_usec + self.ru_stime.tv_usec + children.ru_utime.tv_usec + children.ru_stime.tv_usec) * 1e-6;
+        fprintf(stderr, "weirc: compile %.3f s, link and write %.3f s, %.3f CPU s, %u parts\n", t1 - t0, now_s() - t1, cpu, j.nparts);
+    }
+    remove_dir(&j);
+    for (uint32_t i = 0; i < j.nparts; i++)
+        mem_free(j.parts[i].object);
+    mem_free(j.parts);
+    names_fini(&j.names, m);
+    mem_free(j.dir);
+    return st;
+}
+
+weir_status weirc_compile(const struct weirc_options *opt, struct weir_report *rep)
+{
+    static bool ready;
+    if (!ready) {
+        init_targets();
+        ready = true;
+    }
+    struct strbuf bytes = {0};
+    struct wasm_module *m = NULL;
+    weir_status st = weirc_read_file(opt->input, &bytes, rep);
+    if (st == WEIR_OK)
+        st = wasm_module_decode((const uint8_t *)bytes.at, bytes.len, WASM_FEATURES_ALL, &m, rep);
+    if (st == WEIR_OK)
+        st = wasm_module_validate(m, rep);
+    if (st == WEIR_OK)
+        st = compile_module(opt, m, rep);
+    wasm_module_free(m);
+    strbuf_fini(&bytes);
+    return st;
+}

@@ -1,0 +1,3 @@
+/* no_marker - exports no ABI marker: refused. */
+#define GUEST_NO_MARKER
+#include "guest.h"

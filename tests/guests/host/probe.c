@@ -1,0 +1,496 @@
+/* probe - makes the host calls that its input spells, and logs what each returned.
+ *
+ * Every callback logs itself with its parameters on level trace ("on_log 2") and then runs a script, if it
+ * has one: request headers x-create, x-request, x-response, x-done, x-log, x-delete for the callbacks of a
+ * stream (they are read with get_header_map_value), lines "create: ...", "start: ..." and "configure: ..." of
+ * the configuration for those of a root, the whole VM configuration for on_vm_start.
+ *
+ * A script is commands separated by ';', each a word and its arguments separated by blanks; '~' in an
+ * argument stands for a NUL, '_' as a whole argument for the empty string, '@' for the callback's own
+ * context.  Each command logs "command arguments = status value" on level info. */
+#include "guest.h"
+
+IMPORT(wasi_snapshot_preview1, fd_write) u32 fd_write(u32 fd, const u32 *iovs, u32 n, u32 *written);
+IMPORT(wasi_snapshot_preview1, proc_exit) void proc_exit(u32 code);
+IMPORT(wasi_unstable, environ_sizes_get) u32 environ_sizes_get(u32 *count, u32 *bytes);
+IMPORT(wasi_unstable, environ_get) u32 environ_get(char **list, char *text);
+IMPORT(wasi_snapshot_preview1, clock_time_get) u32 clock_time_get(u32 id, u64 precision, u64 *time);
+
+enum { MAX_ARGS = 8 };
+
+struct arg {
+    char at[256];
+    u32 len;
+};
+
+struct call {
+    u32 self;
+    u32 result; /* of the callback */
+    struct arg args[MAX_ARGS];
+    u32 nargs;
+    struct text out;
+};
+
+/* Not recursive, and too large for the stack. */
+static struct call the_call;
+
+static u32 number(const struct call *c, u32 i)
+{
+    u32 v = 0;
+    if (i >= c->nargs) {
+        return 0;
+    }
+    if (c->args[i].at[0] == '@') {
+        return c->self;
+    }
+    if (c->args[i].at[0] == '-') {
+        return 0u - (u32)(c->args[i].at[1] - '0');
+    }
+    for (u32 k = 0; k < c->args[i].len; k++) {
+        v = v * 10 + (u32)(c->args[i].at[k] - '0');
+    }
+    return v;
+}
+
+static int is(const struct call *c, const char *word)
+{
+    u32 n = text_len(word);
+    if (c->args[0].len != n) {
+        return 0;
+    }
+    for (u32 i = 0; i < n; i++) {
+        if (c->args[0].at[i] != word[i]) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+#define A(i) c->args[i].at, c->args[i].len
+#define N(i) number(c, i)
+
+static void result(struct call *c, u32 status)
+{
+    put(&c->out, " = ");
+    put_number(&c->out, status);
+}
+
+static void result_text(struct call *c, u32 status, const void *at, u32 len)
+{
+    result(c, status);
+    if (status == 0) {
+        put(&c->out, len == 0 && at == 0 ? " null" : " ");
+        put_bytes(&c->out, at, len);
+    }
+}
+
+static u32 word_at(const char *at)
+{
+    const unsigned char *p = (const unsigned char *)at;
+    return p[0] | (u32)p[1] << 8 | (u32)p[2] << 16 | (u32)p[3] << 24;
+}
+
+/* "k=v k=v ..." */
+static void result_pairs(struct call *c, u32 status, const char *at, u32 len)
+{
+    result(c, status);
+    if (status != 0 || at == 0) {
+        put(&c->out, status == 0 && len == 0 ? " null" : "");
+        return;
+    }
+    u32 n = word_at(at);
+    const char *sizes = at + 4, *text = at + 4 + 8 * n;
+    put(&c->out, " n=");
+    put_number(&c->out, n);
+    for (u32 i = 0; i < n; i++, sizes += 8) {
+        put_char(&c->out, ' ');
+        put_bytes(&c->out, text, word_at(sizes));
+        text += word_at(sizes) + 1;
+        put_char(&c->out, '=');
+        put_bytes(&c->out, text, word_at(sizes + 4));
+        text += word_at(sizes + 4) + 1;
+    }
+    if (text != at + len) {
+        put(&c->out, " WRONG SIZE");
+    }
+}
+
+static void store_word(char *at, u32 v)
+{
+    for (int i = 0; i < 4; i++) {
+        at[i] = (char)(v >> 8 * i);
+    }
+}
+
+/* Arguments from..nargs are name, value, name, value: their serialised form. */
+static u32 make_pairs(const struct call *c, u32 from, char *out)
+{
+    u32 n = c->nargs > from ? (c->nargs - from) / 2 : 0, at = 4 + 8 * n;
+    store_word(out, n);
+    for (u32 i = 0; i < 2 * n; i++) {
+        const struct arg *a = &c->args[from + i];
+        store_word(out + 4 + 4 * i, a->len);
+        for (u32 k = 0; k < a->len; k++) {
+            out[at++] = a->at[k];
+        }
+        out[at++] = '\0';
+    }
+    return at;
+}
+
+__attribute__((noinline)) static void crash(struct call *c)
+{
+    static volatile u32 zero;
+    if (c->nargs > 1 && c->args[1].at[0] == 'm') { /* memory */
+        *(volatile u32 *)0xfffffff0 = 1;
+    } else if (c->nargs > 1 && c->args[1].at[0] == 'd') { /* division */
+        zero = 7 / zero;
+    }
+    __builtin_trap();
+}
+
+static int run_headers(struct call *c)
+{
+    char pairs[2048];
+    void *at = 0;
+    u32 len = 0, v = 77, st;
+
+    if (is(c, "get")) {
+        st = proxy_get_header_map_value(N(1), A(2), &at, &len);
+        result_text(c, st, at, len);
+    } else if (is(c, "pairs")) {
+        st = proxy_get_header_map_pairs(N(1), &at, &len);
+        result_pairs(c, st, at, len);
+    } else if (is(c, "size")) {
+        st = proxy_get_header_map_size(N(1), &v);
+        result(c, st);
+        put_char(&c->out, ' ');
+        put_number(&c->out, v);
+    } else if (is(c, "add")) {
+        result(c, proxy_add_header_map_value(N(1), A(2), A(3)));
+    } else if (is(c, "replace")) {
+        result(c, proxy_replace_header_map_value(N(1), A(2), A(3)));
+    } else if (is(c, "remove")) {
+        result(c, proxy_remove_header_map_value(N(1), A(2)));
+    } else if (is(c, "setpairs")) {
+        result(c, proxy_set_header_map_pairs(N(1), pairs, make_pairs(c, 2, pairs)));
+    } else if (is(c, "setraw")) {
+        result(c, proxy_set_header_map_pairs(N(1), A(2)));
+    } else {
+        return 0;
+    }
+    return 1;
+}
+
+static int run_values(struct call *c)
+{
+    void *at = 0;
+    u32 len = 0, v = 77, w = 77, st;
+
+    if (is(c, "prop")) {
+        st = proxy_get_property(A(1), &at, &len);
+        result_text(c, st, at, len);
+    } else if (is(c, "prophex")) {
+        st = proxy_get_property(A(1), &at, &len);
+        result(c, st);
+        put_char(&c->out, ' ');
+        put_hex(&c->out, at, len);
+    } else if (is(c, "propmap")) {
+        st = proxy_get_property(A(1), &at, &len);
+        result_pairs(c, st, at, len);
+    } else if (is(c, "setprop")) {
+        result(c, proxy_set_property(A(1), A(2)));
+    } else if (is(c, "buf")) {
+        st = proxy_get_buffer_bytes(N(1), N(2), N(3), &at, &len);
+        result_text(c, st, at, len);
+    } else if (is(c, "bufstatus")) {
+        result(c, proxy_get_buffer_status(N(1), &v, &w));
+        put_char(&c->out, ' ');
+        put_number(&c->out, v);
+        put_char(&c->out, ' ');
+        put_number(&c->out, w);
+    } else if (is(c, "setbuf")) {
+        result(c, proxy_set_buffer_bytes(N(1), 0, 0, "x", 1));
+    } else if (is(c, "conf")) {
+        st = proxy_get_configuration(&at, &len);
+        result_text(c, st, at, len);
+    } else if (is(c, "foreign")) {
+        st = proxy_call_foreign_function(A(1), A(2), &at, &len);
+        result(c, st);
+        put_char(&c->out, ' ');
+        put_hex(&c->out, at, len);
+    } else if (is(c, "foreign0")) {
+        result(c, proxy_call_foreign_function(A(1), A(2), 0, 0));
+    } else {
+        return 0;
+    }
+    return 1;
+}
+
+static int run_control(struct call *c)
+{
+    char pairs[2048];
+
+    if (is(c, "local")) { /* local STATUS DETAILS BODY GRPC [name value ...] */
+        u32 len = make_pairs(c, 5, pairs);
+        result(c, proxy_send_local_response(N(1), A(2), A(3), pairs, len == 4 ? 0 : len, N(4)));
+    } else if (is(c, "localraw")) { /* with these bytes as headers */
+        result(c, proxy_send_local_response(200, "d", 1, "b", 1, A(1), -1u));
+    } else if (is(c, "continue")) {
+        result(c, proxy_continue_stream(N(1)));
+    } else if (is(c, "continue_request")) {
+        result(c, proxy_continue_request());
+    } else if (is(c, "continue_response")) {
+        result(c, proxy_continue_response());
+    } else if (is(c, "close")) {
+        result(c, proxy_close_stream(N(1)));
+    } else if (is(c, "done")) {
+        result(c, proxy_done());
+    } else if (is(c, "effective")) {
+        result(c, proxy_set_effective_context(N(1)));
+    } else if (is(c, "clearroute")) {
+        result(c, proxy_clear_route_cache());
+    } else if (is(c, "ret")) {
+        c->result = N(1);
+        return -1;
+    } else if (is(c, "trap")) {
+        crash(c);
+    } else if (is(c, "exit")) {
+        proc_exit(N(1));
+    } else {
+        return 0;
+    }
+    return 1;
+}
+
+static int run_rest(struct call *c)
+{
+    void *at = 0;
+    u32 len = 0, v = 77, st;
+    u64 time = 0;
+
+    if (is(c, "log")) {
+        st = proxy_log(N(1), A(2));
+        result(c, st);
+    } else if (is(c, "level")) {
+        result(c, proxy_get_log_level(&v));
+        put_char(&c->out, ' ');
+        put_number(&c->out, v);
+    } else if (is(c, "time")) {
+        result(c, proxy_get_current_time_nanoseconds(&time));
+        put_char(&c->out, ' ');
+        put_number(&c->out, time);
+    } else if (is(c, "clock")) {
+        result(c, clock_time_get(N(1), 1, &time));
+        put_char(&c->out, ' ');
+        put_number(&c->out, time);
+    } else if (is(c, "status")) {
+        st = proxy_get_status(&v, &at, &len);
+        result(c, st);
+        put_char(&c->out, ' ');
+        put_number(&c->out, v);
+    } else if (is(c, "print")) {
+        c->args[2].at[c->args[2].len++] = '\n';
+        u32 iov[4] = {(u32)(uintptr_t)"out ", 4, (u32)(uintptr_t)c->args[2].at, c->args[2].len};
+        st = fd_write(N(1), iov, 2, &v);
+        result(c, st);
+        put_char(&c->out, ' ');
+        put_number(&c->out, v);
+    } else if (is(c, "env")) {
+        u32 count = 0, bytes = 0;
+        environ_sizes_get(&count, &bytes);
+        char **list = heap_alloc(count * 4 + 4);
+        char *text = heap_alloc(bytes + 1);
+        result(c, environ_get(list, text));
+        for (u32 i = 0; i < count; i++) {
+            put_char(&c->out, ' ');
+            put(&c->out, list[i]);
+        }
+    } else if (is(c, "grow")) {
+        result(c, (u32)__builtin_wasm_memory_grow(0, N(1)));
+    } else {
+        return 0;
+    }
+    return 1;
+}
+
+static void run_command(struct call *c)
+{
+    if (c->nargs == 0) {
+        return;
+    }
+    int known = run_headers(c);
+    known = known != 0 ? known : run_values(c);
+    known = known != 0 ? known : run_control(c);
+    known = known != 0 ? known : run_rest(c);
+    if (known == 0) {
+        put(&c->out, " UNKNOWN COMMAND");
+    }
+    if (known >= 0) {
+        say(2, &c->out);
+    }
+}
+
+/* Split at blanks; what the command looked like goes to the output. */
+static void parse_command(struct call *c, const char *at, u32 len)
+{
+    u32 i = 0;
+    c->nargs = 0;
+    c->out.len = 0;
+    while (i < len && at[i] == ' ') {
+        i++;
+    }
+    put_bytes(&c->out, at + i, len - i);
+    while (i < len && c->nargs < MAX_ARGS) {
+        struct arg *a = &c->args[c->nargs++];
+        a->len = 0;
+        for (; i < len && at[i] != ' '; i++) {
+            a->at[a->len++] = at[i] == '~' ? '\0' : at[i];
+        }
+        if (a->len == 1 && a->at[0] == '_') {
+            a->len = 0;
+        }
+        while (i < len && at[i] == ' ') {
+            i++;
+        }
+    }
+}
+
+static u32 run_script(u32 self, const char *script, u32 len, u32 default_result)
+{
+    struct call *c = &the_call;
+
+    c->self = self;
+    c->result = default_result;
+    while (len != 0) {
+        u32 n = 0;
+        while (n < len && script[n] != ';') {
+            n++;
+        }
+        parse_command(c, script, n);
+        run_command(c);
+        n += n < len;
+        script += n;
+        len -= n;
+    }
+    return c->result;
+}
+
+/* ---- callbacks ------------------------------------------------------------------------------ */
+
+static void trace(const char *name, u32 a, u32 b, u32 c, u32 n)
+{
+    struct text t;
+    const u32 v[] = {a, b, c};
+    t.len = 0;
+    put(&t, name);
+    for (u32 i = 0; i < n; i++) {
+        put_char(&t, ' ');
+        put_number(&t, v[i]);
+    }
+    say(0, &t);
+}
+
+static u32 run_header(u32 self, const char *header, u32 default_result)
+{
+    void *at = 0;
+    u32 len = 0;
+    if (proxy_get_header_map_value(0, header, text_len(header), &at, &len) != 0) {
+        return default_result;
+    }
+    return run_script(self, at, len, default_result);
+}
+
+/* The line of the configuration that begins with `key`. */
+static u32 run_line(u32 self, const char *key, u32 default_result)
+{
+    void *config = 0;
+    u32 len = 0, n = text_len(key);
+    if (proxy_get_buffer_bytes(7, 0, 0x7fffffff, &config, &len) != 0 &&
+        proxy_get_configuration(&config, &len) != 0) {
+        return default_result;
+    }
+    const char *at = config, *end = at + len;
+    while (at < end) {
+        const char *line = at;
+        while (at < end && *at != '\n') {
+            at++;
+        }
+        u32 i = 0;
+        while (i < n && line + i < at && line[i] == key[i]) {
+            i++;
+        }
+        if (i == n) {
+            return run_script(self, line + n, (u32)(at - line) - n, default_result);
+        }
+        at++;
+    }
+    return default_result;
+}
+
+EXPORT(_initialize) void on_initialize(void)
+{
+    trace("_initialize", 0, 0, 0, 0);
+}
+
+EXPORT(main) u32 on_main(u32 argc, u32 argv)
+{
+    trace("main", argc, argv, 0, 2);
+    return 0;
+}
+
+EXPORT(proxy_on_context_create) void on_context_create(u32 ctx, u32 parent)
+{
+    trace("on_context_create", ctx, parent, 0, 2);
+    if (parent == 0) {
+        run_line(ctx, "create:", 0);
+    } else {
+        run_header(ctx, "x-create", 0);
+    }
+}
+
+EXPORT(proxy_on_vm_start) u32 on_vm_start(u32 ctx, u32 size)
+{
+    void *config = 0;
+    u32 len = 0;
+    trace("on_vm_start", ctx, size, 0, 2);
+    proxy_get_buffer_bytes(6, 0, 0xffffffff, &config, &len);
+    return run_script(ctx, config, len, 1);
+}
+
+EXPORT(proxy_on_configure) u32 on_configure(u32 ctx, u32 size)
+{
+    trace("on_configure", ctx, size, 0, 2);
+    return run_line(ctx, "configure:", 1);
+}
+
+EXPORT(proxy_on_request_headers) u32 on_request_headers(u32 ctx, u32 n, u32 end)
+{
+    heap_reset();
+    trace("on_request_headers", ctx, n, end, 3);
+    return run_header(ctx, "x-request", 0);
+}
+
+EXPORT(proxy_on_response_headers) u32 on_response_headers(u32 ctx, u32 n, u32 end)
+{
+    trace("on_response_headers", ctx, n, end, 3);
+    return run_header(ctx, "x-response", 0);
+}
+
+EXPORT(proxy_on_done) u32 on_done(u32 ctx)
+{
+    trace("on_done", ctx, 0, 0, 1);
+    return run_header(ctx, "x-done", 1);
+}
+
+EXPORT(proxy_on_log) void on_log(u32 ctx)
+{
+    trace("on_log", ctx, 0, 0, 1);
+    run_header(ctx, "x-log", 0);
+}
+
+EXPORT(proxy_on_delete) void on_delete(u32 ctx)
+{
+    trace("on_delete", ctx, 0, 0, 1);
+    run_header(ctx, "x-delete", 0);
+}

@@ -1,0 +1,53 @@
+"""The SDK's README is true: its plugin builds with its command, and behaves as it says."""
+import os
+import re
+import shlex
+import shutil
+import subprocess
+
+import pytest
+
+from test_plugins import ROOT, WEIR, run_try, values
+
+README = os.path.join(ROOT, "sdk/c/README.md")
+
+
+def blocks(language):
+    with open(README, encoding="utf-8") as f:
+        return re.findall(rf"```{language}\n(.*?)```", f.read(), re.S)
+
+
+@pytest.fixture(name="hello", scope="module")
+def fixture_hello(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("hello")
+    (folder / "hello.c").write_text(blocks("c")[0])
+    command = next(line for block in blocks("sh") for line in block.splitlines() if line.startswith("clang-19 "))
+    command = command.replace("build/sdk", os.path.join(ROOT, "build/sdk"))
+    subprocess.run(shlex.split(command) + ["-Wall", "-Wextra", "-Werror"], cwd=folder, check=True)
+    return folder / "hello.wasm"
+
+
+def test_exports_only_what_it_has(hello):
+    if not shutil.which("wasm-objdump"):
+        pytest.skip("wasm-objdump is not installed")
+    text = subprocess.run(["wasm-objdump", "-x", hello], capture_output=True, text=True, check=True).stdout
+    exports = set(re.findall(r'-> "(\w+)"', text))
+    assert exports == {"memory", "_initialize", "malloc", "proxy_on_memory_allocate", "proxy_abi_version_0_2_1",
+                       "proxy_on_context_create", "proxy_on_delete", "proxy_on_configure", "proxy_on_request_headers"}
+    assert "<- wasi_" not in text
+
+
+def test_hello(hello, tmp_path):
+    if not os.path.exists(WEIR):
+        pytest.skip("weir is not built")
+    code, lines = run_try(hello, "hi", [{"headers": [["user-agent", "x"]]}, {"headers": []}], "auto", tmp_path)
+    assert code == 0, lines
+    assert lines[0]["action"] == "continue" and values(lines[0]["request_headers"], "x-greeting") == ["hi"]
+    assert (lines[1]["action"], lines[1]["status"], lines[1]["body"]) == ("local", 400, "who are you?\n")
+
+
+def test_refuses_an_empty_configuration(hello, tmp_path):
+    if not os.path.exists(WEIR):
+        pytest.skip("weir is not built")
+    code, lines = run_try(hello, "", [], "auto", tmp_path)
+    assert code == 1 and lines[-1]["configure"] is False
