@@ -79,15 +79,17 @@ const uint8_t *weir_module_sha256(const struct weir_module *m);
 const uint8_t *weir_module_bytes(const struct weir_module *m, size_t *len);
 
 /* Give the module the native image at `path`, made from it by weirc; instances made from then on may run it.
- * WEIR_OK, also if the module has an image already.  WEIR_E_MALFORMED: truncated or damaged.  WEIR_E_MISMATCH: made for
- * another module, CPU or compiler.  WEIR_E_CONFIG: others may write the file or its directory.  WEIR_E_IO.
- * Nothing of the file runs unless all checks passed; `rep` says what refused it.  Blocks on disk. */
+ * WEIR_OK, also if the module has an image already.  WEIR_E_MALFORMED: truncated or damaged. WEIR_E_MISMATCH:
+ * made for another module, CPU or compiler.  WEIR_E_CONFIG: others may write the file or its directory.
+ * WEIR_E_IO. Nothing of the file runs unless all checks passed; `rep` says what refused it.  Blocks on disk.
+ */
 weir_status weir_module_load_image(struct weir_module *m, const char *path, struct weir_report *rep);
-/* The same with the image in the module's own custom section "weir.aot": native code from whoever made the module.
- * WEIR_E_NOT_FOUND: there is none. */
+/* The same with the image in the module's own custom section "weir.aot": native code from whoever made the
+ * module. WEIR_E_NOT_FOUND: there is none. */
 weir_status weir_module_load_own_image(struct weir_module *m, struct weir_report *rep);
 bool weir_module_has_image(const struct weir_module *m);
-/* What images must match to run here: this build's compiler and this machine's CPU, fit for a file name; static. */
+/* What images must match to run here: this build's compiler and this machine's CPU, fit for a file name;
+ * static. */
 const char *weir_image_key(void);
 
 /* ---- host functions and linking -------------------------------------------------------- */

@@ -49,8 +49,9 @@ enum {
     WEIR_VM_FUNC_INDEX = 20,   /* u32: function index in the module of `inst` that defines it */
     WEIR_VM_FUNC_TYPE = 24,    /* pointer to struct weir_functype */
     WEIR_VM_FUNC_INVOKE = 32,  /* invoke(function entry, cells): any function, by cells */
-    WEIR_VM_FUNC_GUEST = 48,   /* the instance that compiled code may call `code` for as its own kind, else NULL */
-    WEIR_VM_FUNC_EXEC = 40,    /* pointer: the executor's own, of this function */
+    WEIR_VM_FUNC_GUEST =
+        48, /* the instance that compiled code may call `code` for as its own kind, else NULL */
+    WEIR_VM_FUNC_EXEC = 40, /* pointer: the executor's own, of this function */
 };
 
 /* Function slots: slot i < imported functions is import i.  Behind them every function defined here that can

@@ -33,6 +33,26 @@ void arena_fini(struct arena *a)
     arena_init(a);
 }
 
+void arena_reset(struct arena *a)
+{
+    struct arena_block *kept = a->head;
+
+    if (kept == NULL || kept->bytes != BLOCK_BYTES) {
+        arena_fini(a);
+        return;
+    }
+    struct arena_block *b = kept->older;
+    while (b != NULL) {
+        struct arena_block *older = b->older;
+        mem_free(b);
+        b = older;
+    }
+    kept->older = NULL;
+    a->next = (char *)(kept + 1);
+    a->end = a->next + BLOCK_BYTES;
+    a->bytes = 0;
+}
+
 /* A block for at least `bytes`; a large one is its own block and does not end the current one. */
 static void *grow(struct arena *a, size_t bytes)
 {

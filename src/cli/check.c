@@ -257,11 +257,11 @@ static enum outcome try_start(const struct gw_plugin *p, struct str file, uint32
 /* Where configuration `index` of the plugin was written first. */
 static struct gw_place place_of_config(const struct gw_plugin *p, uint32_t index, const char **member)
 {
-    *member = p->ignore_rules ? ".pluginConfig" : ".defaultConfig";
+    *member = p->ignore_rules ? ".pluginConfig" : p->default_config.at == NULL ? "" : ".defaultConfig";
     if (p->default_index != index) {
         for (uint32_t i = 0; i < p->nrules; i++) {
             if (p->rules[i].config_index == index) {
-                *member = ".config";
+                *member = p->rules[i].config.at == NULL ? "" : ".config";
                 return p->rules[i].at;
             }
         }

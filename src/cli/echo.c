@@ -2,8 +2,8 @@
  *
  * The upstream of the demo and of the tests: one thread, epoll, every connection a small state machine that
  * reads a request whole (its body is counted, not kept), then writes the answer.  The query asks for
- * other behaviour: status=N, delay_ms=N (answer later), bytes=N (a body of N bytes), chunked=1, header=NAME:VALUE,
- * close=1. */
+ * other behaviour: status=N, delay_ms=N (answer later), bytes=N (a body of N bytes), chunked=1,
+ * header=NAME:VALUE, close=1. */
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
@@ -24,7 +24,13 @@
 #include "cli/cli.h"
 #include "os/os.h"
 
-enum { HEAD_BYTES_MAX = 256 << 10, READ_BYTES = 16 << 10, EVENTS = 256, HEADERS_MAX = 256, CHUNK_BYTES = 4096 };
+enum {
+    HEAD_BYTES_MAX = 256 << 10,
+    READ_BYTES = 16 << 10,
+    EVENTS = 256,
+    HEADERS_MAX = 256,
+    CHUNK_BYTES = 4096
+};
 enum { BYTES_MAX = 1 << 30 };
 
 enum body { BODY_NONE, BODY_LENGTH, BODY_CHUNK_SIZE, BODY_CHUNK_DATA, BODY_CHUNK_END, BODY_TRAILER };
@@ -225,8 +231,8 @@ static void answer(struct conn *c, const struct request *r)
             strbuf_add_char(&body, (char)('a' + i % 26));
         }
     }
-    strbuf_printf(&c->out, "HTTP/1.1 %llu Echo\r\nContent-Type: %s\r\nServer: echo\r\n", (unsigned long long)status,
-                  bytes == UINT64_MAX ? "application/json" : "text/plain");
+    strbuf_printf(&c->out, "HTTP/1.1 %llu Echo\r\nContent-Type: %s\r\nServer: echo\r\n",
+                  (unsigned long long)status, bytes == UINT64_MAX ? "application/json" : "text/plain");
     if (chunked && !none) {
         strbuf_printf(&c->out, "Transfer-Encoding: chunked\r\n");
     } else if (!none) {
@@ -473,7 +479,8 @@ static int run_echo(int argc, char **argv)
     sigprocmask(SIG_BLOCK, &set, NULL);
     int signals = signalfd(-1, &set, SFD_CLOEXEC);
     poller = epoll_create1(EPOLL_CLOEXEC);
-    epoll_ctl(poller, EPOLL_CTL_ADD, listener, &(struct epoll_event){.events = EPOLLIN, .data.ptr = &listener});
+    epoll_ctl(poller, EPOLL_CTL_ADD, listener,
+              &(struct epoll_event){.events = EPOLLIN, .data.ptr = &listener});
     epoll_ctl(poller, EPOLL_CTL_ADD, signals, &(struct epoll_event){.events = EPOLLIN, .data.ptr = &signals});
     printf("weir: echo listens on %s\n", args.listen);
     fflush(stdout);

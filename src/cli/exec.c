@@ -96,17 +96,20 @@ static void write_output(void *data, struct weir_instance *inst, int fd, struct 
 {
     const struct host *h = data;
     (void)inst;
-    if (!h->mute)
+    if (!h->mute) {
         fwrite(text.at, 1, text.len, fd == 1 ? stdout : stderr);
+    }
 }
 
 static void host_init(struct host *h, const struct cli_operands *operands)
 {
     *h = (struct host){0};
-    for (size_t i = 0; i < operands->len; i++)
+    for (size_t i = 0; i < operands->len; i++) {
         vec_push(&h->args, str_of(operands->at[i]));
-    for (size_t i = 0; i < env.len; i++)
+    }
+    for (size_t i = 0; i < env.len; i++) {
         vec_push(&h->env, str_of(env.at[i]));
+    }
     h->world = (struct weir_wasi){.args = h->args.at,
                                   .nargs = h->args.len,
                                   .env = h->env.at,
@@ -131,22 +134,26 @@ static bool parse_integer(const char *s, unsigned bits, uint64_t *out)
     if (*s == '-') {
         long long v = strtoll(s, &end, 0);
         *out = (uint64_t)v;
-        if (bits == 32 && v < INT32_MIN)
+        if (bits == 32 && v < INT32_MIN) {
             return false;
+        }
     } else {
         *out = strtoull(s, &end, 0);
-        if (bits == 32 && *out > UINT32_MAX)
+        if (bits == 32 && *out > UINT32_MAX) {
             return false;
+        }
     }
-    if (bits == 32)
+    if (bits == 32) {
         *out = (uint32_t)*out;
+    }
     return errno == 0 && end != s && *end == '\0';
 }
 
 static bool parse_vector(const char *s, uint64_t cells[2])
 {
-    if (strncmp(s, "0x", 2) != 0 || strlen(s) != 34 || strspn(s + 2, "0123456789abcdefABCDEF") != 32)
+    if (strncmp(s, "0x", 2) != 0 || strlen(s) != 34 || strspn(s + 2, "0123456789abcdefABCDEF") != 32) {
         return false;
+    }
     char high[17] = {0};
     memcpy(high, s + 2, 16);
     cells[1] = strtoull(high, NULL, 16);
@@ -191,8 +198,9 @@ static void print_float(double v, bool single)
     }
     for (int digits = 1; digits <= 17; digits++) {
         snprintf(text, sizeof text, "%.*g", digits, v);
-        if (single ? strtof(text, NULL) == (float)v : strtod(text, NULL) == v)
+        if (single ? strtof(text, NULL) == (float)v : strtod(text, NULL) == v) {
             break;
+        }
     }
     puts(text);
 }
@@ -231,17 +239,20 @@ struct run {
     struct weir_instance_options options;
     struct host host;
     double cpu_s; /* of the last call */
+    bool ended;   /* the last call returned or the guest exited by itself: there is a time to show */
 };
 
 /* What a call came to, as an exit code. */
 static int outcome(weir_status st, const struct weir_trap *trap, const struct weir_report *rep)
 {
     char text[TRAP_TEXT_BYTES];
-    if (st == WEIR_OK)
+    if (st == WEIR_OK) {
         return 0;
+    }
     fflush(stdout);
-    if (st == WEIR_E_EXIT)
+    if (st == WEIR_E_EXIT) {
         return (uint8_t)trap->exit_code;
+    }
     if (st == WEIR_E_TRAP) {
         weir_trap_format(trap, text, sizeof text);
         fprintf(stderr, "weir: trap: %s", text);
@@ -256,6 +267,7 @@ static weir_status timed_call(struct run *r, struct weir_func *f, uint64_t *cell
     uint64_t before_ns = os_thread_cpu_ns();
     weir_status st = weir_func_call(f, cells, trap);
     r->cpu_s = (double)(os_thread_cpu_ns() - before_ns) * 1e-9;
+    r->ended = st == WEIR_OK || st == WEIR_E_EXIT;
     return st;
 }
 
@@ -269,10 +281,11 @@ static int run_command(struct run *r)
     struct weir_trap trap;
     struct weir_report rep;
     int code = 0;
-    for (uint64_t i = 0; i < repeat && code == 0; i++) {
+    for (uint64_t i = 0; i < repeat && (i == 0 || r->ended); i++) {
         struct weir_instance *inst = NULL;
         uint64_t cells[2] = {0};
         r->host.mute = i + 1 < repeat;
+        r->ended = false;
         weir_report_init(&rep);
         weir_status st = weir_instance_new(r->module, r->linker, &r->options, &inst, &trap, &rep);
         if (st == WEIR_OK) {
@@ -293,12 +306,14 @@ static int run_command(struct run *r)
 static int read_arguments(const struct weir_functype *type, const struct cli_operands *operands,
                           uint64_t *cells)
 {
-    if (operands->len - 1 != type->nparams)
+    if (operands->len - 1 != type->nparams) {
         return cli_fail("%s takes %u arguments, %zu given", invoke, type->nparams, operands->len - 1);
+    }
     for (uint32_t i = 0, at = 0; i < type->nparams; i++) {
-        if (!parse_value(operands->at[i + 1], type->params[i], &cells[at]))
+        if (!parse_value(operands->at[i + 1], type->params[i], &cells[at])) {
             return cli_fail("argument %u, '%s', is no value of the parameter's type", i + 1,
                             operands->at[i + 1]);
+        }
         at += type->params[i] == WEIR_V128 ? 2 : 1;
     }
     return 0;
@@ -309,15 +324,17 @@ static int call_export(struct run *r, struct weir_instance *inst, const struct c
     struct weir_trap trap;
     struct weir_func *f = find_export(inst, invoke), *init = find_export(inst, "_initialize");
     uint64_t none[2] = {0};
-    if (f == NULL)
+    if (f == NULL) {
         return cli_fail("the module exports no function '%s'", invoke);
+    }
     const struct weir_functype *type = weir_func_type(f);
     uint32_t ncells = type->param_cells > type->result_cells ? type->param_cells : type->result_cells;
     size_t bytes = ((size_t)ncells + 1) * sizeof(uint64_t);
     uint64_t *given = mem_zalloc(bytes), *cells = mem_zalloc(bytes);
     int code = read_arguments(type, operands, given);
-    if (code == 0 && init != NULL && init != f && weir_func_type(init)->nparams == 0)
+    if (code == 0 && init != NULL && init != f && weir_func_type(init)->nparams == 0) {
         code = outcome(weir_func_call(init, none, &trap), &trap, NULL);
+    }
     for (uint64_t i = 0; i < repeat && code == 0; i++) {
         r->host.mute = i + 1 < repeat;
         memcpy(cells, given, bytes);
@@ -350,28 +367,34 @@ static int run(int argc, char **argv)
     struct run r = {0};
     struct weir_report rep;
     int code = cli_parse(&usage, argc, argv, &operands);
-    if (code != CLI_GO_ON)
+    if (code != CLI_GO_ON) {
         return code;
-    if (repeat == 0)
+    }
+    if (repeat == 0) {
         return cli_usage_error(&usage, "--repeat must be at least 1");
+    }
     size_t len;
     char *bytes = cli_read_file(operands.at[0], MODULE_MOST_BYTES, &len);
-    if (bytes == NULL)
+    if (bytes == NULL) {
         return CLI_EXIT_FAILED;
+    }
     weir_report_init(&rep);
     weir_status st = weir_module_new((const uint8_t *)bytes, len, WEIR_FEATURES_ALL, &r.module, &rep);
     mem_free(bytes);
-    if (st == WEIR_OK)
+    if (st == WEIR_OK) {
         st = cli_prepare_image(r.module, (enum weir_tier)tier, operands.at[0], image, &rep);
-    if (st != WEIR_OK)
+    }
+    if (st != WEIR_OK) {
         return outcome(st, NULL, &rep);
+    }
     r.linker = weir_linker_new();
     weir_wasi_link(r.linker);
     host_init(&r.host, &operands);
     r.options = (struct weir_instance_options){.tier = (enum weir_tier)tier, .host = &r.host};
     code = invoke != NULL ? run_export(&r, &operands) : run_command(&r);
-    if (code == 0 && show_time)
+    if (r.ended && show_time) {
         printf("cpu_s %.6f\n", r.cpu_s);
+    }
     host_fini(&r.host);
     weir_linker_free(r.linker);
     weir_module_unref(r.module);

@@ -16,18 +16,18 @@ static struct str copy_str(struct arena *a, struct str s)
     return (struct str){arena_strndup(a, s.at, s.len), s.len};
 }
 
-static void push(struct arena *a, struct fake_header_list *list, struct pw_header h)
+/* Room for one more entry than there are, in entries of its own. */
+static void make_room(struct arena *a, struct fake_header_list *list)
 {
-    if (list->len == list->cap) {
-        size_t cap = list->cap == 0 ? FIRST_CAPACITY : list->cap * 2;
-        struct pw_header *grown = ARENA_ARRAY(a, struct pw_header, cap);
+    if (list->len >= list->cap) {
+        size_t cap = list->len * 2 < FIRST_CAPACITY ? FIRST_CAPACITY : list->len * 2;
+        struct pw_header *own = arena_alloc(a, cap * sizeof *own);
         if (list->len != 0) {
-            memcpy(grown, list->at, list->len * sizeof *grown);
+            memcpy(own, list->at, list->len * sizeof *own);
         }
-        list->at = grown;
+        list->at = own;
         list->cap = cap;
     }
-    list->at[list->len++] = h;
 }
 
 void fake_headers_add(struct arena *a, struct fake_header_list *list, struct str name, struct str value)
@@ -38,7 +38,14 @@ void fake_headers_add(struct arena *a, struct fake_header_list *list, struct str
     for (size_t i = 0; i < name.len; i++) {
         at[i] = (char)(at[i] >= 'A' && at[i] <= 'Z' ? at[i] | 0x20 : at[i]);
     }
-    push(a, list, h);
+    make_room(a, list);
+    list->at[list->len++] = h;
+}
+
+/* Is it the name of this entry?  Entries are lower-case, and nearly always so is what they are asked for. */
+static bool has_name(const struct pw_header *h, struct str name)
+{
+    return h->name.len == name.len && (memcmp(h->name.at, name.at, name.len) == 0 || str_ieq(h->name, name));
 }
 
 static struct fake_header_list *list_of(void *stream, enum pw_map map)
@@ -73,7 +80,7 @@ static bool map_get(void *stream, enum pw_map map, struct str name, struct str *
     const struct fake_header_list *list = list_of(stream, map);
 
     for (size_t i = 0; list != NULL && i < list->len; i++) {
-        if (list->at[i].name.len == name.len && str_ieq(list->at[i].name, name)) {
+        if (has_name(&list->at[i], name)) {
             *value = list->at[i].value;
             return true;
         }
@@ -87,7 +94,8 @@ static bool map_add(void *stream, enum pw_map map, struct str name, struct str v
     struct fake_header_list *list = list_of(stream, map);
 
     if (list != NULL) {
-        fake_headers_add(&f->arena, list, name, value);
+        make_room(&f->arena, list);
+        list->at[list->len++] = (struct pw_header){copy_str(&f->arena, name), copy_str(&f->arena, value)};
     }
     return list != NULL;
 }
@@ -98,7 +106,7 @@ static void remove_from(struct fake_header_list *list, size_t from, struct str n
     size_t kept = from;
 
     for (size_t i = from; i < list->len; i++) {
-        if (!str_ieq(list->at[i].name, name)) {
+        if (!has_name(&list->at[i], name)) {
             list->at[kept++] = list->at[i];
         }
     }
@@ -111,7 +119,8 @@ static bool map_replace(void *stream, enum pw_map map, struct str name, struct s
     struct fake_header_list *list = list_of(stream, map);
 
     for (size_t i = 0; list != NULL && i < list->len; i++) {
-        if (str_ieq(list->at[i].name, name)) {
+        if (has_name(&list->at[i], name)) {
+            make_room(&f->arena, list);
             list->at[i].value = copy_str(&f->arena, value);
             remove_from(list, i + 1, name);
             return true;
@@ -122,9 +131,11 @@ static bool map_replace(void *stream, enum pw_map map, struct str name, struct s
 
 static bool map_remove(void *stream, enum pw_map map, struct str name)
 {
+    struct fake_stream *f = stream;
     struct fake_header_list *list = list_of(stream, map);
 
     if (list != NULL) {
+        make_room(&f->arena, list);
         remove_from(list, 0, name);
     }
     return list != NULL;
@@ -138,7 +149,7 @@ static bool map_set_all(void *stream, enum pw_map map, const struct pw_header *e
     if (list == NULL) {
         return false;
     }
-    list->len = 0;
+    list->len = list->cap = 0;
     for (size_t i = 0; i < n; i++) {
         fake_headers_add(&f->arena, list, entries[i].name, entries[i].value);
     }
@@ -238,7 +249,7 @@ static void send_local_response(void *stream, const struct pw_local_response *r)
     f->local.details = copy_str(&f->arena, r->details);
     f->local.body = copy_str(&f->arena, r->body);
 
-    list->len = 0;
+    list->len = list->cap = 0;
     snprintf(text, sizeof text, "%u", r->status);
     fake_headers_add(&f->arena, list, STR(":status"), str_of(text));
     for (size_t i = 0; i < r->nheaders; i++) {
@@ -316,26 +327,16 @@ void fake_stream_fini(struct fake_stream *f)
     arena_fini(&f->arena);
 }
 
-/* The stream's own list, whose entries are still the request's. */
+/* The request's entries, until a plugin changes something. */
 static void load(struct fake_stream *f, enum pw_map map, const struct fake_header_list *from)
 {
-    struct fake_header_list *list = &f->maps[map];
-
     f->available[map] = true;
-    list->len = 0;
-    list->cap = from->len + FIRST_CAPACITY;
-    list->at = arena_alloc(&f->arena, list->cap * sizeof *list->at);
-    if (from->len != 0) {
-        memcpy(list->at, from->at, from->len * sizeof *list->at);
-    }
-    list->len = from->len;
+    f->maps[map] = (struct fake_header_list){.at = from->at, .len = from->len};
 }
 
 static void begin(struct fake_stream *f, const struct fake_request *request)
 {
-    if (f->arena.bytes != 0) {
-        arena_fini(&f->arena);
-    }
+    arena_reset(&f->arena);
     memset(f->maps, 0, sizeof f->maps);
     memset(f->available, 0, sizeof f->available);
     f->request = request;

@@ -10,6 +10,7 @@
 #include "base/vec.h"
 #include "weir/proxy_wasm.h"
 
+/* Entries with room for `cap`, or with a `cap` of 0 and entries that belong to another list. */
 struct fake_header_list {
     struct pw_header *at;
     size_t len, cap;

@@ -1,9 +1,9 @@
 /* cli/run.c - `weir run`: the control process.
  *
- * It checks and publishes the configuration, writes nginx.conf, starts nginx or takes over one that an earlier control
- * process left, and watches it until it is told to stop.  Everything it keeps is below the state folder,
- * which a lock gives to one control process at a time.  If it dies, nginx goes on serving; the next
- * `weir run` with the same folder has that nginx take the new generation without closing a socket. */
+ * It checks and publishes the configuration, writes nginx.conf, starts nginx or takes over one that an
+ * earlier control process left, and watches it until it is told to stop.  Everything it keeps is below the
+ * state folder, which a lock gives to one control process at a time.  If it dies, nginx goes on serving; the
+ * next `weir run` with the same folder has that nginx take the new generation without closing a socket. */
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
@@ -23,6 +23,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "cli/cli.h"
+#include "control/images.h"
 #include "control/nginx_conf.h"
 #include "control/nginx_process.h"
 #include "control/publish.h"
@@ -33,10 +34,11 @@ enum { EXIT_NGINX = 3 };
 
 enum {
     READY_POLL_MS = 20,
-    READY_PATIENCE_MS = 15000, /* a running nginx that does not take the generation in this time keeps its own */
+    READY_PATIENCE_MS =
+        15000, /* a running nginx that does not take the generation in this time keeps its own */
     BACKOFF_FIRST_MS = 200,
     BACKOFF_MAX_MS = 10000,
-    STABLE_MS = 30000, /* having run this long, a crash starts the back-off anew */
+    STABLE_MS = 30000,        /* having run this long, a crash starts the back-off anew */
     QUIT_PATIENCE_MS = 12000, /* for requests under way; nginx.conf gives workers 10 s */
     TERM_PATIENCE_MS = 3000,
     NOFILE_WANTED = 65536,
@@ -91,7 +93,8 @@ static const struct cli_exit_code exits[] = {
 
 static const struct cli_usage usage = {
     .synopsis = "run -c FILE",
-    .about = "Serve a configuration in the foreground.  Logs are DIR/logs/access.log (JSON) and DIR/logs/error.log.\n"
+    .about = "Serve a configuration in the foreground.  Logs are DIR/logs/access.log (JSON) and "
+             "DIR/logs/error.log.\n"
              "Lines of the file that begin with `# try: ` are printed when the gateway is ready.\n"
              "If this process dies, nginx goes on; started again with the same DIR it takes over.\n",
     .options = options,
@@ -107,14 +110,16 @@ struct run {
     struct gw_problems problems;
     struct store *store;
     char state_dir[PATH_MAX];
-    char module[PATH_MAX];
+    char module[PATH_MAX], weirc[PATH_MAX];
+    char control_sock[64];
+    struct images *images;
     int lock;
     unsigned generation; /* its number, for the file's name */
     char *generation_file;
     struct nginx_process nginx;
 
     bool ready, was_ready, adopted, stopping;
-    unsigned signals; /* to stop, so far */
+    unsigned signals;                             /* to stop, so far */
     uint64_t started_ms, restart_ms, deadline_ms; /* 0: not set */
     uint64_t backoff_ms;
 };
@@ -191,18 +196,26 @@ static int open_state(struct run *run)
     return st == WEIR_OK ? CLI_GO_ON : cli_fail("%s", rep.message);
 }
 
-/* The module stands beside this program. */
-static int find_module(struct run *run)
+/* What stands beside this program; "" if the system does not say where that is. */
+static void find_beside(const char *name, char path[PATH_MAX])
 {
-    ssize_t n = readlink("/proc/self/exe", run->module, sizeof run->module - 1);
-    if (n > 0) {
-        run->module[n] = '\0';
-        char *slash = strrchr(run->module, '/');
-        size_t room = sizeof run->module - (size_t)(slash + 1 - run->module);
-        snprintf(slash + 1, room, "ngx_http_weir_module.so");
+    ssize_t n = readlink("/proc/self/exe", path, PATH_MAX - 1);
+    path[n > 0 ? n : 0] = '\0';
+    char *slash = strrchr(path, '/');
+    if (slash != NULL) {
+        snprintf(slash + 1, PATH_MAX - (size_t)(slash + 1 - path), "%s", name);
     }
-    if (n <= 0 || access(run->module, R_OK) != 0) {
+}
+
+static int find_programs(struct run *run)
+{
+    find_beside("weirc", run->weirc);
+    find_beside("ngx_http_weir_module.so", run->module);
+    if (access(run->module, R_OK) != 0) {
         return cli_fail("nginx's module is not there: %s", run->module);
+    }
+    if (access(run->weirc, X_OK) != 0) {
+        return cli_fail("the compiler is not there: %s", run->weirc);
     }
     return nginx_conf_path_ok(run->module) ? CLI_GO_ON : cli_fail("nginx cannot load \"%s\"", run->module);
 }
@@ -265,7 +278,8 @@ static uint32_t connections(void)
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {
         return 512;
     }
-    rlim_t want = limit.rlim_max == RLIM_INFINITY || limit.rlim_max > NOFILE_WANTED ? NOFILE_WANTED : limit.rlim_max;
+    rlim_t want =
+        limit.rlim_max == RLIM_INFINITY || limit.rlim_max > NOFILE_WANTED ? NOFILE_WANTED : limit.rlim_max;
     if (limit.rlim_cur < want) {
         limit.rlim_cur = want;
         setrlimit(RLIMIT_NOFILE, &limit);
@@ -311,6 +325,22 @@ static int publish(struct run *run)
     return CLI_GO_ON;
 }
 
+/* Images are compiled while nginx serves; workers connect to hear of them.  Sockets have short paths, so the
+ * folder is named by its descriptor. */
+static int open_images(struct run *run)
+{
+    struct weir_report rep;
+    int dir = open(run->state_dir, O_PATH | O_DIRECTORY | O_CLOEXEC); /* for as long as this process lives */
+
+    weir_report_init(&rep);
+    snprintf(run->control_sock, sizeof run->control_sock, "/proc/self/fd/%d/control.sock", dir);
+    if (dir < 0 || images_new(run->store, run->weirc, run->control_sock, &run->images, &rep) != WEIR_OK) {
+        return cli_fail("%s", dir < 0 ? strerror(errno) : rep.message);
+    }
+    images_want(run->images, run->config);
+    return CLI_GO_ON;
+}
+
 /* ---- being ready ------------------------------------------------------------------------------------ */
 
 static void print_tries(void)
@@ -334,7 +364,8 @@ static void print_ready(struct run *run, const json_t *status)
     size_t i;
     json_t *plugin;
 
-    json_array_foreach(json_object_get(status, "plugins"), i, plugin) {
+    json_array_foreach(json_object_get(status, "plugins"), i, plugin)
+    {
         const char *error = json_string_value(json_object_get(plugin, "error"));
         if (error != NULL && error[0] != '\0') {
             fprintf(stderr, "weir: plugin %s does not run: %s\n",
@@ -353,7 +384,7 @@ static void print_ready(struct run *run, const json_t *status)
     fflush(stdout);
 }
 
-/* Does a worker have our generation? */
+/* Does a worker have our generation, and none an older one? */
 static void check_ready(struct run *run)
 {
     struct strbuf text = {0};
@@ -361,7 +392,8 @@ static void check_ready(struct run *run)
     if (nginx_process_status(&run->nginx, &text)) {
         json_t *status = json_loadb(text.at, text.len, 0, NULL);
         const char *file = json_string_value(json_object_get(status, "generation"));
-        if (file != NULL && strcmp(file, run->generation_file) == 0) {
+        if (file != NULL && strcmp(file, run->generation_file) == 0 &&
+            !nginx_process_old_workers_serve(&run->nginx)) {
             run->ready = true;
             print_ready(run, status);
             run->was_ready = true;
@@ -376,7 +408,8 @@ static void check_ready(struct run *run)
     }
 }
 
-/* ---- supervision ---------------------------------------------------------------------------------------- */
+/* ---- supervision ----------------------------------------------------------------------------------------
+ */
 
 static void start_nginx(struct run *run)
 {
@@ -408,7 +441,8 @@ static int nginx_ended(struct run *run)
         run->backoff_ms = BACKOFF_FIRST_MS;
     }
     fprintf(stderr, "weir: nginx ended (%s %d); starting it again in %llu ms\n",
-            WIFSIGNALED(status) ? "signal" : "code", WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status),
+            WIFSIGNALED(status) ? "signal" : "code",
+            WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status),
             (unsigned long long)run->backoff_ms);
     run->ready = false;
     run->restart_ms = now_ms() + run->backoff_ms;
@@ -445,6 +479,9 @@ static int wait_ms(const struct run *run)
         return READY_POLL_MS;
     }
     next = run->stopping ? run->deadline_ms : run->restart_ms;
+    if (images_busy(run->images) && (next == 0 || next > now + IMAGES_STEP_MS)) {
+        next = now + IMAGES_STEP_MS;
+    }
     if (next == 0) {
         return -1;
     }
@@ -453,19 +490,28 @@ static int wait_ms(const struct run *run)
 
 static int supervise(struct run *run, int signals)
 {
+    static struct pollfd fds[2 + IMAGES_MAX_FDS];
     int code = CLI_GO_ON;
 
     while (code == CLI_GO_ON) {
-        struct pollfd fds[] = {{.fd = signals, .events = POLLIN}, {.fd = run->nginx.pidfd, .events = POLLIN}};
         struct signalfd_siginfo info;
 
-        if (poll(fds, 2, wait_ms(run)) < 0 && errno != EINTR) {
-            return cli_fail("poll: %s", strerror(errno));
+        fds[0] = (struct pollfd){.fd = signals, .events = POLLIN};
+        fds[1] = (struct pollfd){.fd = run->nginx.pidfd, .events = POLLIN};
+        size_t nimages = images_poll_fds(run->images, fds + 2);
+        if (poll(fds, 2 + nimages, wait_ms(run)) < 0) {
+            if (errno != EINTR) {
+                return cli_fail("poll: %s", strerror(errno));
+            }
+            continue;
         }
+        images_polled(run->images, fds + 2, nimages);
+        images_step(run->images);
         if (fds[1].revents != 0) {
             code = nginx_ended(run);
         }
-        if (code == CLI_GO_ON && fds[0].revents != 0 && read(signals, &info, sizeof info) == sizeof info) {
+        if (code == CLI_GO_ON && fds[0].revents != 0 && read(signals, &info, sizeof info) == sizeof info &&
+            info.ssi_signo != SIGCHLD) {
             code = stop_harder(run);
         }
         if (code != CLI_GO_ON) {
@@ -493,7 +539,7 @@ static int take_over_or_start(struct run *run)
         printf("weir: taking over the nginx that runs here (process %d)\n", (int)run->nginx.pid);
         run->started_ms = now_ms();
         run->adopted = true;
-        nginx_process_signal(&run->nginx, SIGHUP);
+        nginx_process_reload(&run->nginx);
         return CLI_GO_ON;
     }
     start_nginx(run);
@@ -516,6 +562,7 @@ static int run_gateway(int argc, char **argv)
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGCHLD);
     sigprocmask(SIG_BLOCK, &set, NULL);
     int signals = signalfd(-1, &set, SFD_CLOEXEC);
 
@@ -523,10 +570,13 @@ static int run_gateway(int argc, char **argv)
         code = open_state(&run);
     }
     if (code == CLI_GO_ON) {
-        code = find_module(&run);
+        code = find_programs(&run);
     }
     if (code == CLI_GO_ON) {
         code = publish(&run);
+    }
+    if (code == CLI_GO_ON) {
+        code = open_images(&run);
     }
     if (code == CLI_GO_ON) {
         nginx_process_init(&run.nginx, args.nginx, run.state_dir, preload);
@@ -535,6 +585,7 @@ static int run_gateway(int argc, char **argv)
     if (code == CLI_GO_ON) {
         code = supervise(&run, signals);
     }
+    images_free(run.images);
     gw_config_free(run.config);
     gw_problems_fini(&run.problems);
     store_close(run.store);

@@ -138,9 +138,6 @@ static bool read_client(struct channel *ch, struct channel_client *c)
     if (str_eq(verb, STR("hello")) && str_to_u64(rest, &pid) && pid <= INT32_MAX) {
         c->pid = (pid_t)pid;
     }
-    if (str_eq(verb, STR("applied"))) {
-        str_to_u64(rest, &c->applied);
-    }
     ch->on_message(ch->ctx, c, words);
     return true;
 }

@@ -5,10 +5,8 @@
  * and its words:
  *
  *     worker -> control   hello PID              first, once
- *                         applied NUMBER         generation NUMBER is in force here
- *                         kept NUMBER REASON     it could not be taken; the one before stays in force
- *     control -> worker   generation NUMBER FILE take this one; also sent in answer to hello
- *                         image SHA256           the store has a new image of this module
+ *                         refused SHA256 REASON  the store's image of this module cannot be used here
+ *     control -> worker   image SHA256           the store has an image of this module
  *
  * The control process may come and go: workers keep what they have and connect again.  Nothing here blocks; a
  * worker that does not read is cut off and will connect again. */
@@ -27,8 +25,7 @@ enum { CHANNEL_MESSAGE_BYTES = 4096, CHANNEL_MAX_CLIENTS = 1024 };
 
 struct channel_client {
     int fd;
-    pid_t pid;        /* 0 before hello */
-    uint64_t applied; /* the last generation it said it has */
+    pid_t pid; /* 0 before hello */
 };
 
 struct channel;

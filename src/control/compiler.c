@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -78,7 +79,11 @@ static _Noreturn void run_weirc(const struct compiler *c, const char *module, co
         .cpu_limit_s = c->opt.time_limit_s,
     };
 
+    sigset_t none;
+
     weir_report_init(&rep);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL); /* the control process has some blocked */
     setpgid(0, 0);
     int null = open("/dev/null", O_RDONLY);
     int out = open(log, O_CREAT | O_TRUNC | O_WRONLY, 0600);
@@ -93,6 +98,7 @@ static _Noreturn void run_weirc(const struct compiler *c, const char *module, co
     if (nice(10) == -1 && errno != 0) {
         errno = 0;
     }
+    setenv("TMPDIR", store_work_dir(c->store), 1); /* the one place it may write to */
     execl(c->opt.weirc, "weirc", module, "-o", image, (char *)NULL);
     dprintf(2, "%s: %s\n", c->opt.weirc, strerror(errno));
     _exit(127);
@@ -172,13 +178,11 @@ static void explain(const struct compiler *c, const char *log, int wait_status, 
     }
 }
 
-bool compiler_child_ended(struct compiler *c, pid_t pid, int wait_status, struct compiler_result *result)
+/* The first of the queue has ended; the next one begins. */
+static void take_result(struct compiler *c, int wait_status, struct compiler_result *result)
 {
     struct weir_report rep;
 
-    if (pid != c->child || pid == 0) {
-        return false;
-    }
     *result = (struct compiler_result){.outcome = COMPILER_FAILED, .seconds = seconds_since(&c->started)};
     memcpy(result->hex, c->queue.at[0].hex, sizeof result->hex);
     char *image = work_path(c, result->hex, ".aot"), *log = work_path(c, result->hex, ".log");
@@ -200,13 +204,22 @@ bool compiler_child_ended(struct compiler *c, pid_t pid, int wait_status, struct
     c->queue.len--;
     memmove(c->queue.at, c->queue.at + 1, c->queue.len * sizeof *c->queue.at);
     start_next(c);
-    return true;
 }
 
-void compiler_check_time(struct compiler *c)
+bool compiler_step(struct compiler *c, struct compiler_result *result)
 {
-    if (c->child != 0 && !c->timed_out && seconds_since(&c->started) > c->opt.time_limit_s) {
+    int wait_status;
+
+    if (c->child == 0) {
+        return false;
+    }
+    if (waitpid(c->child, &wait_status, WNOHANG) == c->child) {
+        take_result(c, wait_status, result);
+        return true;
+    }
+    if (!c->timed_out && seconds_since(&c->started) > c->opt.time_limit_s) {
         c->timed_out = true;
         kill(-c->child, SIGKILL);
     }
+    return false;
 }

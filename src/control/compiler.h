@@ -44,11 +44,10 @@ enum compiler_state { COMPILER_HAS_IMAGE, COMPILER_PENDING, COMPILER_GAVE_UP };
  * compiled now.  GAVE_UP: it failed before; store_failure says why. */
 enum compiler_state compiler_want(struct compiler *c, const char *hex);
 
-/* A child of this process ended.  False: it was none of the compiler's.  True: *result says what came of it,
- * and the next compilation, if any, has begun. */
-bool compiler_child_ended(struct compiler *c, pid_t pid, int wait_status, struct compiler_result *result);
-/* Kill a child that is over its time; call it about once a second while compiler_busy. */
-void compiler_check_time(struct compiler *c);
+/* See what became of the child: call it when a child of this process may have ended (SIGCHLD), and about once
+ * a second while compiler_busy, to end one that is over its time.  True: a compilation has ended, *result
+ * says what came of it, and the next one, if any, has begun. */
+bool compiler_step(struct compiler *c, struct compiler_result *result);
 bool compiler_busy(const struct compiler *c);
 
 #endif

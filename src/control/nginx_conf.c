@@ -4,8 +4,8 @@
  *   - everything nginx writes goes below the state folder, as any user;
  *   - requests and responses are not buffered whole, so streams stream;
  *   - the upstream's headers pass as they are, nginx's own meanings of X-Accel-* do not apply;
- *   - a request goes to another endpoint only if the first could not be reached or broke off, never twice if it
- *     is not idempotent (nginx's default). */
+ *   - a request goes to another endpoint only if the first could not be reached or broke off, never twice if
+ * it is not idempotent (nginx's default). */
 #include "control/nginx_conf.h"
 
 #include <string.h>
@@ -23,7 +23,8 @@ static const char http_head[] =
     "        '\"protocol\":\"$server_protocol\",\"status\":$status,\"bytes\":$body_bytes_sent,'\n"
     "        '\"duration_s\":$request_time,\"route\":\"$weir_route\",\"service\":\"$weir_service\",'\n"
     "        '\"upstream\":\"$upstream_addr\",\"upstream_status\":\"$upstream_status\",'\n"
-    "        '\"plugin\":\"$weir_plugin\",\"details\":\"$weir_details\",\"request_id\":\"$http_x_request_id\"}';\n"
+    "        "
+    "'\"plugin\":\"$weir_plugin\",\"details\":\"$weir_details\",\"request_id\":\"$http_x_request_id\"}';\n"
     "    access_log \"$S/logs/access.log\" weir buffer=64k flush=1s;\n"
     "    client_body_temp_path \"$S/tmp/body\";\n"
     "    proxy_temp_path \"$S/tmp/proxy\";\n"
@@ -103,13 +104,14 @@ static void add_listener(struct strbuf *out, const struct gw_listener *l)
     struct str host = l->address.host;
     bool v6 = str_find_char(host, ':') < host.len;
 
-    strbuf_printf(out, "\n    server {\n        listen %s%.*s%s:%u backlog=4096;\n", v6 ? "[" : "", STR_ARG(host),
-                  v6 ? "]" : "", l->address.port);
+    strbuf_printf(out, "\n    server {\n        listen %s%.*s%s:%u backlog=4096;\n", v6 ? "[" : "",
+                  STR_ARG(host), v6 ? "]" : "", l->address.port);
     strbuf_printf(out, "        weir_http2 %s;\n", l->http2 ? "on" : "off");
     strbuf_printf(out, "%s    }\n", proxy_location);
 }
 
-void nginx_conf_write(const struct nginx_conf_options *opt, const struct gw_config *config, struct strbuf *out)
+void nginx_conf_write(const struct nginx_conf_options *opt, const struct gw_config *config,
+                      struct strbuf *out)
 {
     strbuf_printf(out, "# Written by `weir run`; changes here are lost.\n");
     add_text(out, head, opt->state_dir);
@@ -119,8 +121,11 @@ void nginx_conf_write(const struct nginx_conf_options *opt, const struct gw_conf
     }
     strbuf_printf(out, "worker_processes %u;\n", opt->workers);
     strbuf_printf(out, "\nevents {\n    worker_connections %u;\n}\n", opt->worker_connections);
-    strbuf_printf(out, "\nhttp {\n    weir_generation \"%s\";\n    weir_plugin_log_level %s;\n", opt->generation,
-                  opt->plugin_log_level);
+    strbuf_printf(out,
+                  "\nhttp {\n    weir_generation \"%s\";\n    weir_store \"%s/store\";\n    weir_control "
+                  "control.sock;\n"
+                  "    weir_plugin_log_level %s;\n",
+                  opt->generation, opt->state_dir, opt->plugin_log_level);
     add_text(out, http_head, opt->state_dir);
     for (uint32_t i = 0; i < config->nlisteners; i++) {
         add_listener(out, &config->listeners[i]);

@@ -1,7 +1,7 @@
 /* control/nginx_conf.h - the nginx.conf that nginx runs with.
  *
- * It says how to listen, where files go and how to proxy in general.  Routes, services and plugins are not in it:
- * they are in the generation file it names, which workers read. */
+ * It says how to listen, where files go and how to proxy in general.  Routes, services and plugins are not in
+ * it: they are in the generation file it names, which workers read. */
 #ifndef CONTROL_NGINX_CONF_H
 #define CONTROL_NGINX_CONF_H
 
@@ -19,7 +19,8 @@ struct nginx_conf_options {
 };
 
 /* Appended to `out`. */
-void nginx_conf_write(const struct nginx_conf_options *opt, const struct gw_config *config, struct strbuf *out);
+void nginx_conf_write(const struct nginx_conf_options *opt, const struct gw_config *config,
+                      struct strbuf *out);
 
 /* Can nginx read this path in its configuration?  Some characters have no way in. */
 bool nginx_conf_path_ok(const char *path);

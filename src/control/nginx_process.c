@@ -15,7 +15,8 @@
 
 enum { STATUS_BYTES_MAX = 1 << 20 };
 
-void nginx_process_init(struct nginx_process *p, const char *program, const char *state_dir, const char *preload)
+void nginx_process_init(struct nginx_process *p, const char *program, const char *state_dir,
+                        const char *preload)
 {
     *p = (struct nginx_process){.program = program, .state_dir = state_dir, .preload = preload, .pidfd = -1};
 }
@@ -33,6 +34,18 @@ static size_t read_start(const char *path, char *dst, size_t cap)
     }
     dst[n] = '\0';
     return n;
+}
+
+/* nginx's title of a process, with blanks for NULs; "" if there is no such process. */
+static void read_title(pid_t pid, char *dst, size_t cap)
+{
+    char path[64];
+
+    snprintf(path, sizeof path, "/proc/%d/cmdline", (int)pid);
+    size_t n = read_start(path, dst, cap);
+    for (size_t i = 0; i < n; i++) {
+        dst[i] = dst[i] == '\0' ? ' ' : dst[i];
+    }
 }
 
 bool nginx_process_find(struct nginx_process *p)
@@ -53,11 +66,7 @@ bool nginx_process_find(struct nginx_process *p)
     }
 
     /* A pid may be somebody else's by now; nginx's title holds the command line, with our folder. */
-    snprintf(path, sizeof path, "/proc/%d/cmdline", (int)pid);
-    size_t n = read_start(path, text, sizeof text);
-    for (size_t i = 0; i < n; i++) {
-        text[i] = text[i] == '\0' ? ' ' : text[i];
-    }
+    read_title(pid, text, sizeof text);
     snprintf(path, sizeof path, "%s/nginx.conf", p->state_dir);
     if (strstr(text, "nginx: master process") == NULL || strstr(text, path) == NULL) {
         close(fd);
@@ -87,7 +96,8 @@ static _Noreturn void become_nginx(const struct nginx_process *p, const char *co
         setenv("ASAN_OPTIONS", asan.at, 0);
         setenv("UBSAN_OPTIONS", "print_stacktrace=1", 0);
     }
-    if (chdir(p->state_dir) == 0) { /* nginx.conf names the status socket relative to it: paths of sockets are short */
+    if (chdir(p->state_dir) ==
+        0) { /* nginx.conf names the status socket relative to it: paths of sockets are short */
         execl(p->program, p->program, "-p", p->state_dir, "-e", log, "-c", conf, (char *)NULL);
     }
     fprintf(stderr, "weir: cannot run %s: %s\n", p->program, strerror(errno));
@@ -110,7 +120,8 @@ weir_status nginx_process_start(struct nginx_process *p, struct weir_report *rep
     }
     int fd = pid > 0 ? pidfd_open(pid, 0) : -1;
     if (fd < 0) {
-        st = weir_report_set(rep, WEIR_E_IO, WEIR_NO_OFFSET, "", "cannot start a process: %s", strerror(errno));
+        st = weir_report_set(rep, WEIR_E_IO, WEIR_NO_OFFSET, "", "cannot start a process: %s",
+                             strerror(errno));
     } else {
         p->pid = pid;
         p->pidfd = fd;
@@ -119,6 +130,43 @@ weir_status nginx_process_start(struct nginx_process *p, struct weir_report *rep
     strbuf_fini(&log);
     strbuf_fini(&sock);
     return st;
+}
+
+static bool is_serving_worker(pid_t pid)
+{
+    char title[256];
+
+    read_title(pid, title, sizeof title);
+    return strstr(title, "worker process") != NULL && strstr(title, "shutting down") == NULL;
+}
+
+void nginx_process_reload(struct nginx_process *p)
+{
+    char path[64], list[16384];
+
+    snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)p->pid, (int)p->pid);
+    read_start(path, list, sizeof list);
+    p->nold = 0;
+    for (char *at = list, *end; p->nold < NGINX_WORKERS_MAX; at = end) {
+        long pid = strtol(at, &end, 10);
+        if (end == at) {
+            break;
+        }
+        if (is_serving_worker((pid_t)pid)) {
+            p->old_workers[p->nold++] = (pid_t)pid;
+        }
+    }
+    nginx_process_signal(p, SIGHUP);
+}
+
+bool nginx_process_old_workers_serve(const struct nginx_process *p)
+{
+    for (size_t i = 0; i < p->nold; i++) {
+        if (is_serving_worker(p->old_workers[i])) {
+            return true;
+        }
+    }
+    return false;
 }
 
 void nginx_process_signal(const struct nginx_process *p, int signal_number)
@@ -133,8 +181,8 @@ void nginx_process_ended(struct nginx_process *p, int *wait_status)
     *wait_status = 0;
     waitpid(p->pid, wait_status, WNOHANG);
 
-    /* A master that was killed leaves its workers, which hold the listening sockets.  nginx is the leader of its
-     * session, so its process group is all of them. */
+    /* A master that was killed leaves its workers, which hold the listening sockets.  nginx is the leader of
+     * its session, so its process group is all of them. */
     kill(-p->pid, SIGQUIT);
     close(p->pidfd);
     p->pid = 0;

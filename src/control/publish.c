@@ -24,7 +24,8 @@ static void publish_module(struct store *store, struct gw_config *config, struct
     char hex[HASH_SHA256_HEX];
 
     if (!gw_plugin_file(p, &file)) {
-        gw_problems_add(problems, false, p->at, "url", "only file: modules can be loaded so far; use file:PATH");
+        gw_problems_add(problems, false, p->at, "url",
+                        "only file: modules can be loaded so far; use file:PATH");
         return;
     }
     weir_report_init(&rep);
@@ -36,7 +37,8 @@ static void publish_module(struct store *store, struct gw_config *config, struct
     if (store_put_module(store, bytes, len, hex, &rep) != WEIR_OK) {
         gw_problems_add(problems, false, p->at, "url", "cannot keep the module: %s", rep.message);
     } else if (p->sha256.at != NULL && !str_eq(p->sha256, str_of(hex))) {
-        gw_problems_add(problems, false, p->at, "sha256", "the module \"%s\" has %s; is it the right file?", path, hex);
+        gw_problems_add(problems, false, p->at, "sha256", "the module \"%s\" has %s; is it the right file?",
+                        path, hex);
     } else {
         char *kept = store_module_path(store, hex);
         p->url = str_of(arena_printf(&config->arena, "file:%s", kept));
@@ -102,7 +104,8 @@ weir_status publish_file(const char *path, struct str text, struct weir_report *
         ok = false;
     }
     if (!ok || rename(temp.at, path) != 0) {
-        st = weir_report_set(rep, WEIR_E_IO, WEIR_NO_OFFSET, "", "cannot write \"%s\": %s", path, strerror(errno));
+        st = weir_report_set(rep, WEIR_E_IO, WEIR_NO_OFFSET, "", "cannot write \"%s\": %s", path,
+                             strerror(errno));
         unlink(temp.at);
     }
     strbuf_fini(&temp);

@@ -1,7 +1,8 @@
 /* control/publish.h - a checked configuration becomes a generation file that workers can load.
  *
- * Modules are copied into the store and named by their hash, values from the environment are looked up, and the
- * model is written as JSON (docs/adr/0004).  After that nothing outside the state folder matters to a worker. */
+ * Modules are copied into the store and named by their hash, values from the environment are looked up, and
+ * the model is written as JSON (docs/adr/0004).  After that nothing outside the state folder matters to a
+ * worker. */
 #ifndef CONTROL_PUBLISH_H
 #define CONTROL_PUBLISH_H
 

@@ -17,8 +17,9 @@ const struct rt_executor *engine_executor(enum weir_tier tier)
 static weir_status choose_tier(struct weir_module *m, enum weir_tier want, const struct rt_executor **ex,
                                const void **prepared, struct weir_report *rep)
 {
-    if (want == WEIR_TIER_AUTO)
+    if (want == WEIR_TIER_AUTO) {
         want = weir_module_has_image(m) ? WEIR_TIER_AOT : WEIR_TIER_INTERP;
+    }
     *ex = engine_executor(want);
     return engine_module_prepare(m, *ex, prepared, rep);
 }
@@ -31,31 +32,38 @@ weir_status weir_instance_new(struct weir_module *m, struct weir_linker *l,
     const struct rt_executor *ex;
     const void *prepared = NULL;
     struct weir_linker *empty = NULL;
-    if (opt == NULL)
+    if (opt == NULL) {
         opt = &defaults;
+    }
     weir_status st = choose_tier(m, opt->tier, &ex, &prepared, rep);
-    if (st != WEIR_OK)
+    if (st != WEIR_OK) {
         return st;
-    if (l == NULL)
+    }
+    if (l == NULL) {
         l = empty = weir_linker_new();
+    }
     struct rt_import *imports = mem_zalloc_array(m->wasm->nimports, sizeof *imports);
     struct rt_instance *inst = NULL;
     st = engine_link(l, &m->rt, ex, imports, rep);
-    if (st == WEIR_OK)
+    if (st == WEIR_OK) {
         st = rt_instance_new(&m->rt, imports, ex, prepared, opt, &inst, trap, rep);
+    }
     mem_free(imports);
     weir_linker_free(empty);
-    if (inst != NULL)
+    if (inst != NULL) {
         weir_module_ref(m); /* also of one that failed and is kept */
-    if (st == WEIR_OK)
+    }
+    if (st == WEIR_OK) {
         *out = &inst->pub;
+    }
     return st;
 }
 
 void weir_instance_free(struct weir_instance *inst)
 {
-    if (inst != NULL)
+    if (inst != NULL) {
         rt_instance_free(rt_instance_of(inst), weir_module_unref);
+    }
 }
 
 struct weir_module *weir_instance_module(const struct weir_instance *inst)
@@ -91,8 +99,9 @@ bool weir_instance_get_global(struct weir_instance *inst, const char *name, size
     struct rt_instance *i = rt_instance_of(inst);
     const struct wasm_module *w = rt_instance_wasm(i);
     const struct wasm_export *e = wasm_module_find_export(w, str_make(name, name_len));
-    if (e == NULL || e->kind != WASM_EXTERN_GLOBAL)
+    if (e == NULL || e->kind != WASM_EXTERN_GLOBAL) {
         return false;
+    }
     const uint64_t *bits = rt_global_at(i, e->index);
     *type = (enum weir_valtype)w->globals[e->index].type.type;
     cells[0] = bits[0];
@@ -120,19 +129,22 @@ void weir_trap_exit(struct weir_instance *inst, int32_t code)
 size_t weir_trap_format(const struct weir_trap *trap, char *dst, size_t cap)
 {
     struct strbuf b = {0};
-    if (trap->kind == WEIR_TRAP_EXIT)
+    if (trap->kind == WEIR_TRAP_EXIT) {
         strbuf_printf(&b, "exit with code %d\n", trap->exit_code);
-    else
+    } else {
         strbuf_printf(&b, "%s\n", trap->message);
+    }
     for (uint32_t i = 0; i < trap->nframes; i++) {
         const struct weir_frame *f = &trap->frames[i];
-        if (f->name != NULL)
+        if (f->name != NULL) {
             strbuf_printf(&b, "%5u: %s (offset 0x%x)\n", i, f->name, f->offset);
-        else
+        } else {
             strbuf_printf(&b, "%5u: func[%u] (offset 0x%x)\n", i, f->funcidx, f->offset);
+        }
     }
-    if (trap->nskipped != 0)
+    if (trap->nskipped != 0) {
         strbuf_printf(&b, "       and %u more\n", trap->nskipped);
+    }
     int n = snprintf(dst, cap, "%s", b.at);
     strbuf_fini(&b);
     return (size_t)n;

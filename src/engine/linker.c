@@ -34,10 +34,12 @@ struct weir_linker *weir_linker_new(void)
 
 void weir_linker_free(struct weir_linker *l)
 {
-    if (l == NULL)
+    if (l == NULL) {
         return;
-    for (size_t i = 0; i < l->instances.len; i++)
+    }
+    for (size_t i = 0; i < l->instances.len; i++) {
         mem_free(l->instances.at[i].module);
+    }
     vec_fini(&l->instances);
     vec_fini(&l->host);
     mem_free(l->buckets);
@@ -52,8 +54,9 @@ static uint64_t hash_name(struct str module, struct str name)
 static void rebuild(struct weir_linker *l)
 {
     uint32_t n = 64;
-    while (n < 2 * l->host.len)
+    while (n < 2 * l->host.len) {
         n *= 2;
+    }
     mem_free(l->buckets);
     l->buckets = mem_zalloc_array(n, sizeof(uint32_t));
     l->nbuckets = n;
@@ -106,14 +109,19 @@ static uint8_t letter_type(char c)
 static bool type_is(const struct wasm_functype *t, const char *spelled)
 {
     const char *p = spelled;
-    for (uint32_t i = 0; i < t->nparams; i++, p++)
-        if (letter_type(*p) != t->params[i])
+    for (uint32_t i = 0; i < t->nparams; i++, p++) {
+        if (letter_type(*p) != t->params[i]) {
             return false;
-    if (*p++ != ':')
+        }
+    }
+    if (*p++ != ':') {
         return false;
-    for (uint32_t i = 0; i < t->nresults; i++, p++)
-        if (letter_type(*p) != t->results[i])
+    }
+    for (uint32_t i = 0; i < t->nresults; i++, p++) {
+        if (letter_type(*p) != t->results[i]) {
             return false;
+        }
+    }
     return *p == '\0';
 }
 
@@ -128,15 +136,17 @@ enum found { FOUND_NOTHING, FOUND_OTHER_TYPE, FOUND };
 static enum found find_host(const struct weir_linker *l, const struct wasm_import *im,
                             const struct rt_module *m, struct rt_import *out)
 {
-    if (l->nbuckets == 0)
+    if (l->nbuckets == 0) {
         return FOUND_NOTHING;
+    }
     uint64_t hash = hash_name(im->module, im->name);
     enum found best = FOUND_NOTHING;
     for (uint32_t i = l->buckets[hash & (l->nbuckets - 1)]; i != 0; i = l->host.at[i - 1].next) {
         const struct host_entry *e = &l->host.at[i - 1];
         if (e->hash != hash || !str_eq(str_of(e->func->name), im->name) ||
-            !str_eq(str_of(e->func->module), im->module))
+            !str_eq(str_of(e->func->module), im->module)) {
             continue;
+        }
         best = FOUND_OTHER_TYPE;
         if (im->kind == WASM_EXTERN_FUNC && type_is(&m->wasm->types[im->typeidx], e->func->type)) {
             out->host = e->func;
@@ -150,8 +160,9 @@ static enum found take_export(struct rt_instance *from, const struct wasm_export
                               const struct wasm_import *im, const struct rt_module *m, struct rt_import *out)
 {
     const struct wasm_module *w = rt_instance_wasm(from);
-    if (e->kind != im->kind)
+    if (e->kind != im->kind) {
         return FOUND_OTHER_TYPE;
+    }
     bool fits = false;
     switch (e->kind) {
     case WASM_EXTERN_FUNC:
@@ -194,19 +205,24 @@ static weir_status link_one(const struct weir_linker *l, const struct rt_module 
     for (size_t i = l->instances.len; i-- > 0 && best == FOUND_NOTHING;) {
         const struct offered *o = &l->instances.at[i];
         const struct wasm_export *e;
-        if (!str_eq(str_of(o->module), im->module))
+        if (!str_eq(str_of(o->module), im->module)) {
             continue;
+        }
         e = wasm_module_find_export(rt_instance_wasm(o->inst), im->name);
-        if (e == NULL)
+        if (e == NULL) {
             continue;
-        if (o->inst->executor != ex)
+        }
+        if (o->inst->executor != ex) {
             return refuse(im, "the exporting instance runs on another tier", rep);
+        }
         best = take_export(o->inst, e, im, m, out);
     }
-    if (best == FOUND_NOTHING)
+    if (best == FOUND_NOTHING) {
         best = find_host(l, im, m, out);
-    if (best == FOUND_NOTHING)
+    }
+    if (best == FOUND_NOTHING) {
         return refuse(im, "unknown import", rep);
+    }
     return best == FOUND ? WEIR_OK : refuse(im, "incompatible import type", rep);
 }
 
@@ -215,8 +231,9 @@ weir_status engine_link(const struct weir_linker *l, const struct rt_module *m, 
 {
     for (uint32_t i = 0; i < m->wasm->nimports; i++) {
         weir_status st = link_one(l, m, &m->wasm->imports[i], ex, &imports[i], rep);
-        if (st != WEIR_OK)
+        if (st != WEIR_OK) {
             return st;
+        }
     }
     return WEIR_OK;
 }

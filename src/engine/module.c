@@ -25,8 +25,9 @@ static void copy_names(struct weir_module *m)
     m->export_names = arena_alloc(&m->arena, w->nexports * sizeof(char *));
     m->import_modules = arena_alloc(&m->arena, w->nimports * sizeof(char *));
     m->import_names = arena_alloc(&m->arena, w->nimports * sizeof(char *));
-    for (uint32_t i = 0; i < w->nexports; i++)
+    for (uint32_t i = 0; i < w->nexports; i++) {
         m->export_names[i] = arena_strndup(&m->arena, w->exports[i].name.at, w->exports[i].name.len);
+    }
     for (uint32_t i = 0; i < w->nimports; i++) {
         m->import_modules[i] = arena_strndup(&m->arena, w->imports[i].module.at, w->imports[i].module.len);
         m->import_names[i] = arena_strndup(&m->arena, w->imports[i].name.at, w->imports[i].name.len);
@@ -38,11 +39,13 @@ weir_status weir_module_new(const uint8_t *bytes, size_t len, uint32_t features,
 {
     uint8_t *copy = mem_alloc(len);
     struct wasm_module *wasm = NULL;
-    if (len != 0)
+    if (len != 0) {
         memcpy(copy, bytes, len);
+    }
     weir_status st = wasm_module_decode(copy, len, features, &wasm, rep);
-    if (st == WEIR_OK)
+    if (st == WEIR_OK) {
         st = wasm_module_validate(wasm, rep);
+    }
     if (st != WEIR_OK) {
         wasm_module_free(wasm);
         mem_free(copy);
@@ -68,11 +71,14 @@ void weir_module_ref(struct weir_module *m)
 
 void weir_module_unref(struct weir_module *m)
 {
-    if (m == NULL || __atomic_sub_fetch(&m->refs, 1, __ATOMIC_ACQ_REL) != 0)
+    if (m == NULL || __atomic_sub_fetch(&m->refs, 1, __ATOMIC_ACQ_REL) != 0) {
         return;
-    for (int t = 0; t < ENGINE_NTIERS; t++)
-        if (m->prepared[t] != NULL)
+    }
+    for (int t = 0; t < ENGINE_NTIERS; t++) {
+        if (m->prepared[t] != NULL) {
             engine_executor(WEIR_TIER_INTERP + t)->module_free(m->prepared[t]);
+        }
+    }
     rt_module_fini(&m->rt);
     wasm_module_free(m->wasm);
     arena_fini(&m->arena);
@@ -87,10 +93,12 @@ weir_status engine_module_prepare(struct weir_module *m, const struct rt_executo
     void **prepared = &m->prepared[ex->tier - WEIR_TIER_INTERP];
     weir_status st = WEIR_OK;
     pthread_mutex_lock(&m->lock);
-    if (*prepared == NULL)
+    if (*prepared == NULL) {
         st = ex->module_prepare(&m->rt, prepared, rep);
-    if (st == WEIR_OK)
+    }
+    if (st == WEIR_OK) {
         *out = *prepared;
+    }
     pthread_mutex_unlock(&m->lock);
     return st;
 }
@@ -102,8 +110,9 @@ static const struct weir_functype *public_type(const struct weir_module *m, uint
 
 bool weir_module_export(const struct weir_module *m, size_t i, struct weir_export *out)
 {
-    if (i >= m->wasm->nexports)
+    if (i >= m->wasm->nexports) {
         return false;
+    }
     const struct wasm_export *e = &m->wasm->exports[i];
     *out = (struct weir_export){
         .name = m->export_names[i],
@@ -116,8 +125,9 @@ bool weir_module_export(const struct weir_module *m, size_t i, struct weir_expor
 
 bool weir_module_import(const struct weir_module *m, size_t i, struct weir_import *out)
 {
-    if (i >= m->wasm->nimports)
+    if (i >= m->wasm->nimports) {
         return false;
+    }
     const struct wasm_import *im = &m->wasm->imports[i];
     *out = (struct weir_import){
         .module = m->import_modules[i],
@@ -133,8 +143,9 @@ bool weir_module_import(const struct weir_module *m, size_t i, struct weir_impor
 const uint8_t *weir_module_custom_section(const struct weir_module *m, const char *name, size_t *len)
 {
     const struct wasm_custom *c = wasm_module_find_custom(m->wasm, str_of(name));
-    if (c == NULL)
+    if (c == NULL) {
         return NULL;
+    }
     *len = c->len;
     return c->at;
 }
@@ -143,8 +154,9 @@ const uint8_t *weir_module_sha256(const struct weir_module *m)
 {
     struct weir_module *own = (struct weir_module *)(uintptr_t)m;
     pthread_mutex_lock(&own->lock);
-    if (!own->has_sha256)
+    if (!own->has_sha256) {
         hash_sha256_of(m->bytes, m->len, own->sha256);
+    }
     own->has_sha256 = true;
     pthread_mutex_unlock(&own->lock);
     return m->sha256;
@@ -169,21 +181,25 @@ static void keep_image(struct weir_module *m, struct aot_image *image)
     void **slot = &m->prepared[WEIR_TIER_AOT - WEIR_TIER_INTERP];
     pthread_mutex_lock(&m->lock);
     bool take = *slot == NULL;
-    if (take)
+    if (take) {
         __atomic_store_n(slot, image, __ATOMIC_RELEASE);
+    }
     pthread_mutex_unlock(&m->lock);
-    if (!take)
+    if (!take) {
         aot_image_unmap(image);
+    }
 }
 
 weir_status weir_module_load_image(struct weir_module *m, const char *path, struct weir_report *rep)
 {
     struct aot_image *image;
-    if (weir_module_has_image(m))
+    if (weir_module_has_image(m)) {
         return WEIR_OK;
+    }
     weir_status st = aot_image_map(path, m->wasm, weir_module_sha256(m), &image, rep);
-    if (st == WEIR_OK)
+    if (st == WEIR_OK) {
         keep_image(m, image);
+    }
     return st;
 }
 
@@ -191,22 +207,28 @@ weir_status weir_module_load_image(struct weir_module *m, const char *path, stru
 weir_status weir_module_load_own_image(struct weir_module *m, struct weir_report *rep)
 {
     const struct wasm_custom *c = wasm_module_find_custom(m->wasm, STR(WEIR_IMAGE_SECTION));
-    if (c == NULL)
+    if (c == NULL) {
         return weir_report_set(rep, WEIR_E_NOT_FOUND, WEIR_NO_OFFSET, "image", "the module carries no image");
-    if (weir_module_has_image(m))
+    }
+    if (weir_module_has_image(m)) {
         return WEIR_OK;
+    }
     size_t name = 1 + sizeof WEIR_IMAGE_SECTION - 1, size_len = 1;
-    for (uint64_t n = name + c->len; n >= 0x80; n >>= 7)
+    for (uint64_t n = name + c->len; n >= 0x80; n >>= 7) {
         size_len++;
+    }
     size_t before = (size_t)(c->at - m->bytes), header = 1 + size_len + name;
-    if (c->at + c->len != m->bytes + m->len || before < header || m->bytes[before - header] != 0)
-        return weir_report_set(rep, WEIR_E_MALFORMED, WEIR_NO_OFFSET, "image", "the image is not the module's last section");
+    if (c->at + c->len != m->bytes + m->len || before < header || m->bytes[before - header] != 0) {
+        return weir_report_set(rep, WEIR_E_MALFORMED, WEIR_NO_OFFSET, "image",
+                               "the image is not the module's last section");
+    }
     uint8_t sha[HASH_SHA256_BYTES];
     struct aot_image *image;
     hash_sha256_of(m->bytes, before - header, sha);
     weir_status st = aot_image_map_bytes(c->at, c->len, m->wasm, sha, &image, rep);
-    if (st == WEIR_OK)
+    if (st == WEIR_OK) {
         keep_image(m, image);
+    }
     return st;
 }
 

@@ -1,7 +1,8 @@
 /* gw/load.c - from files to the model.
  *
  * Each document is read into a part of its own; the parts' lists are appended to the whole, in which
- * names are then resolved.  Everything lives in the arena of the configuration under construction. */
+ * names are then resolved.  What is read lives in the arena of the configuration under construction, YAML
+ * trees only until their file is read. */
 #include "gw/load.h"
 
 #include <dirent.h>
@@ -18,6 +19,7 @@ enum { MAX_FILES = 10000 };
 
 struct loader {
     struct gw_config *c;
+    struct arena trees; /* of YAML nodes, of one file at a time */
     struct gw_problems *problems;
     VEC(struct gw_listener) listeners;
     VEC(struct gw_service) services;
@@ -75,7 +77,7 @@ static void read_wasm_plugin(struct loader *l, struct gw_reader *r, const struct
                       "is missing or no string; it is the plugin's name");
         return;
     }
-    p.name = name->text;
+    p.name = str_make(arena_strndup(r->arena, name->text.at, name->text.len), name->text.len);
     p.at = name->at;
     p.at.field = "spec";
     if (gw_check_name(r, name, &at_name, &p.name)) {
@@ -106,11 +108,12 @@ static void read_text(struct loader *l, const char *file, struct str text)
 {
     gw_node_vec docs = {0};
 
-    gw_yaml_parse(&l->c->arena, file, text, &docs, l->problems);
+    gw_yaml_parse(&l->trees, file, text, &docs, l->problems);
     for (size_t i = 0; i < docs.len; i++) {
         read_document(l, docs.at[i]);
     }
     vec_fini(&docs);
+    arena_fini(&l->trees);
 }
 
 /* ---- files ------------------------------------------------------------------------------ */
@@ -200,6 +203,7 @@ static void begin(struct loader *l, struct gw_problems *problems)
 {
     *l = (struct loader){.c = mem_zalloc(sizeof *l->c), .problems = problems, .status = WEIR_OK};
     arena_init(&l->c->arena);
+    arena_init(&l->trees);
 }
 
 /* Errors found before this call do not keep the rest from being checked. */

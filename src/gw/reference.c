@@ -24,6 +24,17 @@ static void add_type_of(const struct gw_field *f, struct strbuf *out)
     }
 }
 
+/* In a cell of a table a bar is escaped, in code too. */
+static void add_cell(const char *text, struct strbuf *out)
+{
+    for (; *text != '\0'; text++) {
+        if (*text == '|') {
+            strbuf_add_char(out, '\\');
+        }
+        strbuf_add_char(out, *text);
+    }
+}
+
 static void add_type(const struct gw_type *t, struct strbuf *out)
 {
     strbuf_printf(out, "### %s\n\n%s%s", t->name, t->about == NULL ? "" : t->about,
@@ -43,7 +54,9 @@ static void add_type(const struct gw_type *t, struct strbuf *out)
             strbuf_printf(out, " | %s%s%s", f->fallback == NULL ? "" : "`",
                           f->fallback == NULL ? "" : f->fallback, f->fallback == NULL ? "" : "`");
         }
-        strbuf_printf(out, " | %s |\n", f->doc);
+        strbuf_add(out, STR(" | "));
+        add_cell(f->doc, out);
+        strbuf_add(out, STR(" |\n"));
     }
     strbuf_add_char(out, '\n');
     for (size_t i = 0; i < t->nfields; i++) {

@@ -16,7 +16,8 @@ void gw_path_format(const struct gw_path *path, struct strbuf *out)
     if (path->name == NULL) {
         strbuf_printf(out, "[%u]", path->index);
     } else {
-        strbuf_printf(out, "%s%s", out->len == 0 ? "" : ".", path->name);
+        strbuf_add(out, out->len == 0 ? STR("") : STR("."));
+        strbuf_add(out, str_of(path->name));
     }
 }
 
@@ -120,7 +121,7 @@ static bool read_text(struct gw_reader *r, const struct gw_field *f, const struc
     if (f->check != NULL && !f->check(r, node, path, &value)) {
         return false;
     }
-    *out = value;
+    *out = str_make(arena_strndup(r->arena, value.at, value.len), value.len);
     return true;
 }
 
@@ -649,7 +650,9 @@ void gw_type_write(const struct gw_type *t, const void *object, struct strbuf *o
         if (kinds[f->kind].write == NULL) {
             continue;
         }
-        strbuf_printf(out, "%s\"%s\":", out->at[from - 1] == '{' ? "" : ",", f->name);
+        strbuf_add(out, out->at[from - 1] == '{' ? STR("\"") : STR(",\""));
+        strbuf_add(out, str_of(f->name));
+        strbuf_add(out, STR("\":"));
         if (!kinds[f->kind].write(f, object, out)) {
             out->len = from;
         }

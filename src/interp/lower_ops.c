@@ -5,8 +5,19 @@
 #include "base/bytes.h"
 #include "interp/lower.h"
 
-enum shape { SHAPE_NONE, SHAPE_BINARY, SHAPE_BINARY_ORDERED, SHAPE_COMPARE, SHAPE_UNARY, SHAPE_LOAD, SHAPE_STORE,
-             SHAPE_GENERIC, SHAPE_GENERIC_LOAD, SHAPE_GENERIC_STORE, SHAPE_GENERIC_LANE };
+enum shape {
+    SHAPE_NONE,
+    SHAPE_BINARY,
+    SHAPE_BINARY_ORDERED,
+    SHAPE_COMPARE,
+    SHAPE_UNARY,
+    SHAPE_LOAD,
+    SHAPE_STORE,
+    SHAPE_GENERIC,
+    SHAPE_GENERIC_LOAD,
+    SHAPE_GENERIC_STORE,
+    SHAPE_GENERIC_LANE
+};
 
 struct row {
     uint8_t shape;
@@ -18,11 +29,11 @@ struct row {
 #define ROW_BINARY(X, op) [OP_##op] = {SHAPE_BINARY, H_##op##_SS_A, 0, 0},
 #define ROW_ORDERED(X, op) [OP_##op] = {SHAPE_BINARY_ORDERED, H_##op##_SS_A, 0, 0},
 #define ROW_UNARY(X, op) [OP_##op] = {SHAPE_UNARY, H_##op##_S_A, 0, 0},
-#define ROW_CMP(op, swapped, negated) \
-    [OP_I32_##op] = {SHAPE_COMPARE, H_I32_##op##_SS_A, OP_I32_##swapped, OP_I32_##negated}, \
+#define ROW_CMP(op, swapped, negated)                                                                        \
+    [OP_I32_##op] = {SHAPE_COMPARE, H_I32_##op##_SS_A, OP_I32_##swapped, OP_I32_##negated},                  \
     [OP_I64_##op] = {SHAPE_COMPARE, H_I64_##op##_SS_A, OP_I64_##swapped, OP_I64_##negated}
-#define ROW_FCMP(op, swapped) \
-    [OP_F32_##op] = {SHAPE_COMPARE, H_F32_##op##_SS_A, OP_F32_##swapped, 0}, \
+#define ROW_FCMP(op, swapped)                                                                                \
+    [OP_F32_##op] = {SHAPE_COMPARE, H_F32_##op##_SS_A, OP_F32_##swapped, 0},                                 \
     [OP_F64_##op] = {SHAPE_COMPARE, H_F64_##op##_SS_A, OP_F64_##swapped, 0}
 #define ROW_LOAD(op, h) [OP_##op] = {SHAPE_LOAD, H_##h##_S_A, 0, 0}
 #define ROW_STORE(op, h) [OP_##op] = {SHAPE_STORE, H_##h##_SS, 0, 0}
@@ -32,40 +43,52 @@ struct row {
 #define ROW_GENERIC_LANE(op) [OP_##op] = {SHAPE_GENERIC_LANE, H_##op, 0, 0},
 
 static const struct row rows[WASM_OP_LIMIT] = {
-    IH_I32_COMMUTATIVE(ROW_BINARY, )
-    IH_I64_COMMUTATIVE(ROW_BINARY, )
-    IH_I32_ORDERED(ROW_ORDERED, )
-    IH_I64_ORDERED(ROW_ORDERED, )
-    IH_FLOAT_BINARY(ROW_ORDERED, )
-    IH_INT_UNARY(ROW_UNARY, )
-    IH_FLOAT_UNARY(ROW_UNARY, )
-    IH_CONVERT(ROW_UNARY, )
-    ROW_CMP(EQ, EQ, NE), ROW_CMP(NE, NE, EQ),
-    ROW_CMP(LT_S, GT_S, GE_S), ROW_CMP(LT_U, GT_U, GE_U), ROW_CMP(GT_S, LT_S, LE_S), ROW_CMP(GT_U, LT_U, LE_U),
-    ROW_CMP(LE_S, GE_S, GT_S), ROW_CMP(LE_U, GE_U, GT_U), ROW_CMP(GE_S, LE_S, LT_S), ROW_CMP(GE_U, LE_U, LT_U),
-    ROW_FCMP(EQ, EQ), ROW_FCMP(NE, NE), ROW_FCMP(LT, GT), ROW_FCMP(GT, LT), ROW_FCMP(LE, GE), ROW_FCMP(GE, LE),
-    ROW_LOAD(I32_LOAD, I32_LOAD), ROW_LOAD(I32_LOAD8_S, I32_LOAD8_S), ROW_LOAD(I32_LOAD8_U, I32_LOAD8_U),
-    ROW_LOAD(I32_LOAD16_S, I32_LOAD16_S), ROW_LOAD(I32_LOAD16_U, I32_LOAD16_U), ROW_LOAD(I64_LOAD, I64_LOAD),
-    ROW_LOAD(I64_LOAD8_S, I64_LOAD8_S), ROW_LOAD(I64_LOAD8_U, I32_LOAD8_U), ROW_LOAD(I64_LOAD16_S, I64_LOAD16_S),
-    ROW_LOAD(I64_LOAD16_U, I32_LOAD16_U), ROW_LOAD(I64_LOAD32_S, I64_LOAD32_S), ROW_LOAD(I64_LOAD32_U, I32_LOAD),
-    ROW_LOAD(F32_LOAD, F32_LOAD), ROW_LOAD(F64_LOAD, F64_LOAD),
-    ROW_STORE(I32_STORE, I32_STORE), ROW_STORE(I32_STORE8, I32_STORE8), ROW_STORE(I32_STORE16, I32_STORE16),
-    ROW_STORE(I64_STORE, I64_STORE), ROW_STORE(I64_STORE8, I32_STORE8), ROW_STORE(I64_STORE16, I32_STORE16),
-    ROW_STORE(I64_STORE32, I32_STORE), ROW_STORE(F32_STORE, I32_STORE), ROW_STORE(F64_STORE, I64_STORE),
-    IH_SIMD_LOADS(ROW_GENERIC_LOAD)
-    IH_SIMD_LANE_LOADS(ROW_GENERIC_LOAD)
-    IH_SIMD_LANE_STORES(ROW_GENERIC_STORE)
-    ROW_GENERIC_STORE(V128_STORE)
-    IH_SIMD_SPLATS(ROW_GENERIC)
-    IH_SIMD_EXTRACT(ROW_GENERIC_LANE)
-    IH_SIMD_REPLACE(ROW_GENERIC_LANE)
-    IH_SIMD_COMPARE(ROW_GENERIC)
-    IH_SIMD_UNARY(ROW_GENERIC)
-    IH_SIMD_REDUCE(ROW_GENERIC)
-    IH_SIMD_SHIFT(ROW_GENERIC)
-    IH_SIMD_BINARY(ROW_GENERIC)
-    ROW_GENERIC(V128_BITSELECT)
-};
+    IH_I32_COMMUTATIVE(ROW_BINARY, ) IH_I64_COMMUTATIVE(ROW_BINARY, ) IH_I32_ORDERED(ROW_ORDERED, )
+        IH_I64_ORDERED(ROW_ORDERED, ) IH_FLOAT_BINARY(ROW_ORDERED, ) IH_INT_UNARY(ROW_UNARY, )
+            IH_FLOAT_UNARY(ROW_UNARY, ) IH_CONVERT(ROW_UNARY, ) ROW_CMP(EQ, EQ, NE),
+    ROW_CMP(NE, NE, EQ),
+    ROW_CMP(LT_S, GT_S, GE_S),
+    ROW_CMP(LT_U, GT_U, GE_U),
+    ROW_CMP(GT_S, LT_S, LE_S),
+    ROW_CMP(GT_U, LT_U, LE_U),
+    ROW_CMP(LE_S, GE_S, GT_S),
+    ROW_CMP(LE_U, GE_U, GT_U),
+    ROW_CMP(GE_S, LE_S, LT_S),
+    ROW_CMP(GE_U, LE_U, LT_U),
+    ROW_FCMP(EQ, EQ),
+    ROW_FCMP(NE, NE),
+    ROW_FCMP(LT, GT),
+    ROW_FCMP(GT, LT),
+    ROW_FCMP(LE, GE),
+    ROW_FCMP(GE, LE),
+    ROW_LOAD(I32_LOAD, I32_LOAD),
+    ROW_LOAD(I32_LOAD8_S, I32_LOAD8_S),
+    ROW_LOAD(I32_LOAD8_U, I32_LOAD8_U),
+    ROW_LOAD(I32_LOAD16_S, I32_LOAD16_S),
+    ROW_LOAD(I32_LOAD16_U, I32_LOAD16_U),
+    ROW_LOAD(I64_LOAD, I64_LOAD),
+    ROW_LOAD(I64_LOAD8_S, I64_LOAD8_S),
+    ROW_LOAD(I64_LOAD8_U, I32_LOAD8_U),
+    ROW_LOAD(I64_LOAD16_S, I64_LOAD16_S),
+    ROW_LOAD(I64_LOAD16_U, I32_LOAD16_U),
+    ROW_LOAD(I64_LOAD32_S, I64_LOAD32_S),
+    ROW_LOAD(I64_LOAD32_U, I32_LOAD),
+    ROW_LOAD(F32_LOAD, F32_LOAD),
+    ROW_LOAD(F64_LOAD, F64_LOAD),
+    ROW_STORE(I32_STORE, I32_STORE),
+    ROW_STORE(I32_STORE8, I32_STORE8),
+    ROW_STORE(I32_STORE16, I32_STORE16),
+    ROW_STORE(I64_STORE, I64_STORE),
+    ROW_STORE(I64_STORE8, I32_STORE8),
+    ROW_STORE(I64_STORE16, I32_STORE16),
+    ROW_STORE(I64_STORE32, I32_STORE),
+    ROW_STORE(F32_STORE, I32_STORE),
+    ROW_STORE(F64_STORE, I64_STORE),
+    IH_SIMD_LOADS(ROW_GENERIC_LOAD) IH_SIMD_LANE_LOADS(ROW_GENERIC_LOAD)
+        IH_SIMD_LANE_STORES(ROW_GENERIC_STORE) ROW_GENERIC_STORE(V128_STORE) IH_SIMD_SPLATS(ROW_GENERIC)
+            IH_SIMD_EXTRACT(ROW_GENERIC_LANE) IH_SIMD_REPLACE(ROW_GENERIC_LANE) IH_SIMD_COMPARE(ROW_GENERIC)
+                IH_SIMD_UNARY(ROW_GENERIC) IH_SIMD_REDUCE(ROW_GENERIC) IH_SIMD_SHIFT(ROW_GENERIC)
+                    IH_SIMD_BINARY(ROW_GENERIC) ROW_GENERIC(V128_BITSELECT)};
 
 static uint8_t type_of_letter(char c)
 {
@@ -90,17 +113,19 @@ static char place_letter(const struct lower *l, const struct lower_entry *e, enu
 
 /* The form of two operands and which of them are slots or immediates.  `commutes`: 0 not, else they may be
  * exchanged (and *swapped tells).  Only the first four forms exist then. */
-static enum lower_form form_of(struct lower *l, struct lower_entry *a, struct lower_entry *b, enum lower_class c,
-                               bool commutes, bool *swapped)
+static enum lower_form form_of(struct lower *l, struct lower_entry *a, struct lower_entry *b,
+                               enum lower_class c, bool commutes, bool *swapped)
 {
-    if (a->place == IN_CONST && b->place == IN_CONST)
+    if (a->place == IN_CONST && b->place == IN_CONST) {
         lower_const_home(l, a);
+    }
     char la = place_letter(l, a, c), lb = place_letter(l, b, c);
     if (la == 'A' && lb == 'A') {
-        if (b->place == IN_ACC)
+        if (b->place == IN_ACC) {
             la = 'S';
-        else
+        } else {
             lb = 'S';
+        }
     }
     *swapped = commutes && (la == 'I' || (la == 'S' && lb == 'A'));
     if (*swapped) {
@@ -111,10 +136,12 @@ static enum lower_form form_of(struct lower *l, struct lower_entry *a, struct lo
         la = lb;
         lb = tl;
     }
-    if (la == 'S')
+    if (la == 'S') {
         return lb == 'S' ? FORM_SS : lb == 'I' ? FORM_SI : FORM_SA;
-    if (la == 'A')
+    }
+    if (la == 'A') {
         return lb == 'S' ? FORM_AS : FORM_AI;
+    }
     return lb == 'S' ? FORM_IS : FORM_IA;
 }
 
@@ -129,20 +156,23 @@ static bool form_has_imm(enum lower_form f)
 }
 
 /* Operand word (destination first) and perhaps an immediate behind it. */
-static uint32_t emit_form(struct lower *l, uint32_t h, enum lower_form f, uint32_t dst, const struct lower_entry *a,
-                          const struct lower_entry *b, bool narrow, bool trapping)
+static uint32_t emit_form(struct lower *l, uint32_t h, enum lower_form f, uint32_t dst,
+                          const struct lower_entry *a, const struct lower_entry *b, bool narrow,
+                          bool trapping)
 {
     uint32_t s1 = f == FORM_SS || f == FORM_SI || f == FORM_SA ? a->slot : b->slot;
     bool imm = form_has_imm(f);
-    uint64_t w = imm && narrow ? lower_slots_imm(dst, s1, (uint32_t)form_imm(f, a, b)) : lower_slots(dst, s1, b->slot, 0);
+    uint64_t w = imm && narrow ? lower_slots_imm(dst, s1, (uint32_t)form_imm(f, a, b))
+                               : lower_slots(dst, s1, b->slot, 0);
     uint32_t pos = trapping ? lower_emit_trapping(l, h + 2u * f, w) : lower_emit(l, h + 2u * f, w);
-    if (imm && !narrow)
+    if (imm && !narrow) {
         lower_emit_imm(l, form_imm(f, a, b));
+    }
     return pos;
 }
 
-static void remember(struct lower *l, uint8_t kind, uint16_t op, enum lower_form f, const struct lower_entry *a,
-                     const struct lower_entry *b, uint32_t mirror)
+static void remember(struct lower *l, uint8_t kind, uint16_t op, enum lower_form f,
+                     const struct lower_entry *a, const struct lower_entry *b, uint32_t mirror)
 {
     l->last.kind = kind;
     l->last.op = op;
@@ -162,19 +192,22 @@ static bool op_traps(uint16_t op)
 
 static void lower_binary(struct lower *l, const struct row *row)
 {
+    uint16_t op = l->in.op;
     uint8_t type = type_of_letter(sig_of(l)[0]);
     enum lower_class c = lower_class_of(type);
-    bool swapped;
+    bool swapped, commutes = row->shape == SHAPE_BINARY;
     struct lower_entry b = lower_pop(l), a = lower_pop(l);
+    if (lower_fuse_alu(l, op, &a, &b) || (commutes && lower_fuse_alu(l, op, &b, &a))) {
+        return;
+    }
     uint32_t home = a.home;
-    enum lower_form f = form_of(l, &a, &b, c, row->shape == SHAPE_BINARY, &swapped);
+    enum lower_form f = form_of(l, &a, &b, c, commutes, &swapped);
     lower_free_acc(l, c);
     uint32_t mirror = l->accs[LOWER_INT].mirror;
-    uint32_t pos = emit_form(l, row->h, f, home, &a, &b, type == WASM_I32, op_traps(l->in.op));
-    if (l->in.op == OP_I32_ADD)
-        remember(l, LAST_ADD, l->in.op, f, &a, &b, mirror);
-    else if (l->in.op == OP_I32_AND || l->in.op == OP_I64_AND)
-        remember(l, LAST_AND, l->in.op, f, &a, &b, mirror);
+    uint32_t pos = emit_form(l, row->h, f, home, &a, &b, type == WASM_I32, op_traps(op));
+    if (type == WASM_I32 && !op_traps(op)) {
+        remember(l, LAST_ALU, op, f, &a, &b, mirror);
+    }
     lower_push_acc(l, type, row->h + 2u * f, pos);
 }
 
@@ -202,8 +235,9 @@ static void lower_unary(struct lower *l, const struct row *row)
 {
     uint8_t from = type_of_letter(sig_of(l)[0]), to = result_type(l);
     uint32_t i = (uint32_t)l->stack.len - 1;
-    if (l->stack.at[i].place == IN_CONST)
+    if (l->stack.at[i].place == IN_CONST) {
         lower_to_slot(l, i);
+    }
     struct lower_entry e = lower_pop(l);
     bool acc = lower_in_acc(l, &e, lower_class_of(from));
     lower_free_acc(l, lower_class_of(to));
@@ -216,8 +250,9 @@ static void lower_unary(struct lower *l, const struct row *row)
 
 static void use_memory(struct lower *l, uint32_t memory)
 {
-    if (memory)
+    if (memory) {
         lower_emit(l, H_MEMORY_USE, lower_slots_imm(0, 0, memory));
+    }
 }
 static void use_memory_0(struct lower *l, uint32_t memory)
 {
@@ -230,47 +265,62 @@ static void use_memory_0(struct lower *l, uint32_t memory)
 /* Is the popped address the sum the last instruction made? */
 static bool is_last_sum(const struct lower *l, const struct lower_entry *e)
 {
-    return e->place == IN_ACC && e->pos == l->last.pos && l->last.kind == LAST_ADD;
+    return e->place == IN_ACC && e->pos == l->last.pos && l->last.kind == LAST_ALU &&
+           l->last.op == OP_I32_ADD;
 }
 
 /* A constant address and offset in 32 bits; a constant that does not fit goes into a slot. */
 static bool const_address(struct lower *l, struct lower_entry *e, uint64_t offset)
 {
-    if (e->place != IN_CONST)
+    if (e->place != IN_CONST) {
         return false;
-    if ((uint32_t)e->imm[0] + offset <= UINT32_MAX)
+    }
+    if ((uint32_t)e->imm[0] + offset <= UINT32_MAX) {
         return true;
+    }
     lower_const_home(l, e);
     return false;
 }
 
 static void lower_load(struct lower *l, const struct row *row)
 {
-    uint8_t type = result_type(l);
-    uint32_t memory = l->in.mem.memory, offset = (uint32_t)l->in.mem.offset, h = row->h;
+    enum { S, A, SS, AS, SI, AI, I }; /* forms of addresses, in the order of the fused families */
+    static const uint8_t sums[] = {[FORM_SS] = SS, [FORM_AS] = AS, [FORM_SI] = SI, [FORM_AI] = AI};
+    static const uint8_t handlers[] = {[S] = 0, [A] = 2, [I] = 4, [SS] = 6, [AS] = 8, [SI] = 10, [AI] = 12};
+    uint8_t type = result_type(l), form;
+    uint32_t memory = l->in.mem.memory, offset = (uint32_t)l->in.mem.offset, slot, mirror;
+    uint64_t extra = 0;
     struct lower_entry e = lower_pop(l);
-    uint64_t w, imm = 0;
-    bool has_imm = false;
     if (is_last_sum(l, &e)) {
+        const struct lower_last sum = l->last;
         lower_undo_last(l);
-        lower_free_acc(l, lower_class_of(type));
-        static const uint8_t forms[] = {[FORM_SS] = 6, [FORM_AS] = 8, [FORM_SI] = 10, [FORM_AI] = 12};
-        h += forms[l->last.form];
-        has_imm = l->last.form != FORM_AS;
-        imm = l->last.form == FORM_SS ? l->last.slot[1] : l->last.imm;
-        w = lower_slots_imm(e.home, l->last.slot[0], offset);
+        form = sums[sum.form];
+        slot = sum.slot[0];
+        extra = form == SS ? sum.slot[1] : form == AS ? slot : sum.imm;
     } else {
         bool constant = const_address(l, &e, offset);
-        bool acc = lower_in_acc(l, &e, LOWER_INT);
-        lower_free_acc(l, lower_class_of(type));
-        h += constant ? 4 : acc ? 2 : 0;
-        w = lower_slots_imm(e.home, e.slot, constant ? (uint32_t)e.imm[0] + offset : offset);
+        form = constant ? I : lower_in_acc(l, &e, LOWER_INT) ? A : S;
+        slot = e.slot;
+        offset += constant ? (uint32_t)e.imm[0] : 0;
     }
+    lower_free_acc(l, lower_class_of(type));
+    mirror = l->accs[LOWER_INT].mirror;
     use_memory(l, memory);
-    uint32_t pos = lower_emit_trapping(l, h, w);
-    if (has_imm)
-        lower_emit_imm(l, imm);
+    uint32_t h = row->h + handlers[form],
+             pos = lower_emit_trapping(l, h, lower_slots_imm(e.home, slot, offset));
+    if (form == SS || form == SI || form == AI) {
+        lower_emit_imm(l, extra);
+    }
     use_memory_0(l, memory);
+    if (!memory && form != I && (l->in.op == OP_I32_LOAD || l->in.op == OP_I32_LOAD8_U)) {
+        l->last.kind = LAST_LOAD;
+        l->last.op = l->in.op;
+        l->last.form = form;
+        l->last.slot[0] = slot;
+        l->last.imm = extra;
+        l->last.memory_offset = offset;
+        l->last.mirror = mirror;
+    }
     lower_push_acc(l, type, h, pos);
 }
 
@@ -282,17 +332,20 @@ static void emit_store(struct lower *l, uint32_t h, uint64_t w, bool has_imm, ui
     uint32_t memory = l->in.mem.memory;
     use_memory(l, memory);
     lower_emit_trapping(l, h, w);
-    if (has_imm)
+    if (has_imm) {
         lower_emit_imm(l, imm);
+    }
     use_memory_0(l, memory);
 }
 
-static void lower_float_store(struct lower *l, struct lower_entry *addr, bool constant, uint32_t offset, enum lower_class c)
+static void lower_float_store(struct lower *l, struct lower_entry *addr, bool constant, uint32_t offset,
+                              enum lower_class c)
 {
     uint32_t h = c == LOWER_F32 ? H_F32_STORE_SA : H_F64_STORE_SA;
     bool acc = lower_in_acc(l, addr, LOWER_INT);
     h += constant ? 2 : acc ? 1 : 0;
-    emit_store(l, h, lower_slots_imm(0, addr->slot, constant ? (uint32_t)addr->imm[0] + offset : offset), false, 0);
+    emit_store(l, h, lower_slots_imm(0, addr->slot, constant ? (uint32_t)addr->imm[0] + offset : offset),
+               false, 0);
 }
 
 static void lower_store(struct lower *l, const struct row *row)
@@ -301,11 +354,13 @@ static void lower_store(struct lower *l, const struct row *row)
     uint8_t type = type_of_letter(sig_of(l)[1]);
     enum lower_class c = lower_class_of(type);
     struct lower_entry val = lower_pop(l), addr = lower_pop(l);
-    if (val.place == IN_SLOT && is_last_sum(l, &addr) && (l->last.form == FORM_SS || l->last.form == FORM_SI)) {
+    if (val.place == IN_SLOT && is_last_sum(l, &addr) &&
+        (l->last.form == FORM_SS || l->last.form == FORM_SI)) {
+        const struct lower_last sum = l->last;
         lower_undo_last(l);
-        uint64_t second = l->last.form == FORM_SS ? l->last.slot[1] : l->last.imm;
-        emit_store(l, row->h + (l->last.form == FORM_SS ? STORE_PSS : STORE_PSI),
-                   lower_slots_imm(val.slot, l->last.slot[0], offset), true, second);
+        emit_store(l, row->h + (sum.form == FORM_SS ? STORE_PSS : STORE_PSI),
+                   lower_slots_imm(val.slot, sum.slot[0], offset), true,
+                   sum.form == FORM_SS ? sum.slot[1] : sum.imm);
         return;
     }
     bool constant = const_address(l, &addr, offset);
@@ -316,17 +371,18 @@ static void lower_store(struct lower *l, const struct row *row)
     char la = constant ? 'I' : lower_in_acc(l, &addr, LOWER_INT) ? 'A' : 'S';
     char lv = val.place == IN_CONST ? 'I' : c == LOWER_INT && lower_in_acc(l, &val, c) ? 'A' : 'S';
     if (la == 'A' && lv == 'A') {
-        if (val.place == IN_ACC)
+        if (val.place == IN_ACC) {
             la = 'S';
-        else
+        } else {
             lv = 'S';
+        }
     }
     static const uint8_t forms[3][3] = {
         {STORE_SS, STORE_SA, STORE_SI}, {STORE_AS, STORE_AS, STORE_AI}, {STORE_IS, STORE_IA, STORE_II}};
     unsigned i = la == 'S' ? 0 : la == 'A' ? 1 : 2, j = lv == 'S' ? 0 : lv == 'A' ? 1 : 2;
     emit_store(l, row->h + forms[i][j],
-               lower_slots_imm(val.slot, addr.slot, constant ? (uint32_t)addr.imm[0] + offset : offset), lv == 'I',
-               val.imm[0]);
+               lower_slots_imm(val.slot, addr.slot, constant ? (uint32_t)addr.imm[0] + offset : offset),
+               lv == 'I', val.imm[0]);
 }
 
 /* ---- vectors and other instructions whose operands are slots ---- */
@@ -335,10 +391,12 @@ static void lower_store(struct lower *l, const struct row *row)
 static uint32_t pop_slots(struct lower *l, uint32_t n, uint32_t slots[4])
 {
     uint32_t len = (uint32_t)l->stack.len;
-    for (uint32_t i = 0; i < n; i++)
+    for (uint32_t i = 0; i < n; i++) {
         lower_to_slot(l, len - n + i);
-    for (uint32_t i = n; i-- > 0;)
+    }
+    for (uint32_t i = n; i-- > 0;) {
         slots[i] = lower_pop(l).slot;
+    }
     return l->height;
 }
 
@@ -348,8 +406,9 @@ static void push_made(struct lower *l, uint8_t type, uint32_t h, uint32_t pos)
     uint32_t home = l->height;
     lower_slot_written(l, home, wasm_valtype_cells(type));
     lower_push_made(l, type, h, pos);
-    if (lower_class_of(type) == LOWER_INT)
+    if (lower_class_of(type) == LOWER_INT) {
         l->accs[LOWER_INT].mirror = home;
+    }
 }
 
 static void lower_generic(struct lower *l, const struct row *row)
@@ -357,8 +416,9 @@ static void lower_generic(struct lower *l, const struct row *row)
     const char *sig = sig_of(l);
     uint32_t n = (uint32_t)(strchr(sig, ':') - sig), s[4] = {0}, dst = pop_slots(l, n, s);
     uint8_t type = type_of_letter(sig[n + 1]);
-    if (lower_class_of(type) == LOWER_INT)
+    if (lower_class_of(type) == LOWER_INT) {
         lower_free_acc(l, LOWER_INT);
+    }
     uint32_t third = row->shape == SHAPE_GENERIC_LANE ? l->in.lane : s[2];
     push_made(l, type, row->h, lower_emit(l, row->h, lower_slots(dst, s[0], s[1], third)));
 }
@@ -371,11 +431,13 @@ static void lower_generic_memory(struct lower *l, const struct row *row, bool st
     use_memory(l, l->in.mem.memory);
     uint32_t pos =
         lower_emit_trapping(l, row->h, lower_slots_imm(store ? s[1] : dst, s[0], (uint32_t)l->in.mem.offset));
-    if (lane)
+    if (lane) {
         lower_emit_imm(l, lower_slots(l->in.mem.lane, s[1], 0, 0));
+    }
     use_memory_0(l, l->in.mem.memory);
-    if (!store)
+    if (!store) {
         push_made(l, WASM_V128, row->h, pos);
+    }
 }
 
 static void lower_shuffle(struct lower *l)
@@ -390,16 +452,19 @@ static void lower_shuffle(struct lower *l)
 }
 
 /* An instruction with n slot operands, numbers in word 2, and a result of `type` or none (0). */
-static void lower_helper(struct lower *l, uint32_t h, uint32_t n, uint8_t type, uint32_t first, uint32_t second)
+static void lower_helper(struct lower *l, uint32_t h, uint32_t n, uint8_t type, uint32_t first,
+                         uint32_t second)
 {
     uint32_t s[4] = {0}, dst = pop_slots(l, n, s);
     uint64_t w = type ? lower_slots(dst, s[0], s[1], 0) : lower_slots(s[0], s[1], s[2], 0);
-    if (type)
+    if (type) {
         lower_free_acc(l, LOWER_INT);
+    }
     uint32_t pos = lower_emit_trapping(l, h, w);
     lower_emit_imm(l, first | (uint64_t)second << 32);
-    if (type)
+    if (type) {
         push_made(l, type, h, pos);
+    }
 }
 
 /* ---- select ---- */
@@ -409,8 +474,9 @@ static void lower_select(struct lower *l)
     uint32_t len = (uint32_t)l->stack.len;
     for (uint32_t i = len - 3; i < len - 1; i++) {
         lower_clean(l, i);
-        if (l->stack.at[i].place == IN_ACC)
+        if (l->stack.at[i].place == IN_ACC) {
             lower_to_slot(l, i);
+        }
     }
     uint8_t type = l->stack.at[len - 2].type;
     struct lower_entry *cond = &l->stack.at[len - 1];
@@ -419,18 +485,24 @@ static void lower_select(struct lower *l)
         push_made(l, type, H_SELECT128, lower_emit(l, H_SELECT128, lower_slots(dst, s[0], s[1], s[2])));
         return;
     }
-    if (cond->place == IN_CONST)
+    if (cond->place == IN_CONST) {
         lower_to_slot(l, len - 1);
+    }
     struct lower_entry c = lower_pop(l), b = lower_pop(l), a = lower_pop(l);
     bool acc = lower_in_acc(l, &c, LOWER_INT), ia = a.place == IN_CONST, ib = b.place == IN_CONST;
-    uint32_t h = (ia ? ib ? H_SELECT_II_S_A : H_SELECT_IS_S_A : ib ? H_SELECT_SI_S_A : H_SELECT_SS_S_A) + (acc ? 2 : 0);
+    uint32_t h = (ia   ? ib ? H_SELECT_II_S_A : H_SELECT_IS_S_A
+                  : ib ? H_SELECT_SI_S_A
+                       : H_SELECT_SS_S_A) +
+                 (acc ? 2 : 0);
     lower_free_acc(l, LOWER_INT);
     bool is_int = lower_class_of(type) == LOWER_INT;
     uint32_t pos = lower_emit(l, is_int ? h : h + 1, lower_slots(a.home, a.slot, b.slot, c.slot));
-    if (ia)
+    if (ia) {
         lower_emit_imm(l, a.imm[0]);
-    if (ib)
+    }
+    if (ib) {
         lower_emit_imm(l, b.imm[0]);
+    }
     if (is_int) {
         lower_push_acc(l, type, h, pos);
     } else {
@@ -441,28 +513,47 @@ static void lower_select(struct lower *l)
 
 /* ---- conditional branches ---- */
 
-/* The comparison or i32.and that made `cond` is the last instruction: make the branch of it. */
+/* A branch on a slot or accumulator being zero or not. */
+static void choose_zero(struct lower_branch *out, bool wide, bool nonzero, bool acc, uint32_t slot)
+{
+    uint32_t nz = (wide ? H_BR_NZ64_S : H_BR_NZ_S) + (acc ? 1u : 0u),
+             z = (wide ? H_BR_Z64_S : H_BR_Z_S) + (acc ? 1u : 0u);
+    *out = (struct lower_branch){.h = nonzero ? nz : z,
+                                 .negated = nonzero ? z : nz,
+                                 .operands = lower_slots(slot, 0, 0, 0),
+                                 .of_acc = acc && !wide,
+                                 .other_is_imm = true,
+                                 .compare = nonzero ? OP_I32_NE - OP_I32_EQ : 0};
+}
+
+/* The comparison or i32.and that made the condition is the last instruction: make the branch of it. */
 static void choose_fused(struct lower *l, bool nonzero, struct lower_branch *out)
 {
-    struct lower_last last = l->last;
+    const struct lower_last last = l->last;
     lower_undo_last(l);
     const struct row *row = &rows[last.op];
     bool wide = wasm_op_info(last.op)->sig[0] != 'i', imm = last.form == FORM_SI || last.form == FORM_AI;
+    bool acc = last.form == FORM_AS || last.form == FORM_AI;
     bool eq = last.op == OP_I32_EQ || last.op == OP_I64_EQ, ne = last.op == OP_I32_NE || last.op == OP_I64_NE;
-    *out = (struct lower_branch){.operands = lower_slots(last.slot[0], last.slot[1], 0, 0)};
     if ((eq || ne) && imm && last.imm == 0) {
-        bool acc = last.form == FORM_AI, nz = ne == nonzero;
-        out->h = wide ? (nz ? H_BR_NZ64_S : H_BR_Z64_S) : (nz ? H_BR_NZ_S : H_BR_Z_S);
-        out->h += acc ? 1 : 0;
+        choose_zero(out, wide, ne == nonzero, acc, last.slot[0]);
         return;
     }
-    if (last.kind == LAST_AND)
-        out->h = wide ? (nonzero ? H_I64_TEST_BR_SS : H_I64_TESTN_BR_SS) : (nonzero ? H_I32_TEST_BR_SS : H_I32_TESTN_BR_SS);
-    else if (nonzero)
-        out->h = row->h + 8u;
-    else
-        out->h = row->negate ? rows[row->negate].h + 8u : row->h + 12u;
-    out->h += last.form;
+    *out = (struct lower_branch){.operands = lower_slots(last.slot[0], last.slot[1], 0, 0)};
+    uint32_t yes, no;
+    if (last.kind == LAST_ALU) {
+        yes = H_I32_TEST_BR_SS;
+        no = H_I32_TESTN_BR_SS;
+    } else {
+        yes = row->h + 8u;
+        no = row->negate ? rows[row->negate].h + 8u : row->h + 12u;
+        out->of_acc = acc && last.op >= OP_I32_EQ && last.op <= OP_I32_GE_U;
+        out->compare = out->of_acc ? (uint8_t)((nonzero ? last.op : row->negate) - OP_I32_EQ) : 0;
+        out->other_is_imm = imm;
+        out->other = imm ? (uint32_t)last.imm : last.slot[0];
+    }
+    out->h = (nonzero ? yes : no) + last.form;
+    out->negated = (nonzero ? no : yes) + last.form;
     if (imm && !wide && last.form == FORM_AI) {
         out->operands = (uint32_t)last.imm;
     } else if (imm) {
@@ -473,34 +564,41 @@ static void choose_fused(struct lower *l, bool nonzero, struct lower_branch *out
 
 void lower_branch_choose(struct lower *l, struct lower_entry *cond, bool nonzero, struct lower_branch *out)
 {
-    if (l->negate)
+    if (l->negate) {
         nonzero = !nonzero;
+    }
     l->negate = false;
-    if (cond->place == IN_ACC && cond->pos == l->last.pos && !cond->wrap &&
-        (l->last.kind == LAST_COMPARE || (l->last.kind == LAST_AND && l->last.op == OP_I32_AND))) {
+    bool made_last = cond->place == IN_ACC && cond->pos == l->last.pos && !cond->wrap;
+    bool is_and = l->last.kind == LAST_ALU && l->last.op == OP_I32_AND && l->last.form < FORM_SA;
+    if (made_last && (l->last.kind == LAST_COMPARE || is_and)) {
         choose_fused(l, nonzero, out);
         return;
     }
-    if (cond->place == IN_CONST)
+    if (cond->place == IN_CONST) {
         lower_const_home(l, cond);
-    bool acc = lower_in_acc(l, cond, LOWER_INT);
-    *out = (struct lower_branch){.h = (nonzero ? H_BR_NZ_S : H_BR_Z_S) + (acc ? 1u : 0u),
-                                 .operands = lower_slots(cond->slot, 0, 0, 0)};
+    }
+    choose_zero(out, false, nonzero, lower_in_acc(l, cond, LOWER_INT), cond->slot);
 }
 
-uint32_t lower_branch_emit(struct lower *l, const struct lower_branch *b)
+void lower_branch_emit(struct lower *l, struct lower_branch *b)
 {
-    uint32_t pos = lower_emit(l, b->h, b->operands);
-    if (b->has_imm)
-        lower_emit_imm(l, b->imm);
-    return pos;
+    if (!lower_fuse_branch(l, b)) {
+        b->pos = lower_emit(l, b->h, b->operands);
+        b->field = (b->pos + 1) * 2 + 1;
+        if (b->has_imm) {
+            lower_emit_imm(l, b->imm);
+        }
+    }
+    l->last.kind = LAST_BRANCH;
+    l->last_branch = *b;
 }
 
 /* ---- the rest ---- */
 
 static void lower_eqz(struct lower *l)
 {
-    bool next_branches = l->reader.at < l->reader.end && (*l->reader.at == OP_BR_IF || *l->reader.at == OP_IF);
+    bool next_branches =
+        l->reader.at < l->reader.end && (*l->reader.at == OP_BR_IF || *l->reader.at == OP_IF);
     if (l->in.op == OP_I32_EQZ && next_branches) {
         l->negate = true;
         return;
@@ -515,8 +613,9 @@ static void retype(struct lower *l, uint8_t type)
 {
     uint32_t i = (uint32_t)l->stack.len - 1;
     lower_clean(l, i);
-    if (l->stack.at[i].place == IN_ACC && lower_class_of(l->stack.at[i].type) != lower_class_of(type))
+    if (l->stack.at[i].place == IN_ACC && lower_class_of(l->stack.at[i].type) != lower_class_of(type)) {
         lower_to_slot(l, i);
+    }
     l->stack.at[i].type = type;
 }
 
@@ -524,10 +623,11 @@ static void lower_wrap(struct lower *l)
 {
     struct lower_entry *e = &vec_last(&l->stack);
     e->type = WASM_I32;
-    if (e->place == IN_CONST)
+    if (e->place == IN_CONST) {
         e->imm[0] = (uint32_t)e->imm[0];
-    else
+    } else {
         e->wrap = true;
+    }
 }
 
 static void lower_global_get(struct lower *l)
@@ -559,12 +659,16 @@ static void lower_global_set(struct lower *l)
     bool imported = i < l->m->nimported_globals;
     uint32_t offset = (uint32_t)(l->mod->rt->layout.globals + (uint64_t)i * WEIR_VM_GLOBAL_BYTES);
     lower_clean(l, top);
-    bool acc = !imported && lower_class_of(type) == LOWER_INT && lower_in_acc(l, &l->stack.at[top], LOWER_INT);
-    if (!acc)
+    bool acc =
+        !imported && lower_class_of(type) == LOWER_INT && lower_in_acc(l, &l->stack.at[top], LOWER_INT);
+    if (!acc) {
         lower_to_slot(l, top);
+    }
     struct lower_entry e = lower_pop(l);
     uint32_t h = type == WASM_V128 ? (imported ? H_GLOBAL_SET128_IMPORT : H_GLOBAL_SET128)
-                                   : imported ? H_GLOBAL_SET_IMPORT : acc ? H_GLOBAL_SET_A : H_GLOBAL_SET_S;
+                 : imported        ? H_GLOBAL_SET_IMPORT
+                 : acc             ? H_GLOBAL_SET_A
+                                   : H_GLOBAL_SET_S;
     lower_emit(l, h, lower_slots_imm(e.slot, 0, offset));
 }
 
@@ -585,7 +689,8 @@ static void lower_memory_grow(struct lower *l)
 
 static void lower_ref_func(struct lower *l)
 {
-    uint64_t offset = l->mod->rt->layout.funcs + (uint64_t)l->mod->rt->func_slots[l->in.index] * WEIR_VM_FUNC_BYTES;
+    uint64_t offset =
+        l->mod->rt->layout.funcs + (uint64_t)l->mod->rt->func_slots[l->in.index] * WEIR_VM_FUNC_BYTES;
     lower_free_acc(l, LOWER_INT);
     uint32_t pos = lower_emit(l, H_REF_FUNC, lower_slots_imm(l->height, 0, (uint32_t)offset));
     push_made(l, WASM_FUNCREF, H_REF_FUNC, pos);
@@ -594,10 +699,12 @@ static void lower_ref_func(struct lower *l)
 static void lower_local(struct lower *l)
 {
     uint32_t i = l->in.index, slot = l->local_slots[i];
-    if (l->in.op != OP_LOCAL_GET)
+    if (l->in.op != OP_LOCAL_GET) {
         lower_set_local(l, slot);
-    if (l->in.op != OP_LOCAL_SET)
+    }
+    if (l->in.op != OP_LOCAL_SET) {
         lower_push_slot(l, l->fn->locals[i], slot);
+    }
 }
 
 static void lower_other(struct lower *l)
@@ -731,10 +838,11 @@ void lower_op(struct lower *l)
         compare(l, l->in.op);
         break;
     case SHAPE_UNARY:
-        if (l->in.op == OP_I32_WRAP_I64)
+        if (l->in.op == OP_I32_WRAP_I64) {
             lower_wrap(l);
-        else
+        } else {
             lower_unary(l, row);
+        }
         break;
     case SHAPE_LOAD:
         lower_load(l, row);

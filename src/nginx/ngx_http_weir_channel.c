@@ -1,7 +1,5 @@
 /* nginx/ngx_http_weir_channel.c - packets from and to the control process, in the event loop. */
-#include "nginx/ngx_http_weir_channel.h"
-
-#include "base/str.h"
+#include "ngx_http_weir_channel.h"
 
 #define NGX_HTTP_WEIR_CHANNEL_RETRY  500   /* ms between attempts to connect */
 #define NGX_HTTP_WEIR_CHANNEL_BYTES  4096  /* control/channel.h: the largest packet */
@@ -43,75 +41,49 @@ ngx_http_weir_channel_send(const char *text, size_t len)
     }
 
     if (send(channel.connection->fd, text, len, MSG_NOSIGNAL) != (ssize_t) len) {
-        ngx_log_error(NGX_LOG_WARN, channel.log, ngx_socket_errno, "weir: cannot answer the control process");
+        ngx_log_error(NGX_LOG_WARN, channel.log, ngx_socket_errno, "[weir] cannot answer the control process");
         ngx_http_weir_channel_lost();
     }
 }
 
 
 void
-ngx_http_weir_channel_applied(uint64_t number)
-{
-    char    text[64];
-    u_char *end;
-
-    end = ngx_slprintf((u_char *) text, (u_char *) text + sizeof(text), "applied %uL", number);
-    ngx_http_weir_channel_send(text, (char *) end - text);
-}
-
-
-void
-ngx_http_weir_channel_kept(uint64_t number, const char *reason)
+ngx_http_weir_channel_refused(const char *sha256, const char *reason)
 {
     char    text[1024];
     u_char *end;
 
-    end = ngx_slprintf((u_char *) text, (u_char *) text + sizeof(text), "kept %uL %s", number, reason);
+    end = ngx_slprintf((u_char *) text, (u_char *) text + sizeof(text), "refused %s %s", sha256, reason);
     ngx_http_weir_channel_send(text, (char *) end - text);
 }
 
 
 static void
-ngx_http_weir_channel_message(char *text, size_t len)
+ngx_http_weir_channel_message(struct str text)
 {
-    struct str  rest, verb, word;
-    uint64_t    number;
-    ngx_str_t   sha256;
-
-    text[len] = '\0';
-    rest = str_make(text, len);
-    verb = str_cut(&rest, ' ');
-
-    if (str_eq(verb, STR("generation"))) {
-        word = str_cut(&rest, ' ');
-        if (str_to_u64(word, &number)) {
-            channel.ops->generation(channel.data, number, rest.at);
-            return;
-        }
-    }
+    struct str  rest = text, verb = str_cut(&rest, ' ');
 
     if (str_eq(verb, STR("image"))) {
-        sha256.data = (u_char *) rest.at;
-        sha256.len = rest.len;
-        channel.ops->image(channel.data, &sha256);
+        channel.ops->image(channel.data, rest);
         return;
     }
 
-    ngx_log_error(NGX_LOG_WARN, channel.log, 0, "weir: the control process said something unknown: \"%s\"", text);
+    ngx_log_error(NGX_LOG_WARN, channel.log, 0, "[weir] the control process said something unknown: \"%*s\"",
+                  text.len, text.at);
 }
 
 
 static void
 ngx_http_weir_channel_read(ngx_event_t *rev)
 {
-    char     text[NGX_HTTP_WEIR_CHANNEL_BYTES + 1];
+    char     text[NGX_HTTP_WEIR_CHANNEL_BYTES];
     ssize_t  n;
 
     while (channel.connection) {
-        n = recv(channel.connection->fd, text, NGX_HTTP_WEIR_CHANNEL_BYTES, 0);
+        n = recv(channel.connection->fd, text, sizeof(text), 0);
 
         if (n > 0) {
-            ngx_http_weir_channel_message(text, (size_t) n);
+            ngx_http_weir_channel_message(str_make(text, (size_t) n));
             continue;
         }
 

@@ -9,12 +9,11 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 
+#include "base/str.h"
+
 typedef struct {
-    /* Generation `number` is to be taken from `file` (NUL-terminated).  The answer goes back by
-     * ngx_http_weir_channel_applied or _kept. */
-    void (*generation)(void *data, uint64_t number, const char *file);
-    /* The store has a new image of the module with this SHA-256 (64 hexadecimal digits). */
-    void (*image)(void *data, ngx_str_t *sha256);
+    /* The store has an image of the module with this SHA-256 (64 hexadecimal digits). */
+    void (*image)(void *data, struct str sha256);
 } ngx_http_weir_channel_ops_t;
 
 /* Connect to the socket at `path`, which must live as long as the cycle.  NGX_ERROR: no memory; a socket that
@@ -23,7 +22,7 @@ ngx_int_t ngx_http_weir_channel_start(ngx_cycle_t *cycle, ngx_str_t *path,
     const ngx_http_weir_channel_ops_t *ops, void *data);
 void ngx_http_weir_channel_stop(void);
 
-void ngx_http_weir_channel_applied(uint64_t number);
-void ngx_http_weir_channel_kept(uint64_t number, const char *reason);
+/* The store's image of this module cannot be used, because... */
+void ngx_http_weir_channel_refused(const char *sha256, const char *reason);
 
 #endif

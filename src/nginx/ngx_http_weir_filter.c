@@ -215,6 +215,13 @@ replace_error_page(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
     size_t                  i;
     ngx_http_weir_local_t  *local;
 
+    /* nginx takes an upstream's answer without a status line for HTTP/0.9 and would pass the bytes bare. */
+
+    if (r->http_version != ctx->http_version) {
+        r->http_version = ctx->http_version;
+        r->headers_out.status = NGX_HTTP_BAD_GATEWAY;
+    }
+
     if (ctx->local_sent
         || (r->upstream != NULL && r->upstream->headers_in.status_n == r->headers_out.status))
     {
@@ -408,7 +415,7 @@ ngx_http_weir_resume_response(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
     }
 
     if (rc == NGX_ERROR || rc > NGX_OK) {
-        ngx_http_finalize_request(r, NGX_ERROR);
+        ngx_http_weir_abort(r);
         return;
     }
 
@@ -416,7 +423,7 @@ ngx_http_weir_resume_response(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
         consume(held);
 
     } else if (held != NULL && body_filter(r, held) == NGX_ERROR) {
-        ngx_http_finalize_request(r, NGX_ERROR);
+        ngx_http_weir_abort(r);
         return;
     }
 

@@ -9,6 +9,7 @@
 #include "ngx_http_weir_module.h"
 
 #include "gw/load.h"
+#include "ngx_http_weir_channel.h"
 
 
 #define MODULE_BYTES_MAX  (256 * 1024 * 1024)
@@ -163,24 +164,142 @@ tier(enum gw_runtime runtime)
 }
 
 
+/* The store's image of the plugin's module, if there is one that can be used.  NGX_DECLINED: there is none yet;
+ * the control process says when there is. */
+
+static ngx_int_t
+load_image(ngx_http_weir_worker_t *w, ngx_http_weir_plugin_t *p)
+{
+    u_char              *end;
+    u_char               path[NGX_MAX_PATH];
+    ngx_file_info_t      fi;
+    struct weir_report   report;
+
+    if (w->store.len == 0 || p->conf->runtime == GW_RUNTIME_INTERP) {
+        return NGX_DECLINED;
+    }
+
+    end = ngx_snprintf(path, sizeof(path) - 1, "%V/images/%s-%s.aot", &w->store, p->sha256, weir_image_key());
+    *end = '\0';
+
+    if (ngx_file_info(path, &fi) == NGX_FILE_ERROR) {
+        return NGX_DECLINED;
+    }
+
+    weir_report_init(&report);
+
+    if (weir_module_load_image(p->module, (char *) path, &report) != WEIR_OK) {
+        ngx_log_error(NGX_LOG_WARN, w->cycle->log, 0, "[weir] plugin %*s: its image is refused and made anew: %s",
+                      p->conf->name.len, p->conf->name.at, report.message);
+        ngx_http_weir_channel_refused(p->sha256, report.message);
+        return NGX_DECLINED;
+    }
+
+    return NGX_OK;
+}
+
+
+/* An image inside of the module is native code from whoever made the module: only where the plugin says so. */
+
+static void
+load_own_image(ngx_http_weir_worker_t *w, ngx_http_weir_plugin_t *p)
+{
+    weir_status         rc;
+    struct weir_report  report;
+
+    if (!p->conf->allow_precompiled || p->conf->runtime == GW_RUNTIME_INTERP) {
+        return;
+    }
+
+    weir_report_init(&report);
+    rc = weir_module_load_own_image(p->module, &report);
+
+    if (rc != WEIR_OK && rc != WEIR_E_NOT_FOUND) {
+        ngx_log_error(NGX_LOG_WARN, w->cycle->log, 0, "[weir] plugin %*s: the image inside of its module is refused: %s",
+                      p->conf->name.len, p->conf->name.at, report.message);
+    }
+}
+
+
+const char *
+ngx_http_weir_plugin_tier(const ngx_http_weir_plugin_t *p)
+{
+    switch (p->plugin == NULL ? WEIR_TIER_AUTO : pw_plugin_tier(p->plugin)) {
+    case WEIR_TIER_AOT:
+        return "aot";
+    case WEIR_TIER_INTERP:
+        return "interp";
+    default:
+        return "none";
+    }
+}
+
+
+/* A plugin that waits for this image goes over to it: requests under way end on the VM they began with. */
+
+static void
+use_image(ngx_http_weir_worker_t *w, ngx_http_weir_plugin_t *p)
+{
+    struct weir_report  report;
+
+    if (p->plugin == NULL || pw_plugin_tier(p->plugin) == WEIR_TIER_AOT || load_image(w, p) != NGX_OK) {
+        return;
+    }
+
+    weir_report_init(&report);
+
+    if (pw_plugin_replace_module(p->plugin, p->module, &report) == WEIR_OK) {
+        p->error[0] = '\0';
+        ngx_log_error(NGX_LOG_NOTICE, w->cycle->log, 0, "[weir] plugin %*s runs compiled",
+                      p->conf->name.len, p->conf->name.at);
+
+    } else {
+        ngx_log_error(NGX_LOG_ERR, w->cycle->log, 0, "[weir] plugin %*s does not start compiled: %s",
+                      p->conf->name.len, p->conf->name.at, report.message);
+    }
+}
+
+
+void
+ngx_http_weir_generation_image(void *data, struct str sha256)
+{
+    uint32_t                 i;
+    ngx_http_weir_plugin_t  *p;
+    ngx_http_weir_worker_t  *w = data;
+
+    for (i = 0; w->generation != NULL && i < w->generation->config->nplugins; i++) {
+        p = &w->generation->plugins[i];
+
+        if (str_eq(sha256, str_of(p->sha256))) {
+            use_image(w, p);
+        }
+    }
+}
+
+
 static void
 start_plugin(ngx_http_weir_worker_t *w, ngx_pool_t *pool, ngx_http_weir_plugin_t *p)
 {
     uint32_t                  i;
     struct pw_env            *env;
-    struct weir_module       *module;
     struct weir_report        report;
     struct pw_plugin_options  options;
     const struct gw_plugin   *conf = p->conf;
 
-    module = load_module(p);
-    if (module == NULL) {
+    p->module = load_module(p);
+    if (p->module == NULL) {
         return;
+    }
+
+    hash_hex(weir_module_sha256(p->module), p->sha256);
+    load_own_image(w, p);
+
+    if (!weir_module_has_image(p->module)) {
+        (void) load_image(w, p);
     }
 
     env = ngx_pcalloc(pool, (conf->nenv + 1) * sizeof(struct pw_env));
     if (env == NULL) {
-        weir_module_unref(module);
         return;
     }
 
@@ -202,15 +321,13 @@ start_plugin(ngx_http_weir_worker_t *w, ngx_pool_t *pool, ngx_http_weir_plugin_t
 
     weir_report_init(&report);
 
-    if (pw_plugin_new(module, &options, &ngx_http_weir_server, w, &p->plugin, &report) != WEIR_OK) {
+    if (pw_plugin_new(p->module, &options, &ngx_http_weir_server, w, &p->plugin, &report) != WEIR_OK) {
         p->plugin = NULL;
         (void) weir_report_format(&report, p->error, sizeof(p->error));
 
     } else if (pw_plugin_start(p->plugin, &report) != WEIR_OK) {
         (void) weir_report_format(&report, p->error, sizeof(p->error));
     }
-
-    weir_module_unref(module);
 }
 
 
@@ -312,6 +429,8 @@ ngx_http_weir_generation_unref(ngx_http_weir_generation_t *g)
         if (g->plugins[i].plugin != NULL) {
             pw_plugin_free(g->plugins[i].plugin);
         }
+
+        weir_module_unref(g->plugins[i].module);
     }
 
     gw_generation_unref(g->gw);

@@ -2,6 +2,8 @@
  * ngx_http_weir_module.c - the module as nginx sees it: directives, variables, hooks.
  *
  *   weir_generation FILE;          http: what each worker loads
+ *   weir_store DIR;                http: where images of modules are (control/store.h)
+ *   weir_control SOCKET;           http: the line to the control process (control/channel.h)
  *   weir_plugin_log_level LEVEL;   http: the least level of plugins' log lines, default info
  *   weir_http2 on|off;             server: HTTP/2 with prior knowledge beside HTTP/1.1
  *   weir;                          location: route requests and run plugins
@@ -12,10 +14,13 @@
  */
 
 #include "ngx_http_weir_module.h"
+#include "ngx_http_weir_channel.h"
 
 
 typedef struct {
     ngx_str_t    generation;
+    ngx_str_t    store;
+    ngx_str_t    control;
     ngx_uint_t   log_level;
 } main_conf_t;
 
@@ -51,6 +56,11 @@ static ngx_conf_enum_t  log_levels[] = {
 };
 
 
+static const ngx_http_weir_channel_ops_t  channel_ops = {
+    ngx_http_weir_generation_image
+};
+
+
 static ngx_command_t  commands[] = {
 
     { ngx_string("weir_generation"),
@@ -58,6 +68,20 @@ static ngx_command_t  commands[] = {
       ngx_conf_set_str_slot,
       NGX_HTTP_MAIN_CONF_OFFSET,
       offsetof(main_conf_t, generation),
+      NULL },
+
+    { ngx_string("weir_store"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_str_slot,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(main_conf_t, store),
+      NULL },
+
+    { ngx_string("weir_control"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_str_slot,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(main_conf_t, control),
       NULL },
 
     { ngx_string("weir_plugin_log_level"),
@@ -373,6 +397,7 @@ status_json(struct strbuf *b)
         strbuf_add_json(b, g->config->plugins[i].name);
         strbuf_printf(b, ",\"error\":");
         strbuf_add_json(b, str_of(g->plugins[i].error));
+        strbuf_printf(b, ",\"tier\":\"%s\"", ngx_http_weir_plugin_tier(&g->plugins[i]));
         strbuf_printf(b, ",\"memory_bytes\":%llu}", g->plugins[i].plugin == NULL ? 0ULL
                       : (unsigned long long) pw_plugin_memory_bytes(g->plugins[i].plugin));
     }
@@ -536,6 +561,15 @@ init_process(ngx_cycle_t *cycle)
         return NGX_ERROR;
     }
 
+    w->store = mcf->store;
+    w->control = mcf->control;
+
+    if (w->control.len != 0
+        && ngx_http_weir_channel_start(cycle, &w->control, &channel_ops, w) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
     return ngx_http_weir_generation_load(w);
 }
 
@@ -544,6 +578,8 @@ static void
 exit_process(ngx_cycle_t *cycle)
 {
     ngx_http_weir_worker_t  *w = &ngx_http_weir_worker;
+
+    ngx_http_weir_channel_stop();
 
     if (w->generation != NULL) {
         ngx_http_weir_generation_unref(w->generation);

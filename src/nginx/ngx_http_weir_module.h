@@ -22,6 +22,7 @@
 #include <ngx_event.h>
 #include <ngx_http.h>
 
+#include "base/hash.h"
 #include "base/str.h"
 #include "gw/config.h"
 #include "gw/generation.h"
@@ -61,6 +62,8 @@ typedef struct {
 
 typedef struct {
     const struct gw_plugin         *conf;
+    struct weir_module             *module;     /* NULL: it did not load */
+    char                            sha256[HASH_SHA256_HEX]; /* of the module */
     struct pw_plugin               *plugin;     /* NULL: the module did not load */
     char                            error[512]; /* why it did not load or start, or "" */
 } ngx_http_weir_plugin_t;
@@ -81,6 +84,8 @@ typedef struct {
 typedef struct {
     ngx_cycle_t                    *cycle;
     ngx_str_t                       file;       /* the generation's */
+    ngx_str_t                       store;      /* folder with images, or empty */
+    ngx_str_t                       control;    /* socket of the control process, or empty */
     enum pw_log_level               log_level;  /* of plugins */
     ngx_http_weir_generation_t     *generation; /* NULL until the worker started */
     ngx_array_t                     peers;      /* of ngx_http_weir_peer_t *, whatever the generation */
@@ -120,6 +125,7 @@ typedef struct {
     ngx_http_weir_service_t        *service;    /* NULL: a redirect */
     ngx_str_t                       host;       /* the upstream's Host */
     ngx_str_t                       client_path; /* as the client sent it */
+    ngx_uint_t                      http_version; /* the client's */
     ngx_str_t                       details;    /* for the access log */
     ngx_str_t                       plugin;     /* that answered or failed */
 
@@ -178,6 +184,8 @@ ngx_int_t ngx_http_weir_copy(ngx_pool_t *pool, struct str s, ngx_str_t *out);
 
 /* ngx_http_weir_generation.c: what a worker loads when it starts. */
 ngx_int_t ngx_http_weir_generation_load(ngx_http_weir_worker_t *w);
+void ngx_http_weir_generation_image(void *data, struct str sha256); /* the store has one of this module */
+const char *ngx_http_weir_plugin_tier(const ngx_http_weir_plugin_t *p); /* "aot", "interp" or "none" */
 void ngx_http_weir_generation_unref(ngx_http_weir_generation_t *g);
 
 /* ngx_http_weir_request.c */
@@ -185,6 +193,7 @@ ngx_int_t ngx_http_weir_access_handler(ngx_http_request_t *r);
 void ngx_http_weir_end(ngx_http_weir_ctx_t *ctx);
 /* Have the event loop go on with a request that waits. */
 void ngx_http_weir_post(ngx_http_weir_ctx_t *ctx);
+void ngx_http_weir_abort(ngx_http_request_t *r);
 
 /* ngx_http_weir_filter.c */
 ngx_int_t ngx_http_weir_filter_init(ngx_conf_t *cf);

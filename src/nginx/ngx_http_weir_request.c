@@ -54,6 +54,7 @@ ngx_http_weir_access_handler(ngx_http_request_t *r)
         ctx->request = r;
         ctx->route = GW_NONE;
         ctx->client_path = r->unparsed_uri;
+        ctx->http_version = r->http_version;
         ctx->generation = ngx_http_weir_worker.generation;
         ctx->generation->refs++;
         ctx->resume.data = ctx;
@@ -503,6 +504,23 @@ respond(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
 }
 
 
+/* End a request that waits, and its connection. One that belongs to the upstream module must be ended there. */
+
+void
+ngx_http_weir_abort(ngx_http_request_t *r)
+{
+    r->keepalive = 0;
+    r->lingering_close = 0;
+
+    if (r->upstream != NULL && r->upstream->cleanup != NULL && *r->upstream->cleanup != NULL) {
+        (*r->upstream->cleanup)(r);
+        return;
+    }
+
+    ngx_http_finalize_request(r, NGX_HTTP_CLOSE);
+}
+
+
 void
 ngx_http_weir_post(ngx_http_weir_ctx_t *ctx)
 {
@@ -524,7 +542,7 @@ resume_handler(ngx_event_t *ev)
     ngx_http_set_log_request(c->log, r);
 
     if (ctx->closing) {
-        ngx_http_finalize_request(r, NGX_HTTP_CLOSE);
+        ngx_http_weir_abort(r);
 
     } else if (ctx->hold_response) {
         ngx_http_weir_resume_response(r, ctx);

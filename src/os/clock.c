@@ -32,10 +32,12 @@ bool os_random(void *at, size_t bytes)
     char *p = at;
     while (bytes > 0) {
         ssize_t n = getrandom(p, bytes, 0);
-        if (n < 0 && errno == EINTR)
+        if (n < 0 && errno == EINTR) {
             continue;
-        if (n <= 0)
+        }
+        if (n <= 0) {
             return false;
+        }
         p += n;
         bytes -= (size_t)n;
     }

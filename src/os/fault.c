@@ -36,18 +36,20 @@ static void pass_on(int sig, siginfo_t *info, void *context)
 {
     static const struct sigaction by_default = {.sa_handler = SIG_DFL};
     for (int i = 0; i < NSIGNALS; i++) {
-        if (signals[i] != sig)
+        if (signals[i] != sig) {
             continue;
+        }
         const struct sigaction *b = passing_on ? &by_default : &before[i];
         passing_on = true;
-        if (b->sa_flags & SA_SIGINFO)
+        if (b->sa_flags & SA_SIGINFO) {
             b->sa_sigaction(sig, info, context);
-        else if (b->sa_handler != SIG_DFL && b->sa_handler != SIG_IGN)
+        } else if (b->sa_handler != SIG_DFL && b->sa_handler != SIG_IGN) {
             b->sa_handler(sig);
-        else if (b->sa_handler == SIG_DFL || info->si_code > 0) {
+        } else if (b->sa_handler == SIG_DFL || info->si_code > 0) {
             signal(sig, SIG_DFL);
-            if (info->si_code <= 0) /* sent by a process: no instruction will run again */
+            if (info->si_code <= 0) { /* sent by a process: no instruction will run again */
                 raise(sig);
+            }
         }
         passing_on = false;
     }
@@ -74,16 +76,18 @@ void os_fault_install(os_fault_handler *handler)
     static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
     struct sigaction now, act = {.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
     sigaction(SIGSEGV, NULL, &now);
-    if (is_ours(&now))
+    if (is_ours(&now)) {
         return;
+    }
     pthread_mutex_lock(&lock);
     fault_handler = handler;
     sigemptyset(&act.sa_mask);
     for (int i = 0; i < NSIGNALS; i++) {
         int rc = sigaction(signals[i], NULL, &now);
         WEIR_ASSERT(rc == 0);
-        if (is_ours(&now))
+        if (is_ours(&now)) {
             continue;
+        }
         before[i] = now;
         rc = sigaction(signals[i], &act, NULL);
         WEIR_ASSERT(rc == 0);

@@ -35,8 +35,9 @@ bool os_memory_commit(void *at, size_t bytes)
 
 void os_memory_decommit(void *at, size_t bytes)
 {
-    if (bytes == 0)
+    if (bytes == 0) {
         return;
+    }
     os_memory_zero(at, bytes);
     int rc = mprotect(at, bytes, PROT_NONE);
     WEIR_ASSERT(rc == 0);
@@ -44,8 +45,9 @@ void os_memory_decommit(void *at, size_t bytes)
 
 void os_memory_zero(void *at, size_t bytes)
 {
-    if (bytes == 0)
+    if (bytes == 0) {
         return;
+    }
     int rc = madvise(at, bytes, MADV_DONTNEED);
     WEIR_ASSERT(rc == 0);
 }

@@ -22,8 +22,9 @@ static pthread_once_t signal_stack_once = PTHREAD_ONCE_INIT;
 
 uintptr_t os_stack_low(void)
 {
-    if (stack_low != 0)
+    if (stack_low != 0) {
         return stack_low;
+    }
     pthread_attr_t attr;
     void *at = NULL;
     size_t bytes = 0, guard = 0;
@@ -33,8 +34,9 @@ uintptr_t os_stack_low(void)
     pthread_attr_getguardsize(&attr, &guard);
     pthread_attr_destroy(&attr);
     uintptr_t low = (uintptr_t)at + guard, here = (uintptr_t)__builtin_frame_address(0);
-    if (here > low && here - low > STACK_MOST_BYTES)
+    if (here > low && here - low > STACK_MOST_BYTES) {
         low = here - STACK_MOST_BYTES;
+    }
     return stack_low = low;
 }
 
@@ -56,8 +58,9 @@ void os_thread_signal_stack(void)
     stack_t now;
     int rc = sigaltstack(NULL, &now);
     WEIR_ASSERT(rc == 0);
-    if (!(now.ss_flags & SS_DISABLE) && now.ss_size >= SIGNAL_STACK_LEAST)
+    if (!(now.ss_flags & SS_DISABLE) && now.ss_size >= SIGNAL_STACK_LEAST) {
         return;
+    }
     pthread_once(&signal_stack_once, make_signal_stack_key);
     void *at = mmap(NULL, SIGNAL_STACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     WEIR_ASSERT(at != MAP_FAILED);

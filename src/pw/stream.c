@@ -23,20 +23,25 @@ static const struct {
 struct pw_stream *pw_stream_new(const struct pw_step *steps, size_t n, void *stream)
 {
     WEIR_ASSERT(n <= INT32_MAX);
-    struct pw_stream *s = mem_zalloc(sizeof *s + n * sizeof s->steps[0]);
+    struct pw_stream *s = mem_alloc(sizeof *s + n * sizeof s->steps[0]);
 
-    s->server_stream = stream;
-    s->server = n == 0 ? NULL : steps[0].plugin->server;
-    s->local_step = -1;
-    s->nsteps = (uint32_t)n;
-    s->flow[REQUEST] = (struct pw_flow){.at = 0, .end = (int32_t)n, .by = 1};
-    s->flow[RESPONSE] = (struct pw_flow){.at = (int32_t)n - 1, .end = -1, .by = -1};
+    *s = (struct pw_stream){
+        .server_stream = stream,
+        .server = n == 0 ? NULL : steps[0].plugin->server,
+        .local_step = -1,
+        .nsteps = (uint32_t)n,
+        .flow[REQUEST] = {.at = 0, .end = (int32_t)n, .by = 1},
+        .flow[RESPONSE] = {.at = (int32_t)n - 1, .end = -1, .by = -1},
+    };
     for (uint32_t i = 0; i < n; i++) {
         struct pw_stream_step *st = &s->steps[i];
         WEIR_ASSERT(steps[i].config < steps[i].plugin->opt.nconfigs);
-        st->plugin = steps[i].plugin;
-        st->vm = pw_plugin_acquire_vm(st->plugin);
-        st->ctx = (struct pw_context){.config = steps[i].config, .vm = st->vm, .stream = s, .step = i};
+        struct pw_vm *vm = pw_plugin_acquire_vm(steps[i].plugin);
+        *st = (struct pw_stream_step){
+            .plugin = steps[i].plugin,
+            .vm = vm,
+            .ctx = {.config = steps[i].config, .vm = vm, .stream = s, .step = i},
+        };
     }
     return s;
 }
@@ -45,6 +50,9 @@ struct pw_stream *pw_stream_new(const struct pw_step *steps, size_t n, void *str
 
 void pw_stream_defer(struct pw_stream *s, struct pw_vm *vm, enum pw_pending action)
 {
+    if (s->closed) {
+        return;
+    }
     s->pending |= action;
     if (!s->running && !s->queued) {
         s->queued = true;
@@ -79,6 +87,7 @@ void pw_stream_apply(struct pw_stream *s)
         return;
     }
     if (pending & PW_PENDING_CLOSE) {
+        s->closed = true;
         s->server->close_stream(s->server_stream);
         return;
     }
@@ -104,7 +113,7 @@ static enum pw_verdict fail_step(struct pw_stream *s, uint32_t i)
         s->local_taken = false; /* asked for by the call that trapped */
         s->local_step = -1;
     }
-    if (st->plugin->opt.fail_open || s->local_sent) {
+    if (st->plugin->opt.fail_open || s->local_sent || s->closed) {
         return PW_CONTINUE;
     }
     s->local =
@@ -115,6 +124,19 @@ static enum pw_verdict fail_step(struct pw_stream *s, uint32_t i)
     return PW_LOCAL;
 }
 
+void pw_stream_vm_died(struct pw_stream *s, uint32_t step)
+{
+    for (int direction = REQUEST; direction <= RESPONSE; direction++) {
+        struct pw_flow *f = &s->flow[direction];
+        if (s->running || s->steps[step].failed || !f->paused || (uint32_t)(f->at - f->by) != step) {
+            continue;
+        }
+        if (fail_step(s, step) == PW_CONTINUE && resume(f)) {
+            (direction == REQUEST ? s->server->resume_request : s->server->resume_response)(s->server_stream);
+        }
+    }
+}
+
 /* What host calls asked for during the call that just returned. */
 static enum pw_verdict settle(struct pw_stream *s, uint8_t pending)
 {
@@ -122,6 +144,7 @@ static enum pw_verdict settle(struct pw_stream *s, uint8_t pending)
         send_local(s);
         return PW_LOCAL;
     }
+    s->closed = s->closed || (pending & PW_PENDING_CLOSE);
     return pending & PW_PENDING_CLOSE ? PW_CLOSE : PW_CONTINUE;
 }
 

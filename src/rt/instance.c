@@ -37,8 +37,9 @@ static bool ring_has(const struct rt_instance *a, const struct rt_instance *b)
 {
     const struct rt_instance *i = a;
     do {
-        if (i == b)
+        if (i == b) {
             return true;
+        }
         i = i->ring_next;
     } while (i != a);
     return false;
@@ -46,8 +47,9 @@ static bool ring_has(const struct rt_instance *a, const struct rt_instance *b)
 
 static void ring_join(struct rt_instance *a, struct rt_instance *b)
 {
-    if (ring_has(a, b))
+    if (ring_has(a, b)) {
         return;
+    }
     struct rt_instance *an = a->ring_next, *bn = b->ring_next;
     a->ring_next = bn, bn->ring_prev = a;
     b->ring_next = an, an->ring_prev = b;
@@ -81,16 +83,19 @@ static weir_status make_memories(struct rt_instance *inst, struct weir_report *r
         struct rt_memory *m = &inst->own_memories[i];
         weir_status st =
             rt_memory_new(m, w->memories[w->nimported_memories + i].limits, inst->memory_limit_bytes, rep);
-        if (st != WEIR_OK)
+        if (st != WEIR_OK) {
             return st;
+        }
         total += m->bytes;
-        if (inst->memory_limit_bytes != 0 && total > inst->memory_limit_bytes)
+        if (inst->memory_limit_bytes != 0 && total > inst->memory_limit_bytes) {
             return weir_report_set(rep, WEIR_E_LIMIT, WEIR_NO_OFFSET, "memory",
                                    "the initial memories together are over the limit");
+        }
         slots[w->nimported_memories + i] = m;
     }
-    if (w->nmemories > 0)
+    if (w->nmemories > 0) {
         set_memory_zero(inst, slots[0]);
+    }
     return WEIR_OK;
 }
 
@@ -105,17 +110,19 @@ static weir_status make_tables(struct rt_instance *inst, struct weir_report *rep
         const struct wasm_tabletype *type = &w->tables[w->nimported_tables + i].type;
         struct rt_table *t = &inst->own_tables[i];
         total += type->limits.min;
-        if (total > WASM_MAX_TABLE)
+        if (total > WASM_MAX_TABLE) {
             return weir_report_set(rep, WEIR_E_LIMIT, WEIR_NO_OFFSET, "table",
                                    "the initial tables have more than %d elements", (int)WASM_MAX_TABLE);
+        }
         *t = (struct rt_table){.length = type->limits.min,
                                .max = type->limits.max,
                                .has_max = type->limits.has_max,
                                .elem = type->elem};
         t->elems = calloc(t->length, sizeof(uint64_t)); /* a size the module chose: may be refused */
-        if (t->elems == NULL && t->length != 0)
+        if (t->elems == NULL && t->length != 0) {
             return weir_report_set(rep, WEIR_E_NOMEM, WEIR_NO_OFFSET, "table",
                                    "the system gave no memory for a table");
+        }
         slots[w->nimported_tables + i] = t;
     }
     return WEIR_OK;
@@ -126,8 +133,9 @@ static void make_funcs(struct rt_instance *inst, const struct rt_import *imports
     const struct rt_module *m = inst->module;
     for (uint32_t i = 0, k = 0; i < m->wasm->nimports; i++) {
         const struct wasm_import *im = &m->wasm->imports[i];
-        if (im->kind != WASM_EXTERN_FUNC)
+        if (im->kind != WASM_EXTERN_FUNC) {
             continue;
+        }
         struct rt_func *f = rt_slot_at(inst, k++);
         if (imports[i].func != NULL) {
             *f = *imports[i].func;
@@ -156,15 +164,19 @@ static void take_imports(struct rt_instance *inst, const struct rt_import *impor
     const struct wasm_module *w = inst->module->wasm;
     for (uint32_t i = 0; i < w->nimports; i++) {
         const struct wasm_import *im = &w->imports[i];
-        if (im->kind == WASM_EXTERN_TABLE)
+        if (im->kind == WASM_EXTERN_TABLE) {
             ((struct rt_table **)rt_instance_at(inst, l->tables))[im->index] = imports[i].table;
-        if (im->kind == WASM_EXTERN_MEMORY)
+        }
+        if (im->kind == WASM_EXTERN_MEMORY) {
             ((struct rt_memory **)rt_instance_at(inst, l->memories))[im->index] = imports[i].memory;
-        if (im->kind == WASM_EXTERN_GLOBAL)
+        }
+        if (im->kind == WASM_EXTERN_GLOBAL) {
             *(uint64_t **)rt_instance_at(inst, l->globals + (uint64_t)im->index * WEIR_VM_GLOBAL_BYTES) =
                 imports[i].global;
-        if (imports[i].owner != NULL)
+        }
+        if (imports[i].owner != NULL) {
             ring_join(inst, imports[i].owner);
+        }
     }
 }
 
@@ -175,10 +187,12 @@ static void release(struct rt_instance *inst)
     ring_leave(inst);
     if (w->nmemories > 0 && rt_memory_at(inst, 0) != NULL) {
         struct rt_instance **u = &rt_memory_at(inst, 0)->users;
-        while (*u != NULL && *u != inst)
+        while (*u != NULL && *u != inst) {
             u = &(*u)->memory_user;
-        if (*u == inst)
+        }
+        if (*u == inst) {
             *u = inst->memory_user;
+        }
     }
     for (uint32_t i = 0; inst->own_memories != NULL && i < w->nmemories - w->nimported_memories; i++) {
         /* Importers still linked lose their memory 0; they will only be freed. */
@@ -191,8 +205,9 @@ static void release(struct rt_instance *inst)
         }
         rt_memory_free(&inst->own_memories[i]);
     }
-    for (uint32_t i = 0; inst->own_tables != NULL && i < w->ntables - w->nimported_tables; i++)
+    for (uint32_t i = 0; inst->own_tables != NULL && i < w->ntables - w->nimported_tables; i++) {
         free(inst->own_tables[i].elems);
+    }
     mem_free(inst->own_memories);
     mem_free(inst->own_tables);
     mem_free(inst->dropped);
@@ -225,14 +240,16 @@ static void start(struct rt_func *f, uint64_t *cells)
             rt_constexpr_eval(inst, e->offset, at);
             rt_table_init(inst, i, e->tableidx, (uint32_t)at[0], 0, e->n);
         }
-        if (e->mode != WASM_SEGMENT_PASSIVE)
+        if (e->mode != WASM_SEGMENT_PASSIVE) {
             rt_elem_drop(inst, i);
+        }
     }
     for (uint32_t i = 0; i < w->ndatas; i++) {
         const struct wasm_data *d = &w->datas[i];
         uint64_t at[2] = {0};
-        if (d->mode != WASM_SEGMENT_ACTIVE)
+        if (d->mode != WASM_SEGMENT_ACTIVE) {
             continue;
+        }
         rt_constexpr_eval(inst, d->offset, at);
         rt_memory_init(inst, i, d->memidx, (uint32_t)at[0], 0, d->len);
         rt_data_drop(inst, i);
@@ -259,14 +276,16 @@ weir_status rt_instance_new(const struct rt_module *m, const struct rt_import *i
     inst->stack_bytes = opt->stack_bytes;
     inst->ring_next = inst->ring_prev = inst;
     inst->dropped = mem_zalloc((size_t)w->nelems + w->ndatas);
-    if (w->ntypes != 0)
+    if (w->ntypes != 0) {
         memcpy(rt_instance_at(inst, m->layout.types), m->type_ids, w->ntypes * sizeof(uint32_t));
+    }
     take_imports(inst, imports);
     make_funcs(inst, imports);
 
     weir_status st = make_memories(inst, rep);
-    if (st == WEIR_OK)
+    if (st == WEIR_OK) {
         st = make_tables(inst, rep);
+    }
     if (st == WEIR_OK) {
         init_globals(inst);
         st = ex->instance_init(inst, rep);
@@ -288,10 +307,11 @@ weir_status rt_instance_new(const struct rt_module *m, const struct rt_import *i
     weir_report_set(rep, st, WEIR_NO_OFFSET, "", "instantiation: %s",
                     (trap != NULL ? trap : &local)->message);
     *out = NULL;
-    if (inst->ring_next != inst)
+    if (inst->ring_next != inst) {
         *out = inst; /* kept: see rt_instance_free */
-    else
+    } else {
         release(inst);
+    }
     return st;
 }
 
@@ -301,14 +321,17 @@ void rt_instance_free(struct rt_instance *inst, void (*gone)(struct weir_module 
     struct weir_module *pub = inst->module->pub;
     bool last = next == inst;
     release(inst);
-    if (gone != NULL)
+    if (gone != NULL) {
         gone(pub);
-    if (last)
+    }
+    if (last) {
         return;
+    }
     struct rt_instance *i = next;
     do {
-        if (i->started)
+        if (i->started) {
             return;
+        }
         i = i->ring_next;
     } while (i != next);
     rt_instance_free(next, gone); /* the others follow it */

@@ -35,8 +35,9 @@ bool rt_memory_reserved(uintptr_t address)
     uint32_t n = __atomic_load_n(&space.used, __ATOMIC_ACQUIRE);
     for (uint32_t i = 0; i < n; i++) {
         uintptr_t base = __atomic_load_n(&space.bases[i], __ATOMIC_RELAXED);
-        if (base != 0 && address - base < RT_MEMORY_RESERVED)
+        if (base != 0 && address - base < RT_MEMORY_RESERVED) {
             return true;
+        }
     }
     return false;
 }
@@ -44,13 +45,16 @@ bool rt_memory_reserved(uintptr_t address)
 static bool slot_replace(uintptr_t from, uintptr_t to)
 {
     uint32_t i = 0;
-    while (i < space.used && space.bases[i] != from)
+    while (i < space.used && space.bases[i] != from) {
         i++;
-    if (i == SLOTS_MOST || (i == space.used && from != 0))
+    }
+    if (i == SLOTS_MOST || (i == space.used && from != 0)) {
         return false;
+    }
     __atomic_store_n(&space.bases[i], to, __ATOMIC_RELAXED);
-    if (i == space.used)
+    if (i == space.used) {
         __atomic_store_n(&space.used, i + 1, __ATOMIC_RELEASE);
+    }
     return true;
 }
 
@@ -65,17 +69,20 @@ static uint8_t *reservation_take(uint64_t *committed)
         *committed = p->committed_bytes;
     }
     pthread_mutex_unlock(&space.lock);
-    if (base != NULL)
+    if (base != NULL) {
         return base;
+    }
     base = os_memory_reserve(RT_MEMORY_RESERVED);
-    if (base == NULL)
+    if (base == NULL) {
         return NULL;
+    }
     *committed = 0;
     pthread_mutex_lock(&space.lock);
     bool ok = slot_replace(0, (uintptr_t)base);
     pthread_mutex_unlock(&space.lock);
-    if (ok)
+    if (ok) {
         return base;
+    }
     os_memory_release(base, RT_MEMORY_RESERVED);
     return NULL;
 }
@@ -97,8 +104,9 @@ static void reservation_give(uint8_t *base, uint64_t committed)
         WEIR_ASSERT(ok);
     }
     pthread_mutex_unlock(&space.lock);
-    if (!pooled)
+    if (!pooled) {
         os_memory_release(base, RT_MEMORY_RESERVED);
+    }
 }
 
 static uint64_t page_round(uint64_t bytes)
@@ -111,19 +119,23 @@ weir_status rt_memory_new(struct rt_memory *m, struct wasm_limits pages, uint64_
                           struct weir_report *rep)
 {
     uint64_t bytes = (uint64_t)pages.min * WASM_PAGE_BYTES, most = (uint64_t)WASM_MAX_PAGES * WASM_PAGE_BYTES;
-    if (pages.has_max && (uint64_t)pages.max * WASM_PAGE_BYTES < most)
+    if (pages.has_max && (uint64_t)pages.max * WASM_PAGE_BYTES < most) {
         most = (uint64_t)pages.max * WASM_PAGE_BYTES;
-    if (limit_bytes != 0 && limit_bytes < most)
+    }
+    if (limit_bytes != 0 && limit_bytes < most) {
         most = limit_bytes;
-    if (bytes > most)
+    }
+    if (bytes > most) {
         return weir_report_set(rep, WEIR_E_LIMIT, WEIR_NO_OFFSET, "memory",
                                "initial memory of %llu bytes is over the limit of %llu",
                                (unsigned long long)bytes, (unsigned long long)most);
+    }
     uint64_t committed = 0, want = page_round(bytes);
     uint8_t *base = reservation_take(&committed);
-    if (base == NULL)
+    if (base == NULL) {
         return weir_report_set(rep, WEIR_E_NOMEM, WEIR_NO_OFFSET, "memory",
                                "no address space for a linear memory");
+    }
     if (committed > want) {
         os_memory_decommit(base + want, committed - want);
     } else if (!os_memory_commit(base + committed, want - committed)) {
@@ -142,8 +154,9 @@ weir_status rt_memory_new(struct rt_memory *m, struct wasm_limits pages, uint64_
 
 void rt_memory_free(struct rt_memory *m)
 {
-    if (m->base != NULL)
+    if (m->base != NULL) {
         reservation_give(m->base, m->committed_bytes);
+    }
     m->base = NULL;
 }
 
@@ -152,32 +165,37 @@ uint32_t rt_memory_grow(struct rt_instance *inst, uint32_t memidx, uint32_t delt
     struct rt_memory *m = rt_memory_at(inst, memidx);
     uint32_t before = (uint32_t)(m->bytes / WASM_PAGE_BYTES);
     uint64_t bytes = m->bytes + (uint64_t)delta_pages * WASM_PAGE_BYTES;
-    if (bytes > m->limit_bytes)
+    if (bytes > m->limit_bytes) {
         return UINT32_MAX;
+    }
     uint64_t want = page_round(bytes);
     if (want > m->committed_bytes) {
-        if (!os_memory_commit(m->base + m->committed_bytes, want - m->committed_bytes))
+        if (!os_memory_commit(m->base + m->committed_bytes, want - m->committed_bytes)) {
             return UINT32_MAX;
+        }
         m->committed_bytes = want;
     }
     m->bytes = bytes;
-    for (struct rt_instance *u = m->users; u != NULL; u = u->memory_user)
+    for (struct rt_instance *u = m->users; u != NULL; u = u->memory_user) {
         u->pub.memory_bytes = bytes;
+    }
     return before;
 }
 
 static void check(struct rt_instance *inst, uint64_t at, uint64_t n, uint64_t bytes)
 {
-    if (at + n > bytes)
+    if (at + n > bytes) {
         rt_trap_raise(inst, WEIR_TRAP_MEMORY_BOUNDS, NULL);
+    }
 }
 
 void rt_memory_fill(struct rt_instance *inst, uint32_t memidx, uint32_t dst, uint32_t value, uint32_t n)
 {
     struct rt_memory *m = rt_memory_at(inst, memidx);
     check(inst, dst, n, m->bytes);
-    if (n != 0)
+    if (n != 0) {
         memset(m->base + dst, (int)(value & 0xff), n);
+    }
 }
 
 void rt_memory_copy(struct rt_instance *inst, uint32_t dst_mem, uint32_t src_mem, uint32_t dst, uint32_t src,
@@ -186,8 +204,9 @@ void rt_memory_copy(struct rt_instance *inst, uint32_t dst_mem, uint32_t src_mem
     struct rt_memory *d = rt_memory_at(inst, dst_mem), *s = rt_memory_at(inst, src_mem);
     check(inst, src, n, s->bytes);
     check(inst, dst, n, d->bytes);
-    if (n != 0)
+    if (n != 0) {
         memmove(d->base + dst, s->base + src, n);
+    }
 }
 
 void rt_memory_init(struct rt_instance *inst, uint32_t dataidx, uint32_t memidx, uint32_t dst, uint32_t src,
@@ -198,8 +217,9 @@ void rt_memory_init(struct rt_instance *inst, uint32_t dataidx, uint32_t memidx,
     const struct wasm_data *data = &w->datas[dataidx];
     check(inst, src, n, inst->dropped[w->nelems + dataidx] ? 0 : data->len);
     check(inst, dst, n, m->bytes);
-    if (n != 0)
+    if (n != 0) {
         memcpy(m->base + dst, data->at + src, n);
+    }
 }
 
 void rt_data_drop(struct rt_instance *inst, uint32_t dataidx)

@@ -29,8 +29,9 @@ static void interner_grow(void)
     interner.nbuckets = n;
     for (uint32_t i = 0; i < interner.types.len; i++) {
         uint32_t b = (uint32_t)interner.types.at[i].hash & (n - 1);
-        while (interner.buckets[b] != 0)
+        while (interner.buckets[b] != 0) {
             b = (b + 1) & (n - 1);
+        }
         interner.buckets[b] = i + 1;
     }
 }
@@ -38,8 +39,9 @@ static void interner_grow(void)
 static const uint8_t *copy_bytes(const uint8_t *at, uint32_t n)
 {
     uint8_t *p = mem_alloc(n);
-    if (n != 0)
+    if (n != 0) {
         memcpy(p, at, n);
+    }
     return p;
 }
 
@@ -52,13 +54,15 @@ static bool same_type(const struct wasm_functype *a, const struct wasm_functype 
 
 static uint32_t intern_locked(const struct wasm_functype *t, uint64_t hash)
 {
-    if (2 * (interner.types.len + 1) > interner.nbuckets)
+    if (2 * (interner.types.len + 1) > interner.nbuckets) {
         interner_grow();
+    }
     uint32_t b = (uint32_t)hash & (interner.nbuckets - 1);
     for (; interner.buckets[b] != 0; b = (b + 1) & (interner.nbuckets - 1)) {
         const struct interned *i = &interner.types.at[interner.buckets[b] - 1];
-        if (i->hash == hash && same_type(&i->type, t))
+        if (i->hash == hash && same_type(&i->type, t)) {
             return interner.buckets[b];
+        }
     }
     struct wasm_functype own = *t;
     own.params = copy_bytes(t->params, t->nparams);
@@ -84,8 +88,9 @@ void rt_module_init(struct rt_module *m, const struct wasm_module *wasm, struct 
 {
     *m = (struct rt_module){.wasm = wasm, .pub = pub};
     m->type_ids = mem_zalloc_array(wasm->ntypes, sizeof(uint32_t));
-    for (uint32_t i = 0; i < wasm->ntypes; i++)
+    for (uint32_t i = 0; i < wasm->ntypes; i++) {
         m->type_ids[i] = rt_type_id(&wasm->types[i]);
+    }
 
     m->func_slots = mem_zalloc_array(wasm->nfuncs, sizeof(uint32_t));
     m->slot_funcs = mem_zalloc_array(wasm->nfuncs, sizeof(uint32_t));
@@ -93,8 +98,9 @@ void rt_module_init(struct rt_module *m, const struct wasm_module *wasm, struct 
         bool slot =
             wasm->funcs[i].imported || wasm->funcs[i].referenced || (wasm->has_start && wasm->start == i);
         m->func_slots[i] = slot ? m->nfunc_slots : RT_NO_SLOT;
-        if (slot)
+        if (slot) {
             m->slot_funcs[m->nfunc_slots++] = i;
+        }
     }
     m->layout =
         weir_vm_layout_of(wasm->nglobals, wasm->ntables, wasm->nmemories, wasm->ntypes, m->nfunc_slots);
@@ -103,8 +109,9 @@ void rt_module_init(struct rt_module *m, const struct wasm_module *wasm, struct 
 
 void rt_module_fini(struct rt_module *m)
 {
-    for (uint32_t i = 0; i < m->wasm->nfuncs; i++)
+    for (uint32_t i = 0; i < m->wasm->nfuncs; i++) {
         mem_free(m->names[i]);
+    }
     mem_free(m->names);
     mem_free(m->type_ids);
     mem_free(m->func_slots);
@@ -114,13 +121,15 @@ void rt_module_fini(struct rt_module *m)
 const char *rt_module_func_name(const struct rt_module *m, uint32_t funcidx)
 {
     static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-    if (funcidx >= m->wasm->nfuncs)
+    if (funcidx >= m->wasm->nfuncs) {
         return NULL;
+    }
     pthread_mutex_lock(&lock);
     if (m->names[funcidx] == NULL) {
         struct str s = wasm_func_name(m->wasm, funcidx);
-        if (s.len != 0)
+        if (s.len != 0) {
             m->names[funcidx] = mem_strndup(s.at, s.len);
+        }
     }
     const char *name = m->names[funcidx];
     pthread_mutex_unlock(&lock);

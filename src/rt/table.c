@@ -12,8 +12,9 @@
 
 static void check(struct rt_instance *inst, uint64_t at, uint64_t n, uint64_t length)
 {
-    if (at + n > length)
+    if (at + n > length) {
         rt_trap_raise(inst, WEIR_TRAP_TABLE_BOUNDS, NULL);
+    }
 }
 
 uint64_t rt_table_get(struct rt_instance *inst, uint32_t tableidx, uint32_t i)
@@ -34,17 +35,21 @@ uint32_t rt_table_grow(struct rt_instance *inst, uint32_t tableidx, uint64_t ele
 {
     struct rt_table *t = rt_table_at(inst, tableidx);
     uint64_t before = t->length, length = before + delta;
-    if (length > WASM_MAX_TABLE || (t->has_max && length > t->max))
+    if (length > WASM_MAX_TABLE || (t->has_max && length > t->max)) {
         return UINT32_MAX;
-    if (delta == 0)
+    }
+    if (delta == 0) {
         return (uint32_t)before;
+    }
     uint64_t *elems =
         realloc(t->elems, length * sizeof(uint64_t)); /* a size the guest chose: may be refused */
-    if (elems == NULL)
+    if (elems == NULL) {
         return UINT32_MAX;
+    }
     t->elems = elems;
-    for (uint64_t i = before; i < length; i++)
+    for (uint64_t i = before; i < length; i++) {
         t->elems[i] = elem;
+    }
     t->length = length;
     return (uint32_t)before;
 }
@@ -53,8 +58,9 @@ void rt_table_fill(struct rt_instance *inst, uint32_t tableidx, uint32_t dst, ui
 {
     struct rt_table *t = rt_table_at(inst, tableidx);
     check(inst, dst, n, t->length);
-    for (uint32_t i = 0; i < n; i++)
+    for (uint32_t i = 0; i < n; i++) {
         t->elems[dst + i] = elem;
+    }
 }
 
 void rt_table_copy(struct rt_instance *inst, uint32_t dst_table, uint32_t src_table, uint32_t dst,
@@ -63,14 +69,16 @@ void rt_table_copy(struct rt_instance *inst, uint32_t dst_table, uint32_t src_ta
     struct rt_table *d = rt_table_at(inst, dst_table), *s = rt_table_at(inst, src_table);
     check(inst, src, n, s->length);
     check(inst, dst, n, d->length);
-    if (n != 0)
+    if (n != 0) {
         memmove(d->elems + dst, s->elems + src, (size_t)n * sizeof(uint64_t));
+    }
 }
 
 static uint64_t segment_elem(const struct rt_instance *inst, const struct wasm_elem *seg, uint32_t i)
 {
-    if (seg->funcs != NULL)
+    if (seg->funcs != NULL) {
         return rt_func_cell(rt_func_at(inst, seg->funcs[i]));
+    }
     uint64_t cells[2] = {0};
     rt_constexpr_eval(inst, seg->exprs[i], cells);
     return cells[0];
@@ -83,8 +91,9 @@ void rt_table_init(struct rt_instance *inst, uint32_t elemidx, uint32_t tableidx
     const struct wasm_elem *seg = &rt_instance_wasm(inst)->elems[elemidx];
     check(inst, src, n, inst->dropped[elemidx] ? 0 : seg->n);
     check(inst, dst, n, t->length);
-    for (uint32_t i = 0; i < n; i++)
+    for (uint32_t i = 0; i < n; i++) {
         t->elems[dst + i] = segment_elem(inst, seg, src + i);
+    }
 }
 
 void rt_elem_drop(struct rt_instance *inst, uint32_t elemidx)
@@ -108,13 +117,15 @@ void rt_constexpr_eval(const struct rt_instance *inst, struct wasm_constexpr e, 
         struct wasm_instr in;
         weir_status st = wasm_instr_read(&r, &in, NULL);
         WEIR_ASSERT(st == WEIR_OK);
-        if (in.op == OP_END)
+        if (in.op == OP_END) {
             break;
+        }
         if (n == cap) {
             struct cell *more = mem_alloc(2 * cap * sizeof *more);
             memcpy(more, stack, n * sizeof *more);
-            if (stack != room)
+            if (stack != room) {
                 mem_free(stack);
+            }
             stack = more;
             cap *= 2;
         }
@@ -166,6 +177,7 @@ void rt_constexpr_eval(const struct rt_instance *inst, struct wasm_constexpr e, 
     WEIR_ASSERT(n == 1);
     cells[0] = stack[0].bits[0];
     cells[1] = stack[0].bits[1];
-    if (stack != room)
+    if (stack != room) {
         mem_free(stack);
+    }
 }

@@ -42,14 +42,16 @@ bool rt_code_register(uintptr_t start, uintptr_t end)
 {
     pthread_mutex_lock(&code.lock);
     uint32_t i = 0;
-    while (i < code.used && code.ranges[i].start != 0)
+    while (i < code.used && code.ranges[i].start != 0) {
         i++;
+    }
     bool ok = i < RT_CODE_RANGES;
     if (ok) {
         __atomic_store_n(&code.ranges[i].end, end, __ATOMIC_RELAXED);
         __atomic_store_n(&code.ranges[i].start, start, __ATOMIC_RELEASE);
-        if (i == code.used)
+        if (i == code.used) {
             __atomic_store_n(&code.used, i + 1, __ATOMIC_RELEASE);
+        }
     }
     pthread_mutex_unlock(&code.lock);
     return ok;
@@ -58,9 +60,11 @@ bool rt_code_register(uintptr_t start, uintptr_t end)
 void rt_code_unregister(uintptr_t start)
 {
     pthread_mutex_lock(&code.lock);
-    for (uint32_t i = 0; i < code.used; i++)
-        if (code.ranges[i].start == start)
+    for (uint32_t i = 0; i < code.used; i++) {
+        if (code.ranges[i].start == start) {
             __atomic_store_n(&code.ranges[i].start, 0, __ATOMIC_RELEASE);
+        }
+    }
     pthread_mutex_unlock(&code.lock);
 }
 
@@ -69,8 +73,9 @@ static bool code_contains(uintptr_t pc)
     uint32_t n = __atomic_load_n(&code.used, __ATOMIC_ACQUIRE);
     for (uint32_t i = 0; i < n; i++) {
         uintptr_t start = __atomic_load_n(&code.ranges[i].start, __ATOMIC_ACQUIRE);
-        if (start != 0 && pc >= start && pc < __atomic_load_n(&code.ranges[i].end, __ATOMIC_RELAXED))
+        if (start != 0 && pc >= start && pc < __atomic_load_n(&code.ranges[i].end, __ATOMIC_RELAXED)) {
             return true;
+        }
     }
     return false;
 }
@@ -106,14 +111,16 @@ static _Noreturn void leave(struct rt_call *call, enum weir_trap_kind kind, int3
     t->kind = kind;
     t->exit_code = exit_code;
     t->nframes = t->nskipped = 0;
-    if (message == NULL)
+    if (message == NULL) {
         message = weir_trap_text(kind);
+    }
     size_t len = strnlen(message, sizeof t->message - 1);
     memcpy(t->message, message, len);
     t->message[len] = '\0';
     call->status = kind == WEIR_TRAP_EXIT ? WEIR_E_EXIT : WEIR_E_TRAP;
-    if (kind != WEIR_TRAP_EXIT && call->inst->executor->backtrace != NULL)
+    if (kind != WEIR_TRAP_EXIT && call->inst->executor->backtrace != NULL) {
         call->inst->executor->backtrace(call, fault);
+    }
     __asan_handle_no_return();
     RT_LONGJMP(call->jump);
 }
@@ -138,8 +145,9 @@ static bool in_stack_guard(struct rt_instance *inst, uintptr_t address)
 {
     struct rt_instance *i = inst;
     do {
-        if (address - i->guard_low < i->guard_high - i->guard_low)
+        if (address - i->guard_low < i->guard_high - i->guard_low) {
             return true;
+        }
         i = i->ring_next;
     } while (i != inst);
     return false;
@@ -148,23 +156,26 @@ static bool in_stack_guard(struct rt_instance *inst, uintptr_t address)
 static void on_fault(const struct os_fault *f)
 {
     struct rt_call *call = rt_calls;
-    if (call == NULL)
+    if (call == NULL) {
         return;
+    }
     struct rt_instance *inst = call->inst;
     bool access = f->signal == SIGSEGV || f->signal == SIGBUS;
     bool memory = access && rt_memory_reserved(f->address);
     enum weir_trap_kind kind = WEIR_TRAP_MEMORY_BOUNDS;
     bool trap;
-    if (code_contains(f->pc) && inst->executor->fault_kind != NULL)
+    if (code_contains(f->pc) && inst->executor->fault_kind != NULL) {
         trap = inst->executor->fault_kind(f, memory, &kind);
-    else
+    } else {
         trap = memory;
+    }
     if (!trap && access && in_stack_guard(inst, f->address)) {
         trap = true;
         kind = WEIR_TRAP_STACK_EXHAUSTED;
     }
-    if (trap)
+    if (trap) {
         leave(call, kind, 0, NULL, f);
+    }
 }
 
 /* ---- entering --------------------------------------------------------------------------------------- */
@@ -188,18 +199,21 @@ static void set_stack_limit(struct rt_instance *inst, uintptr_t here)
     uint32_t bytes = inst->stack_bytes != 0 ? inst->stack_bytes : STACK_DEFAULT_BYTES;
     uintptr_t limit = here > bytes && here - bytes > stack_least ? here - bytes : stack_least;
     inst->stack_limit = limit;
-    for (struct rt_instance *i = inst->ring_next; i != inst; i = i->ring_next)
+    for (struct rt_instance *i = inst->ring_next; i != inst; i = i->ring_next) {
         i->stack_limit = limit;
+    }
 }
 
 /* After a trap, in plain memory again. */
 static void landed(struct rt_call *call)
 {
     struct weir_trap *t = call->trap;
-    for (uint32_t i = 0; i < t->nframes; i++)
+    for (uint32_t i = 0; i < t->nframes; i++) {
         t->frames[i].name = rt_module_func_name(call->frame_modules[i], t->frames[i].funcidx);
-    if (call->inst->executor->unwound != NULL)
+    }
+    if (call->inst->executor->unwound != NULL) {
         call->inst->executor->unwound(call);
+    }
 }
 
 static __attribute__((noinline)) weir_status no_stack(struct weir_trap *trap)
@@ -213,16 +227,19 @@ static __attribute__((noinline)) weir_status no_stack(struct weir_trap *trap)
 
 weir_status rt_call_enter(struct rt_func *f, uint64_t *cells, struct weir_trap *trap)
 {
-    if (__builtin_expect(stack_least == 0, 0))
+    if (__builtin_expect(stack_least == 0, 0)) {
         thread_prepare();
+    }
     struct rt_instance *inst = f->inst;
     struct rt_call call;
     struct weir_trap scratch;
     uintptr_t here = (uintptr_t)__builtin_frame_address(0);
-    if (rt_calls == NULL || rt_calls->inst != inst)
+    if (rt_calls == NULL || rt_calls->inst != inst) {
         set_stack_limit(inst, here);
-    if (__builtin_expect(here <= inst->stack_limit, 0))
+    }
+    if (__builtin_expect(here <= inst->stack_limit, 0)) {
         return no_stack(trap);
+    }
     call.previous = rt_calls;
     call.inst = inst;
     call.exec_frame = NULL;

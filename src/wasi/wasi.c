@@ -48,8 +48,9 @@ static bool is_stdio(uint32_t fd)
 static uint32_t put_u32(struct weir_instance *inst, uint32_t addr, uint32_t v)
 {
     void *at = weir_memory_at(inst, addr, sizeof v);
-    if (at == NULL)
+    if (at == NULL) {
         return FAULT;
+    }
     bytes_put_u32(at, v);
     return SUCCESS;
 }
@@ -57,8 +58,9 @@ static uint32_t put_u32(struct weir_instance *inst, uint32_t addr, uint32_t v)
 static uint32_t put_u64(struct weir_instance *inst, uint32_t addr, uint64_t v)
 {
     void *at = weir_memory_at(inst, addr, sizeof v);
-    if (at == NULL)
+    if (at == NULL) {
         return FAULT;
+    }
     bytes_put_u64(at, v);
     return SUCCESS;
 }
@@ -68,16 +70,18 @@ static uint32_t put_u64(struct weir_instance *inst, uint32_t addr, uint64_t v)
 static uint64_t strings_bytes(const struct str *list, size_t n)
 {
     uint64_t bytes = 0;
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         bytes += list[i].len + 1;
+    }
     return bytes;
 }
 
 static uint32_t put_sizes(struct weir_instance *inst, const struct str *list, size_t n, uint32_t count_at,
                           uint32_t bytes_at)
 {
-    if (weir_memory_at(inst, count_at, 4) == NULL || weir_memory_at(inst, bytes_at, 4) == NULL)
+    if (weir_memory_at(inst, count_at, 4) == NULL || weir_memory_at(inst, bytes_at, 4) == NULL) {
         return FAULT;
+    }
     put_u32(inst, count_at, (uint32_t)n);
     return put_u32(inst, bytes_at, (uint32_t)strings_bytes(list, n));
 }
@@ -88,12 +92,14 @@ static uint32_t put_strings(struct weir_instance *inst, const struct str *list, 
     uint64_t bytes = strings_bytes(list, n);
     if (n > UINT32_MAX / 4 || bytes > UINT32_MAX ||
         weir_memory_at(inst, pointers_at, (uint32_t)n * 4) == NULL ||
-        weir_memory_at(inst, text_at, (uint32_t)bytes) == NULL)
+        weir_memory_at(inst, text_at, (uint32_t)bytes) == NULL) {
         return FAULT;
+    }
     for (size_t i = 0; i < n; i++) {
         put_u32(inst, pointers_at + (uint32_t)i * 4, text_at);
-        if (list[i].len != 0)
+        if (list[i].len != 0) {
             memcpy(inst->memory + text_at, list[i].at, list[i].len);
+        }
         inst->memory[text_at + list[i].len] = 0;
         text_at += (uint32_t)list[i].len + 1;
     }
@@ -144,11 +150,13 @@ static uint32_t wasi_clock_time_get(struct weir_instance *inst, uint32_t id, uin
 {
     const struct weir_wasi *w = wasi_of(inst);
     (void)precision_ns;
-    if (id == CLOCK_REALTIME_ID)
+    if (id == CLOCK_REALTIME_ID) {
         return put_u64(inst, at, w->now_ns != NULL ? w->now_ns(w->data) : system_ns(CLOCK_REALTIME));
-    if (id == CLOCK_MONOTONIC_ID)
+    }
+    if (id == CLOCK_MONOTONIC_ID) {
         return put_u64(inst, at,
                        w->monotonic_ns != NULL ? w->monotonic_ns(w->data) : system_ns(CLOCK_MONOTONIC));
+    }
     return NOTSUP;
 }
 
@@ -156,10 +164,12 @@ static bool system_random(char *at, size_t bytes)
 {
     while (bytes > 0) {
         ssize_t n = getrandom(at, bytes, 0);
-        if (n < 0 && errno == EINTR)
+        if (n < 0 && errno == EINTR) {
             continue;
-        if (n <= 0)
+        }
+        if (n <= 0) {
             return false;
+        }
         at += n;
         bytes -= (size_t)n;
     }
@@ -170,10 +180,12 @@ static uint32_t wasi_random_get(struct weir_instance *inst, uint32_t addr, uint3
 {
     const struct weir_wasi *w = wasi_of(inst);
     void *at = weir_memory_at(inst, addr, len);
-    if (len > RANDOM_MOST_BYTES)
+    if (len > RANDOM_MOST_BYTES) {
         return INVAL;
-    if (at == NULL)
+    }
+    if (at == NULL) {
         return FAULT;
+    }
     bool ok = w->random != NULL ? w->random(w->data, at, len) : system_random(at, len);
     return ok ? SUCCESS : IO;
 }
@@ -203,28 +215,34 @@ static uint32_t wasi_fd_write(struct weir_instance *inst, uint32_t fd, uint32_t 
 {
     const struct weir_wasi *w = wasi_of(inst);
     uint64_t total = 0;
-    if (!is_stdio(fd))
+    if (!is_stdio(fd)) {
         return BADF;
-    if (n > IOVECS_MOST)
+    }
+    if (n > IOVECS_MOST) {
         return INVAL;
+    }
     if (weir_memory_at(inst, iovecs_at, n * IOVEC_BYTES) == NULL ||
-        weir_memory_at(inst, written_at, 4) == NULL)
+        weir_memory_at(inst, written_at, 4) == NULL) {
         return FAULT;
+    }
     for (uint32_t i = 0; i < n; i++) {
         const uint8_t *iovec = inst->memory + iovecs_at + i * IOVEC_BYTES;
         uint32_t len = bytes_get_u32(iovec + 4);
-        if (weir_memory_at(inst, bytes_get_u32(iovec), len) == NULL)
+        if (weir_memory_at(inst, bytes_get_u32(iovec), len) == NULL) {
             return FAULT;
+        }
         total += len;
     }
-    if (total > UINT32_MAX)
+    if (total > UINT32_MAX) {
         return INVAL;
+    }
     for (uint32_t i = 0; i < n && w->write != NULL; i++) {
         const uint8_t *iovec = inst->memory + iovecs_at + i * IOVEC_BYTES;
         uint32_t len = bytes_get_u32(iovec + 4);
-        if (len != 0)
+        if (len != 0) {
             w->write(w->data, inst, (int)fd,
                      (struct str){(const char *)inst->memory + bytes_get_u32(iovec), len});
+        }
     }
     return put_u32(inst, written_at, (uint32_t)total);
 }
@@ -252,10 +270,12 @@ static uint32_t wasi_fd_tell(struct weir_instance *inst, uint32_t fd, uint32_t a
 static uint32_t wasi_fd_fdstat_get(struct weir_instance *inst, uint32_t fd, uint32_t at)
 {
     uint8_t *stat = weir_memory_at(inst, at, FDSTAT_BYTES);
-    if (!is_stdio(fd))
+    if (!is_stdio(fd)) {
         return BADF;
-    if (stat == NULL)
+    }
+    if (stat == NULL) {
         return FAULT;
+    }
     memset(stat, 0, FDSTAT_BYTES);
     bytes_put_u64(stat + FDSTAT_RIGHTS_BASE, RIGHT_FD_WRITE);
     return SUCCESS;

@@ -1,8 +1,8 @@
 /* weirc/facts.c - what is found out about the whole module before any function is translated.
  *
- * A table is fixed when nothing can change it after instantiation: defined here, no instruction writes it, only active
- * segments at constant offsets fill it, and no other module may import it.  What a call through a fixed table can reach
- * is known, so each of its types gets a table of code addresses (fixed.c). */
+ * A table is fixed when nothing can change it after instantiation: defined here, no instruction writes it,
+ * only active segments at constant offsets fill it, and no other module may import it.  What a call through a
+ * fixed table can reach is known, so each of its types gets a table of code addresses (fixed.c). */
 #include <string.h>
 
 #include "base/hash.h"
@@ -20,8 +20,9 @@ static char *symbol_of(uint32_t funcidx, struct str name)
 {
     struct strbuf b = {0};
     strbuf_printf(&b, "w%u", funcidx);
-    if (name.len > 0)
+    if (name.len > 0) {
         strbuf_add_char(&b, '.');
+    }
     for (size_t i = 0; i < name.len && i < 200; i++) {
         char c = name.at[i];
         strbuf_add_char(&b, (unsigned char)c <= ' ' || c == '@' || c == 0x7f ? '_' : c);
@@ -53,17 +54,20 @@ static uint64_t hash_type(const struct wasm_functype *t)
 static void find_canonical_types(struct weirc_facts *f, const struct wasm_module *m)
 {
     size_t cap = 16;
-    while (cap < 2 * (size_t)m->ntypes)
+    while (cap < 2 * (size_t)m->ntypes) {
         cap *= 2;
+    }
     uint32_t *slots = mem_alloc(cap * sizeof *slots);
     memset(slots, 0xff, cap * sizeof *slots);
     f->canonical = mem_zalloc_array(m->ntypes + 1, sizeof *f->canonical);
     for (uint32_t i = 0; i < m->ntypes; i++) {
         size_t s = hash_type(&m->types[i]) & (cap - 1);
-        while (slots[s] != UINT32_MAX && !wasm_functype_eq(&m->types[slots[s]], &m->types[i]))
+        while (slots[s] != UINT32_MAX && !wasm_functype_eq(&m->types[slots[s]], &m->types[i])) {
             s = (s + 1) & (cap - 1);
-        if (slots[s] == UINT32_MAX)
+        }
+        if (slots[s] == UINT32_MAX) {
             slots[s] = i;
+        }
         f->canonical[i] = slots[s];
     }
     mem_free(slots);
@@ -74,9 +78,11 @@ static void find_canonical_types(struct weirc_facts *f, const struct wasm_module
 static void note_fixed_call(struct weirc_facts *f, uint32_t tableidx, uint32_t typeidx)
 {
     typeidx = f->canonical[typeidx];
-    for (size_t i = 0; i < f->ncalls; i++)
-        if (f->calls[i].table == tableidx && f->calls[i].type == typeidx)
+    for (size_t i = 0; i < f->ncalls; i++) {
+        if (f->calls[i].table == tableidx && f->calls[i].type == typeidx) {
             return;
+        }
+    }
     f->calls = mem_realloc(f->calls, (f->ncalls + 1) * sizeof *f->calls);
     f->calls[f->ncalls++] = (struct weirc_fixed_call){.table = tableidx, .type = typeidx};
 }
@@ -84,15 +90,25 @@ static void note_fixed_call(struct weirc_facts *f, uint32_t tableidx, uint32_t t
 static void scan_instruction(struct weirc_facts *f, const struct wasm_instr *in)
 {
     switch (in->op) {
-    case OP_RETURN_CALL: f->tail_calls = true; break;
-    case OP_RETURN_CALL_INDIRECT: f->tail_calls = true; /* fall through */
-    case OP_CALL_INDIRECT: note_fixed_call(f, in->index2, in->index); break;
+    case OP_RETURN_CALL:
+        f->tail_calls = true;
+        break;
+    case OP_RETURN_CALL_INDIRECT:
+        f->tail_calls = true; /* fall through */
+    case OP_CALL_INDIRECT:
+        note_fixed_call(f, in->index2, in->index);
+        break;
     case OP_TABLE_SET:
     case OP_TABLE_GROW:
     case OP_TABLE_FILL:
-    case OP_TABLE_COPY: f->tables[in->index].fixed = false; break;
-    case OP_TABLE_INIT: f->tables[in->index2].fixed = false; break;
-    default: break;
+    case OP_TABLE_COPY:
+        f->tables[in->index].fixed = false;
+        break;
+    case OP_TABLE_INIT:
+        f->tables[in->index2].fixed = false;
+        break;
+    default:
+        break;
     }
 }
 
@@ -101,20 +117,24 @@ static void scan_bodies(struct weirc_facts *f, const struct wasm_module *m)
     for (uint32_t i = m->nimported_funcs; i < m->nfuncs; i++) {
         struct wasm_reader r = wasm_reader_of(m, m->funcs[i].body, m->funcs[i].body_end);
         struct wasm_instr in;
-        while (r.at < r.end && wasm_instr_read(&r, &in, NULL) == WEIR_OK)
+        while (r.at < r.end && wasm_instr_read(&r, &in, NULL) == WEIR_OK) {
             scan_instruction(f, &in);
+        }
     }
 }
 
-/* ---- tables ---------------------------------------------------------------------------------------------- */
+/* ---- tables ----------------------------------------------------------------------------------------------
+ */
 
 /* The value of `i32.const n; end`. */
 static bool constant(const struct wasm_module *m, struct wasm_constexpr e, uint16_t op, uint64_t *out)
 {
     struct wasm_reader r = wasm_reader_of(m, e.at, e.end);
     struct wasm_instr in, end;
-    if (wasm_instr_read(&r, &in, NULL) != WEIR_OK || wasm_instr_read(&r, &end, NULL) != WEIR_OK || in.op != op || end.op != OP_END)
+    if (wasm_instr_read(&r, &in, NULL) != WEIR_OK || wasm_instr_read(&r, &end, NULL) != WEIR_OK ||
+        in.op != op || end.op != OP_END) {
         return false;
+    }
     *out = op == OP_REF_FUNC ? in.index : in.bits;
     return true;
 }
@@ -122,17 +142,19 @@ static bool constant(const struct wasm_module *m, struct wasm_constexpr e, uint1
 static bool fill_from(struct weirc_table *t, const struct wasm_module *m, const struct wasm_elem *e)
 {
     uint64_t at, func;
-    if (!constant(m, e->offset, OP_I32_CONST, &at) || at > t->len || e->n > t->len - at)
+    if (!constant(m, e->offset, OP_I32_CONST, &at) || at > t->len || e->n > t->len - at) {
         return false;
+    }
     for (uint32_t i = 0; i < e->n; i++) {
-        if (e->funcs != NULL)
+        if (e->funcs != NULL) {
             t->funcs[at + i] = e->funcs[i];
-        else if (constant(m, e->exprs[i], OP_REF_FUNC, &func))
+        } else if (constant(m, e->exprs[i], OP_REF_FUNC, &func)) {
             t->funcs[at + i] = (uint32_t)func;
-        else if (e->exprs[i].at[0] == OP_REF_NULL)
+        } else if (e->exprs[i].at[0] == OP_REF_NULL) {
             t->funcs[at + i] = UINT32_MAX;
-        else
+        } else {
             return false;
+        }
     }
     return true;
 }
@@ -143,15 +165,18 @@ static void fill_tables(struct weirc_facts *f, const struct wasm_module *m)
         struct weirc_table *t = &f->tables[i];
         t->len = m->tables[i].type.limits.min;
         t->fixed = t->fixed && t->len <= FIXED_ENTRIES_MOST;
-        if (!t->fixed)
+        if (!t->fixed) {
             continue;
+        }
         t->funcs = mem_alloc((t->len + 1) * sizeof *t->funcs);
         memset(t->funcs, 0xff, t->len * sizeof *t->funcs);
     }
     for (uint32_t i = 0; i < m->nelems; i++) {
-        struct weirc_table *t = m->elems[i].mode == WASM_SEGMENT_ACTIVE ? &f->tables[m->elems[i].tableidx] : NULL;
-        if (t != NULL && t->fixed)
+        struct weirc_table *t =
+            m->elems[i].mode == WASM_SEGMENT_ACTIVE ? &f->tables[m->elems[i].tableidx] : NULL;
+        if (t != NULL && t->fixed) {
             t->fixed = fill_from(t, m, &m->elems[i]);
+        }
     }
 }
 
@@ -163,16 +188,19 @@ static void find_ranges(struct weirc_facts *f, const struct wasm_module *m)
         struct weirc_fixed_call *c = &f->calls[i];
         const struct weirc_table *t = &f->tables[c->table];
         for (uint32_t k = 0; t->fixed && k < t->len; k++) {
-            if (t->funcs[k] == UINT32_MAX || f->canonical[m->funcs[t->funcs[k]].typeidx] != c->type)
+            if (t->funcs[k] == UINT32_MAX || f->canonical[m->funcs[t->funcs[k]].typeidx] != c->type) {
                 continue;
-            if (c->n == 0)
+            }
+            if (c->n == 0) {
                 c->first = k;
+            }
             c->n = k - c->first + 1;
         }
         total += c->n;
     }
-    for (uint32_t i = 0; total > FIXED_ENTRIES_MOST && i < m->ntables; i++)
+    for (uint32_t i = 0; total > FIXED_ENTRIES_MOST && i < m->ntables; i++) {
         f->tables[i].fixed = false;
+    }
 }
 
 void weirc_facts_init(struct weirc_facts *f, const struct wasm_module *m, const struct weirc_options *opt)
@@ -181,11 +209,14 @@ void weirc_facts_init(struct weirc_facts *f, const struct wasm_module *m, const 
     find_names(f, m);
     find_canonical_types(f, m);
     f->tables = mem_zalloc_array(m->ntables + 1, sizeof *f->tables);
-    for (uint32_t i = 0; i < m->ntables; i++)
+    for (uint32_t i = 0; i < m->ntables; i++) {
         f->tables[i].fixed = !m->tables[i].imported && m->tables[i].type.elem == WASM_FUNCREF;
-    for (uint32_t i = 0; i < m->nexports; i++)
-        if (m->exports[i].kind == WASM_EXTERN_TABLE && opt->open)
+    }
+    for (uint32_t i = 0; i < m->nexports; i++) {
+        if (m->exports[i].kind == WASM_EXTERN_TABLE && opt->open) {
             f->tables[m->exports[i].index].fixed = false;
+        }
+    }
     scan_bodies(f, m);
     fill_tables(f, m);
     find_ranges(f, m);
@@ -193,10 +224,12 @@ void weirc_facts_init(struct weirc_facts *f, const struct wasm_module *m, const 
 
 void weirc_facts_fini(struct weirc_facts *f, const struct wasm_module *m)
 {
-    for (uint32_t i = 0; i < m->nfuncs; i++)
+    for (uint32_t i = 0; i < m->nfuncs; i++) {
         mem_free(f->symbols[i]);
-    for (uint32_t i = 0; i < f->ntables; i++)
+    }
+    for (uint32_t i = 0; i < f->ntables; i++) {
         mem_free(f->tables[i].funcs);
+    }
     mem_free(f->symbols);
     mem_free(f->names);
     mem_free(f->canonical);

@@ -1,8 +1,8 @@
 /* weirc/weirc.h - the compiler's options and the steps from a module to an image.
  *
  * main.c reads options; compile.c decodes, validates and runs one unit per partition (in forked children when
- * there is more than one); link.c turns objects into an ELF shared object with lld; image.c reads addresses and lines
- * back out of it and appends the tables of weir/image.h. */
+ * there is more than one); link.c turns objects into an ELF shared object with lld; image.c reads addresses
+ * and lines back out of it and appends the tables of weir/image.h. */
 #ifndef WEIRC_WEIRC_H
 #define WEIRC_WEIRC_H
 
@@ -16,22 +16,22 @@
 
 struct weirc_options {
     const char *input, *output, *append;
-    const char *cpu;     /* "native", "x86-64-v2", ... as given */
+    const char *cpu; /* "native", "x86-64-v2", ... as given */
     bool aarch64;
-    int level;           /* 0..3 */
+    int level; /* 0..3 */
     unsigned jobs;
     bool open; /* other modules may import its tables */
     bool segue, emit_llvm, emit_asm, stats, verify, quiet;
-    const char *passes;  /* overrides the pipeline of the level; for experiments */
+    const char *passes; /* overrides the pipeline of the level; for experiments */
     /* from `cpu` (cpu.c) */
     const char *triple;
     const char *base_cpu, *tune_cpu; /* LLVM's names */
-    char *features;      /* LLVM's feature string */
-    uint64_t needs;      /* bits of enum cpu_feature the image needs */
+    char *features;                  /* LLVM's feature string */
+    uint64_t needs;                  /* bits of enum cpu_feature the image needs */
 };
 
 struct weirc_table {
-    bool fixed;      /* nothing can change it: */
+    bool fixed; /* nothing can change it: */
     uint32_t len;
     uint32_t *funcs; /* function indices, UINT32_MAX: null; NULL unless it is fixed */
 };

@@ -1,5 +1,5 @@
-/* Any text as a configuration: loading comes back with a status and problems that name the file; a model it accepts
- * reads back from its own JSON to the same bytes, and makes a generation that answers requests. */
+/* Any text as a configuration: loading comes back with a status and problems that name the file; a model it
+ * accepts reads back from its own JSON to the same bytes, and makes a generation that answers requests. */
 #include <stddef.h>
 #include <stdint.h>
 

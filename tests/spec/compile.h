@@ -4,8 +4,8 @@
 
 #include "weir/engine.h"
 
-/* Compile the module, if it has no image yet, with `weirc --batch` ($WEIRC, default build/weirc), which this process
- * keeps running until it ends. */
+/* Compile the module, if it has no image yet, with `weirc --batch` ($WEIRC, default build/weirc), which this
+ * process keeps running until it ends. */
 weir_status spec_compile(struct weir_module *m, struct weir_report *rep);
 
 #endif

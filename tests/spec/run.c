@@ -34,9 +34,11 @@ static void load_expected(const char *path)
         fprintf(stderr, "spec: %s: %s\n", path, strerror(errno));
         exit(2);
     }
-    while (fgets(line, sizeof line, f) != NULL)
-        if (line[0] != '#' && sscanf(line, "%255s", key) == 1 && run.n < EXPECTED_MOST)
+    while (fgets(line, sizeof line, f) != NULL) {
+        if (line[0] != '#' && sscanf(line, "%255s", key) == 1 && run.n < EXPECTED_MOST) {
             run.text[run.n++] = strdup(key);
+        }
+    }
     fclose(f);
 }
 
@@ -44,9 +46,11 @@ static long find_expected(const char *file, const char *index)
 {
     char key[256];
     snprintf(key, sizeof key, "%s:%s", file, index);
-    for (size_t i = 0; i < run.n; i++)
-        if (strcmp(run.text[i], key) == 0)
+    for (size_t i = 0; i < run.n; i++) {
+        if (strcmp(run.text[i], key) == 0) {
             return (long)i;
+        }
+    }
     return -1;
 }
 
@@ -65,8 +69,9 @@ static void judge(const char *file, unsigned index, bool ok, const char *why)
         return;
     }
     run.failed++;
-    if (ok)
+    if (ok) {
         run.used[one] = true; /* said here, not again at the end */
+    }
     printf(run.list ? "%s:%u  %s\n" : "FAIL %s:%u %s\n", file, index,
            ok ? "passes, but is listed as an expected failure" : why);
 }
@@ -77,10 +82,11 @@ static void report(void *ctx, unsigned index, bool ok, const char *type, const c
                    const char *lacks)
 {
     FILE *to = ctx;
-    if (run.list)
+    if (run.list) {
         fprintf(to, "%c %u %s%s\n", ok ? 'P' : 'F', index, lacks, lacks[0] != '\0' ? "" : reason);
-    else
+    } else {
         fprintf(to, "%c %u %s: %s\n", ok ? 'P' : 'F', index, type, reason);
+    }
     fflush(to);
 }
 
@@ -98,11 +104,13 @@ static void run_file(const char *path, enum weir_tier tier)
     const char *file = strrchr(path, '/') != NULL ? strrchr(path, '/') + 1 : path;
     int fds[2], status = 0;
     fflush(stdout);
-    if (pipe(fds) != 0)
+    if (pipe(fds) != 0) {
         exit(2);
+    }
     pid_t pid = fork();
-    if (pid < 0)
+    if (pid < 0) {
         exit(2);
+    }
     if (pid == 0) {
         close(fds[0]);
         child(path, tier, fds[1]);
@@ -115,19 +123,22 @@ static void run_file(const char *path, enum weir_tier tier)
         char verdict;
         int reason = 0;
         line[strcspn(line, "\n")] = '\0';
-        if (sscanf(line, "%c %u %n", &verdict, &next, &reason) < 2)
+        if (sscanf(line, "%c %u %n", &verdict, &next, &reason) < 2) {
             continue;
+        }
         judge(file, next++, verdict == 'P', line + reason);
     }
     fclose(from);
     waitpid(pid, &status, 0);
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
         return;
+    }
     run.failed++;
-    if (WIFSIGNALED(status))
+    if (WIFSIGNALED(status)) {
         printf("FAIL %s:%u crashed: %s\n", file, next, strsignal(WTERMSIG(status)));
-    else
+    } else {
         printf("FAIL %s:%u ended with exit code %d\n", file, next, WEXITSTATUS(status));
+    }
 }
 
 /* ---- the suite ----------------------------------------------------------------------------------- */
@@ -145,11 +156,13 @@ static size_t list_files(const char *dir, char **files)
     while (d != NULL && (e = readdir(d)) != NULL) {
         size_t len = strlen(e->d_name);
         if (len > 5 && strcmp(e->d_name + len - 5, ".json") == 0 && n < FILES_MOST &&
-            asprintf(&files[n], "%s/%s", dir, e->d_name) > 0)
+            asprintf(&files[n], "%s/%s", dir, e->d_name) > 0) {
             n++;
+        }
     }
-    if (d != NULL)
+    if (d != NULL) {
         closedir(d);
+    }
     qsort(files, n, sizeof *files, by_name);
     return n;
 }
@@ -169,36 +182,41 @@ int main(int argc, char **argv)
     enum weir_tier tier = WEIR_TIER_INTERP;
     const char *dir = getenv("WEIR_SPEC_DIR");
     size_t nfiles = 0;
-    if (dir == NULL)
+    if (dir == NULL) {
         dir = "../shared/wasm-spec";
+    }
     for (int i = 1; i < argc; i++) {
         size_t len = strlen(argv[i]);
-        if (strcmp(argv[i], "--tier") == 0 && i + 1 < argc)
+        if (strcmp(argv[i], "--tier") == 0 && i + 1 < argc) {
             tier = strcmp(argv[++i], "aot") == 0 ? WEIR_TIER_AOT : WEIR_TIER_INTERP;
-        else if (strcmp(argv[i], "--expected") == 0 && i + 1 < argc)
+        } else if (strcmp(argv[i], "--expected") == 0 && i + 1 < argc) {
             load_expected(argv[++i]);
-        else if (strcmp(argv[i], "--list") == 0)
+        } else if (strcmp(argv[i], "--list") == 0) {
             run.list = true;
-        else if (argv[i][0] == '-')
+        } else if (argv[i][0] == '-') {
             return usage();
-        else if (len > 5 && strcmp(argv[i] + len - 5, ".json") == 0 && nfiles < FILES_MOST)
+        } else if (len > 5 && strcmp(argv[i] + len - 5, ".json") == 0 && nfiles < FILES_MOST) {
             files[nfiles++] = argv[i];
-        else
+        } else {
             dir = argv[i];
+        }
     }
     bool all = nfiles == 0;
-    if (all)
+    if (all) {
         nfiles = list_files(dir, files);
+    }
     if (nfiles == 0) {
         printf("spec: no test suite at %s (set WEIR_SPEC_DIR): skipped\n0 passed, 0 failed, 1 skipped\n",
                dir);
         return 0;
     }
-    for (size_t i = 0; i < nfiles; i++)
+    for (size_t i = 0; i < nfiles; i++) {
         run_file(files[i], tier);
+    }
     for (size_t i = 0; all && i < run.n; i++) {
-        if (run.used[i])
+        if (run.used[i]) {
             continue;
+        }
         run.failed++;
         printf("FAIL %s is listed as an expected failure, but nothing failed\n", run.text[i]);
     }

@@ -52,8 +52,9 @@ static bool fail(struct script *s, const char *fmt, ...)
 
 static void keep(struct script *s, struct named *list, unsigned *n, const char *name, void *thing)
 {
-    if (*n == THINGS_MOST)
+    if (*n == THINGS_MOST) {
         abort();
+    }
     snprintf(list[*n].name, sizeof list[*n].name, "%s", name);
     snprintf(list[*n].lacks, sizeof list[*n].lacks, "%s", thing == NULL ? s->lacks : "");
     list[(*n)++].thing = thing;
@@ -78,8 +79,9 @@ static void note_lacking(struct script *s, weir_status st, const struct weir_rep
     const char *feature = colon != NULL ? colon + 2 : rep->message;
     int len = (int)strcspn(feature, "\n");
     const char *tail = strstr(feature, " is not supported");
-    if (tail != NULL)
+    if (tail != NULL) {
         len = (int)(tail - feature);
+    }
     snprintf(s->lacks, sizeof s->lacks, "%.*s", st == WEIR_E_UNSUPPORTED ? len : 0, feature);
 }
 
@@ -122,8 +124,9 @@ static struct weir_module *module_of(struct script *s, json_t *cmd, struct weir_
         keep(s, s->defs, &s->ndefs, "", m);
         return m;
     }
-    if (json_is_string(json_object_get(cmd, "definition")))
+    if (json_is_string(json_object_get(cmd, "definition"))) {
         return find(s, s->defs, s->ndefs, text(cmd, "definition"));
+    }
     return find(s, s->defs, s->ndefs, NULL);
 }
 
@@ -140,17 +143,20 @@ static weir_status instantiate(struct script *s, struct weir_module *m, struct w
     struct weir_instance_options opt = {.tier = s->tier};
     weir_report_init(rep);
     weir_status st = s->tier == WEIR_TIER_AOT ? spec_compile(m, rep) : WEIR_OK;
-    if (st != WEIR_OK)
+    if (st != WEIR_OK) {
         return st;
+    }
     return weir_instance_new(m, s->linker, &opt, out, &s->trap, rep);
 }
 
 /* An import that is missing because its module was refused. */
 static void note_absent(struct script *s, const struct weir_report *rep)
 {
-    for (unsigned i = 0; i < s->nabsent; i++)
-        if (strstr(rep->message, s->absent[i].name) != NULL)
+    for (unsigned i = 0; i < s->nabsent; i++) {
+        if (strstr(rep->message, s->absent[i].name) != NULL) {
             strcpy(s->lacks, s->absent[i].lacks);
+        }
+    }
 }
 
 static bool cmd_definition(struct script *s, json_t *cmd)
@@ -166,12 +172,14 @@ static bool cmd_instance(struct script *s, json_t *cmd)
     struct weir_report rep;
     struct weir_module *m = module_of(s, cmd, &rep);
     s->current = NULL;
+    s->current_lacks[0] = '\0';
     if (m != NULL && instantiate(s, m, &s->current, &rep) == WEIR_OK) {
         keep(s, s->insts, &s->ninsts, text(cmd, "name"), s->current);
         return true;
     }
-    if (m != NULL)
+    if (m != NULL) {
         note_absent(s, &rep);
+    }
     strcpy(s->current_lacks, s->lacks);
     keep(s, s->insts, &s->ninsts, text(cmd, "name"), NULL);
     return fail(s, "%s", m == NULL ? "its definition was refused" : report_text(&rep));
@@ -179,8 +187,9 @@ static bool cmd_instance(struct script *s, json_t *cmd)
 
 static struct weir_instance *instance_of(struct script *s, json_t *at, const char *key)
 {
-    if (json_is_string(json_object_get(at, key)))
+    if (json_is_string(json_object_get(at, key))) {
         return find(s, s->insts, s->ninsts, text(at, key));
+    }
     strcpy(s->lacks, s->current_lacks);
     return s->current;
 }
@@ -216,14 +225,17 @@ static bool cmd_unlinkable(struct script *s, json_t *cmd)
     struct weir_report rep;
     struct weir_instance *inst = NULL;
     struct weir_module *m = module_of(s, cmd, &rep);
-    if (m == NULL)
+    if (m == NULL) {
         return fail(s, "its module was refused: %s", report_text(&rep));
+    }
     weir_status st = instantiate(s, m, &inst, &rep);
-    if (inst != NULL)
+    if (inst != NULL) {
         keep(s, s->insts, &s->ninsts, "", inst);
+    }
     note_absent(s, &rep);
-    if (st != WEIR_E_LINK)
+    if (st != WEIR_E_LINK) {
         return fail(s, "came to %s, expected link error: %s", weir_status_name(st), text(cmd, "text"));
+    }
     return text_fits(text(cmd, "text"), rep.message) ||
            fail(s, "'%s', expected '%s'", rep.message, text(cmd, "text"));
 }
@@ -233,13 +245,16 @@ static bool cmd_uninstantiable(struct script *s, json_t *cmd)
     struct weir_report rep;
     struct weir_instance *inst = NULL;
     struct weir_module *m = module_of(s, cmd, &rep);
-    if (m == NULL)
+    if (m == NULL) {
         return fail(s, "its module was refused: %s", report_text(&rep));
+    }
     weir_status st = instantiate(s, m, &inst, &rep);
-    if (inst != NULL)
+    if (inst != NULL) {
         keep(s, s->insts, &s->ninsts, "", inst);
-    if (st != WEIR_E_TRAP)
+    }
+    if (st != WEIR_E_TRAP) {
         return fail(s, "came to %s, expected trap: %s", weir_status_name(st), text(cmd, "text"));
+    }
     return text_fits(text(cmd, "text"), s->trap.message) ||
            fail(s, "'%s', expected '%s'", s->trap.message, text(cmd, "text"));
 }
@@ -258,8 +273,9 @@ struct result {
 static bool act(struct script *s, json_t *action, struct result *r)
 {
     struct weir_instance *inst = instance_of(s, action, "module");
-    if (inst == NULL)
+    if (inst == NULL) {
         return fail(s, "there is no instance to act on");
+    }
     size_t len, i;
     char *name = spec_name(json_object_get(action, "field"), &len);
     bool ok = false;
@@ -275,8 +291,9 @@ static bool act(struct script *s, json_t *action, struct result *r)
     }
     struct weir_func *f = weir_instance_find_func(inst, name, len);
     free(name);
-    if (f == NULL)
+    if (f == NULL) {
         return fail(s, "no such function");
+    }
     const struct weir_functype *type = weir_func_type(f);
     uint32_t at = 0;
     json_t *arg;
@@ -284,13 +301,15 @@ static bool act(struct script *s, json_t *action, struct result *r)
     {
         uint64_t two[2];
         unsigned n = spec_value_to_cells(arg, two);
-        if (n == 0)
+        if (n == 0) {
             return fail(s, "argument of a type that the engine does not have");
+        }
         memcpy(&r->cells[at], two, n * sizeof two[0]);
         at += n;
     }
-    if (at != type->param_cells)
+    if (at != type->param_cells) {
         return fail(s, "arguments do not fit the function");
+    }
     r->status = weir_func_call(f, r->cells, &s->trap);
     r->n = type->nresults;
     r->types = type->results;
@@ -300,15 +319,19 @@ static bool act(struct script *s, json_t *action, struct result *r)
 static bool cmd_return(struct script *s, json_t *cmd)
 {
     static struct result r;
-    if (!act(s, json_object_get(cmd, "action"), &r))
+    if (!act(s, json_object_get(cmd, "action"), &r)) {
         return false;
-    if (r.status != WEIR_OK)
+    }
+    if (r.status != WEIR_OK) {
         return fail(s, "%s: %s", weir_status_name(r.status), s->trap.message);
+    }
     json_t *expected = json_object_get(cmd, "expected");
-    if (expected == NULL) /* an action without an assertion */
+    if (expected == NULL) { /* an action without an assertion */
         return true;
-    if (json_array_size(expected) != r.n)
+    }
+    if (json_array_size(expected) != r.n) {
         return fail(s, "%u results", r.n);
+    }
     for (uint32_t i = 0, at = 0; i < r.n; i++) {
         json_t *want = json_array_get(expected, i);
         if (!spec_value_matches(want, (enum weir_valtype)r.types[i], &r.cells[at])) {
@@ -326,10 +349,12 @@ static bool cmd_return(struct script *s, json_t *cmd)
 static bool cmd_trap(struct script *s, json_t *cmd)
 {
     static struct result r;
-    if (!act(s, json_object_get(cmd, "action"), &r))
+    if (!act(s, json_object_get(cmd, "action"), &r)) {
         return false;
-    if (r.status != WEIR_E_TRAP)
+    }
+    if (r.status != WEIR_E_TRAP) {
         return fail(s, "came to %s, expected trap: %s", weir_status_name(r.status), text(cmd, "text"));
+    }
     return text_fits(text(cmd, "text"), s->trap.message) ||
            fail(s, "'%s', expected '%s'", s->trap.message, text(cmd, "text"));
 }
@@ -337,6 +362,7 @@ static bool cmd_trap(struct script *s, json_t *cmd)
 static bool cmd_exception(struct script *s, json_t *cmd)
 {
     (void)cmd;
+    strcpy(s->lacks, "exceptions");
     return fail(s, "the engine has no exceptions");
 }
 
@@ -362,9 +388,11 @@ static const struct {
 
 static bool run_command(struct script *s, json_t *cmd)
 {
-    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
-        if (strcmp(commands[i].type, text(cmd, "type")) == 0)
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+        if (strcmp(commands[i].type, text(cmd, "type")) == 0) {
             return commands[i].run(s, cmd);
+        }
+    }
     return fail(s, "no such command");
 }
 
@@ -404,10 +432,12 @@ bool spec_script_run(const char *path, enum weir_tier tier, spec_script_result *
         bool ok = run_command(s, cmd);
         result(ctx, (unsigned)i, ok, text(cmd, "type"), s->reason, s->lacks);
     }
-    while (s->ninsts > 0)
+    while (s->ninsts > 0) {
         weir_instance_free(s->insts[--s->ninsts].thing);
-    while (s->ndefs > 0)
+    }
+    while (s->ndefs > 0) {
         weir_module_unref(s->defs[--s->ndefs].thing);
+    }
     weir_linker_free(s->linker);
     free(s);
     json_decref(root);

@@ -49,10 +49,12 @@ static bool float_matches(const char *want, unsigned bits, uint64_t got)
 {
     uint64_t quiet = bits == 32 ? 0x7fc00000u : 0x7ff8000000000000u;
     uint64_t sign = (uint64_t)1 << (bits - 1);
-    if (strcmp(want, "nan:canonical") == 0)
+    if (strcmp(want, "nan:canonical") == 0) {
         return (got & ~sign) == quiet;
-    if (strcmp(want, "nan:arithmetic") == 0)
+    }
+    if (strcmp(want, "nan:arithmetic") == 0) {
         return (got & quiet) == quiet;
+    }
     return got == strtoull(want, NULL, 10);
 }
 
@@ -62,15 +64,17 @@ static bool vector_matches(json_t *expected, const uint64_t *cells)
     unsigned bits = lane_bits(lane_type);
     json_t *lanes = json_object_get(expected, "value"), *lane;
     size_t i;
-    if (json_array_size(lanes) != 128 / bits)
+    if (json_array_size(lanes) != 128 / bits) {
         return false;
+    }
     json_array_foreach(lanes, i, lane)
     {
         uint64_t got = 0;
         memcpy(&got, (const char *)cells + i * bits / 8, bits / 8);
         const char *want = json_string_value(lane);
-        if (lane_type[0] == 'f' ? !float_matches(want, bits, got) : got != strtoull(want, NULL, 10))
+        if (lane_type[0] == 'f' ? !float_matches(want, bits, got) : got != strtoull(want, NULL, 10)) {
             return false;
+        }
     }
     return true;
 }
@@ -83,8 +87,9 @@ bool spec_value_matches(json_t *expected, enum weir_valtype type, const uint64_t
         json_t *one;
         json_array_foreach(json_object_get(expected, "values"), i, one)
         {
-            if (spec_value_matches(one, type, cells))
+            if (spec_value_matches(one, type, cells)) {
                 return true;
+            }
         }
         return false;
     }
@@ -100,12 +105,14 @@ bool spec_value_matches(json_t *expected, enum weir_valtype type, const uint64_t
     case WEIR_V128:
         return strcmp(want_type, "v128") == 0 && vector_matches(expected, cells);
     case WEIR_FUNCREF:
-        if (strcmp(want_type, "refnull") == 0)
+        if (strcmp(want_type, "refnull") == 0) {
             return cells[0] == 0;
+        }
         return strcmp(want_type, "funcref") == 0 && cells[0] != 0;
     case WEIR_EXTERNREF:
-        if (strcmp(want_type, "refnull") == 0)
+        if (strcmp(want_type, "refnull") == 0) {
             return cells[0] == 0;
+        }
         return strcmp(want_type, "externref") == 0 && cells[0] != 0 &&
                (want[0] == '\0' || cells[0] == strtoull(want, NULL, 10) + 1);
     }

@@ -1,5 +1,5 @@
-/* bad_pointers - every host call with each of its pointers outside memory, and the calls without a feature yet
- * with good ones.  Logs "call=status"; nothing may be written anywhere. */
+/* bad_pointers - every host call with each of its pointers outside memory, and the calls without a feature
+ * yet with good ones.  Logs "call=status"; nothing may be written anywhere. */
 #include "guest.h"
 
 #define BAD ((void *)0xfffffffcu)

@@ -1,6 +1,7 @@
 /* tests/guests/host/guest.h - what the guests of the tests share: host calls, an allocator, text.
  *
- * A guest is one C file without libc.  It says which ABI marker it exports by GUEST_MARKER (default 0.2.1). */
+ * A guest is one C file without libc.  It says which ABI marker it exports by GUEST_MARKER (default 0.2.1).
+ */
 #ifndef GUESTS_HOST_GUEST_H
 #define GUESTS_HOST_GUEST_H
 
@@ -35,8 +36,8 @@ HOST(proxy_get_status, u32 *code, void **at, u32 *len)
 HOST(proxy_set_tick_period_milliseconds, u32 period)
 HOST(proxy_set_effective_context, u32 id)
 HOST(proxy_done, void)
-HOST(proxy_send_local_response, u32 status, const void *details, u32 details_len, const void *body, u32 body_len,
-     const void *headers, u32 headers_len, u32 grpc_status)
+HOST(proxy_send_local_response, u32 status, const void *details, u32 details_len, const void *body,
+     u32 body_len, const void *headers, u32 headers_len, u32 grpc_status)
 HOST(proxy_continue_stream, u32 type)
 HOST(proxy_close_stream, u32 type)
 HOST(proxy_continue_request, void)
@@ -55,12 +56,12 @@ HOST(proxy_set_buffer_bytes, u32 buffer, u32 start, u32 len, const void *at, u32
 HOST(proxy_get_configuration, void **at, u32 *len)
 HOST(proxy_get_property, const void *path, u32 path_len, void **at, u32 *len)
 HOST(proxy_set_property, const void *path, u32 path_len, const void *at, u32 len)
-HOST(proxy_http_call, const void *upstream, u32 ulen, const void *headers, u32 hlen, const void *body, u32 blen,
-     const void *trailers, u32 tlen, u32 timeout, u32 *token)
-HOST(proxy_grpc_call, const void *s, u32 slen, const void *n, u32 nlen, const void *m, u32 mlen, const void *i,
-     u32 ilen, const void *msg, u32 msglen, u32 timeout, u32 *token)
-HOST(proxy_grpc_stream, const void *s, u32 slen, const void *n, u32 nlen, const void *m, u32 mlen, const void *i,
-     u32 ilen, u32 *token)
+HOST(proxy_http_call, const void *upstream, u32 ulen, const void *headers, u32 hlen, const void *body,
+     u32 blen, const void *trailers, u32 tlen, u32 timeout, u32 *token)
+HOST(proxy_grpc_call, const void *s, u32 slen, const void *n, u32 nlen, const void *m, u32 mlen,
+     const void *i, u32 ilen, const void *msg, u32 msglen, u32 timeout, u32 *token)
+HOST(proxy_grpc_stream, const void *s, u32 slen, const void *n, u32 nlen, const void *m, u32 mlen,
+     const void *i, u32 ilen, u32 *token)
 HOST(proxy_grpc_send, u32 token, const void *msg, u32 len, u32 end)
 HOST(proxy_grpc_cancel, u32 token)
 HOST(proxy_grpc_close, u32 token)

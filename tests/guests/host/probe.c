@@ -1,13 +1,13 @@
 /* probe - makes the host calls that its input spells, and logs what each returned.
  *
- * Every callback logs itself with its parameters on level trace ("on_log 2") and then runs a script, if it has
- * one: request headers x-create, x-request, x-response, x-done, x-log, x-delete for the callbacks of a stream (they
- * are read with get_header_map_value), lines "create: ...", "start: ..." and "configure: ..." of the
- * configuration for those of a root, the whole VM configuration for on_vm_start.
+ * Every callback logs itself with its parameters on level trace ("on_log 2") and then runs a script, if it
+ * has one: request headers x-create, x-request, x-response, x-done, x-log, x-delete for the callbacks of a
+ * stream (they are read with get_header_map_value), lines "create: ...", "start: ..." and "configure: ..." of
+ * the configuration for those of a root, the whole VM configuration for on_vm_start.
  *
- * A script is commands separated by ';', each a word and its arguments separated by blanks; '~' in an argument
- * stands for a NUL, '_' as a whole argument for the empty string, '@' for the callback's own context.  Each
- * command logs "command arguments = status value" on level info. */
+ * A script is commands separated by ';', each a word and its arguments separated by blanks; '~' in an
+ * argument stands for a NUL, '_' as a whole argument for the empty string, '@' for the callback's own
+ * context.  Each command logs "command arguments = status value" on level info. */
 #include "guest.h"
 
 IMPORT(wasi_snapshot_preview1, fd_write) u32 fd_write(u32 fd, const u32 *iovs, u32 n, u32 *written);
@@ -291,7 +291,7 @@ static int run_rest(struct call *c)
         put_number(&c->out, v);
     } else if (is(c, "print")) {
         c->args[2].at[c->args[2].len++] = '\n';
-        u32 iov[4] = {(u32)(uintptr_t) "out ", 4, (u32)(uintptr_t)c->args[2].at, c->args[2].len};
+        u32 iov[4] = {(u32)(uintptr_t)"out ", 4, (u32)(uintptr_t)c->args[2].at, c->args[2].len};
         st = fd_write(N(1), iov, 2, &v);
         result(c, st);
         put_char(&c->out, ' ');

@@ -22,7 +22,7 @@ static void remember(void *ctx, struct channel_client *from, struct str text)
 {
     snprintf(last, sizeof last, "%.*s", STR_ARG(text));
     if (str_starts_with(text, STR("hello "))) {
-        channel_send(*(struct channel **)ctx, from, "generation %d %s", 7, "/g/7.json");
+        channel_send(*(struct channel **)ctx, from, "image %s", "first");
     }
 }
 
@@ -71,11 +71,10 @@ static void test_a_worker_comes_and_goes(void **state)
     assert_int_equal(send(worker, "hello 42", 8, 0), 8);
     turn(ch);
     assert_int_equal(channel_client_at(ch, 0)->pid, 42);
-    receive(worker, "generation 7 /g/7.json");
-    assert_int_equal(send(worker, "applied 7", 9, 0), 9);
+    receive(worker, "image first");
+    assert_int_equal(send(worker, "refused abc it is torn", 22, 0), 22);
     turn(ch);
-    assert_int_equal(channel_client_at(ch, 0)->applied, 7);
-    assert_string_equal(last, "applied 7");
+    assert_string_equal(last, "refused abc it is torn");
     channel_broadcast(ch, "image %s", "abc");
     receive(worker, "image abc");
     close(worker);

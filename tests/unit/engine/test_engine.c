@@ -41,8 +41,9 @@ static uint32_t again(struct weir_instance *inst, uint32_t v)
 
 static void stop(struct weir_instance *inst, uint32_t v)
 {
-    if (v == 0)
+    if (v == 0) {
         weir_trap_raise(inst, WEIR_TRAP_HOST, "stopped by the host");
+    }
     weir_trap_exit(inst, (int32_t)v);
 }
 
@@ -67,15 +68,17 @@ static struct weir_module *load(const uint8_t *bytes, size_t len)
     struct weir_module *m = NULL;
     struct weir_report rep;
     weir_report_init(&rep);
-    if (weir_module_new(bytes, len, WEIR_FEATURES_ALL, &m, &rep) != WEIR_OK)
+    if (weir_module_new(bytes, len, WEIR_FEATURES_ALL, &m, &rep) != WEIR_OK) {
         fail_msg("%s", rep.message);
+    }
     return m;
 }
 
 static struct weir_linker *linker;
 static struct weir_instance *inst;
 
-static int setup(void **state)
+/* Called in the body of every test, because cmocka puts its own signal handlers before a body. */
+static void setup(void **state)
 {
     struct weir_module *m = LOAD(e_wasm);
     (void)state;
@@ -84,7 +87,6 @@ static int setup(void **state)
     struct weir_instance_options opt = {.stack_bytes = 256 * 1024};
     assert_int_equal(weir_instance_new(m, linker, &opt, &inst, NULL, NULL), WEIR_OK);
     weir_module_unref(m); /* the instance has its own reference */
-    return 0;
 }
 
 static int teardown(void **state)
@@ -107,7 +109,7 @@ static weir_status call(struct weir_instance *of, const char *name, uint64_t *ce
 static void test_calls(void **state)
 {
     uint64_t cells[4] = {10};
-    (void)state;
+    setup(state);
     assert_int_equal(call(inst, "fac", cells, NULL), WEIR_OK);
     assert_int_equal(cells[0], 3628800);
     cells[0] = 7, cells[1] = UINT64_MAX;
@@ -127,7 +129,7 @@ static void test_calls(void **state)
 static void test_host_functions(void **state)
 {
     uint64_t cells[4] = {21};
-    (void)state;
+    setup(state);
     assert_int_equal(call(inst, "call_pick", cells, NULL), WEIR_OK);
     assert_int_equal(cells[0], 42);
     assert_int_equal(call(inst, "call_mix", cells, NULL), WEIR_OK);
@@ -139,7 +141,7 @@ static void test_trap_names_frames(void **state)
     uint64_t cells[2] = {0xffffffff};
     struct weir_trap trap;
     char text[512];
-    (void)state;
+    setup(state);
     assert_int_equal(call(inst, "load", cells, &trap), WEIR_E_TRAP);
     assert_int_equal(trap.kind, WEIR_TRAP_MEMORY_BOUNDS);
     assert_int_equal(trap.nframes, 3);
@@ -160,7 +162,7 @@ static void test_host_ends_calls(void **state)
 {
     uint64_t cells[2] = {0};
     struct weir_trap trap;
-    (void)state;
+    setup(state);
     assert_int_equal(call(inst, "call_stop", cells, &trap), WEIR_E_TRAP);
     assert_int_equal(trap.kind, WEIR_TRAP_HOST);
     assert_string_equal(trap.message, "stopped by the host");
@@ -173,7 +175,7 @@ static void test_host_ends_calls(void **state)
 static void test_nested_calls(void **state)
 {
     uint64_t cells[2] = {0xffff0000};
-    (void)state;
+    setup(state);
     assert_int_equal(call(inst, "call_again", cells, NULL), WEIR_OK);
     assert_int_equal(cells[0], 1000 + WEIR_TRAP_MEMORY_BOUNDS);
     memcpy(inst->memory + 24, "\x2a\0\0\0", 4);
@@ -186,7 +188,7 @@ static void test_stack_ends(void **state)
 {
     uint64_t cells[2] = {0};
     struct weir_trap trap;
-    (void)state;
+    setup(state);
     for (int i = 0; i < 3; i++) {
         assert_int_equal(call(inst, "deep", cells, &trap), WEIR_E_TRAP);
         assert_string_equal(trap.message, "call stack exhausted");
@@ -198,7 +200,7 @@ static void test_stack_ends(void **state)
 static void test_memory_grow(void **state)
 {
     uint64_t cells[2] = {2};
-    (void)state;
+    setup(state);
     assert_int_equal(inst->memory_bytes, 65536);
     assert_int_equal(call(inst, "grow", cells, NULL), WEIR_OK);
     assert_int_equal(cells[0], 1);
@@ -213,11 +215,11 @@ static void test_globals_and_lists(void **state)
 {
     uint64_t cells[2];
     enum weir_valtype type;
-    struct weir_module *m = weir_instance_module(inst);
     struct weir_import im;
     struct weir_export ex;
     size_t n = 0, len = 0;
-    (void)state;
+    setup(state);
+    struct weir_module *m = weir_instance_module(inst);
     assert_true(weir_instance_get_global(inst, "counter", 7, cells, &type));
     assert_int_equal(type, WEIR_I64);
     assert_int_equal((int64_t)cells[0], -5);
@@ -228,8 +230,9 @@ static void test_globals_and_lists(void **state)
     assert_string_equal(im.module, "env");
     assert_string_equal(im.name, "mix");
     assert_int_equal(im.type->nparams, 4);
-    while (weir_module_export(m, n, &ex))
+    while (weir_module_export(m, n, &ex)) {
         n++;
+    }
     assert_int_equal(n, 15);
     assert_true(weir_module_export(m, 0, &ex));
     assert_int_equal(ex.kind, WEIR_EXTERN_MEMORY);
@@ -251,7 +254,7 @@ static void test_linked_instances(void **state)
     struct weir_instance *importer = NULL;
     uint64_t cells[2] = {0};
     enum weir_valtype type;
-    (void)state;
+    setup(state);
     weir_linker_add_instance(linker, "e", inst);
     assert_int_equal(weir_instance_new(m, linker, NULL, &importer, NULL, NULL), WEIR_OK);
     weir_module_unref(m);
@@ -287,7 +290,7 @@ static void test_link_errors(void **state)
         {bad_table_wasm, sizeof bad_table_wasm, "incompatible import type: table \"e\" \"table\""},
         {bad_host_wasm, sizeof bad_host_wasm, "incompatible import type: function \"env\" \"pick\""},
     };
-    (void)state;
+    setup(state);
     weir_linker_add_instance(linker, "e", inst);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct weir_module *m = load(cases[i].bytes, cases[i].len);
@@ -303,11 +306,11 @@ static void test_link_errors(void **state)
 
 static void test_failures_of_instantiation(void **state)
 {
-    struct weir_module *trapping = LOAD(start_trap_wasm), *big = weir_instance_module(inst);
     struct weir_instance *none = NULL;
     struct weir_instance_options small = {.memory_limit_bytes = 100}, aot = {.tier = WEIR_TIER_AOT};
     struct weir_trap trap;
-    (void)state;
+    setup(state);
+    struct weir_module *trapping = LOAD(start_trap_wasm), *big = weir_instance_module(inst);
     assert_int_equal(weir_instance_new(trapping, NULL, NULL, &none, &trap, NULL), WEIR_E_TRAP);
     assert_int_equal(trap.kind, WEIR_TRAP_UNREACHABLE);
     assert_int_equal(weir_instance_new(big, linker, &small, &none, NULL, NULL), WEIR_E_LIMIT);
@@ -317,7 +320,7 @@ static void test_failures_of_instantiation(void **state)
     weir_module_unref(trapping);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_teardown(name, teardown)
 
 int main(void)
 {

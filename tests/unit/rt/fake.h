@@ -55,8 +55,9 @@ static void fake_free(void *exec_module)
 static weir_status fake_init(struct rt_instance *inst, struct weir_report *rep)
 {
     (void)rep;
-    for (uint32_t s = inst->module->wasm->nimported_funcs; s < inst->module->nfunc_slots; s++)
+    for (uint32_t s = inst->module->wasm->nimported_funcs; s < inst->module->nfunc_slots; s++) {
         rt_slot_at(inst, s)->invoke = fake_invoke;
+    }
     return WEIR_OK;
 }
 
@@ -68,8 +69,9 @@ static void fake_fini(struct rt_instance *inst)
 static void fake_backtrace(struct rt_call *call, const struct os_fault *fault)
 {
     (void)fault;
-    for (uint32_t i = 0; i < WEIR_TRAP_FRAMES + 3; i++)
+    for (uint32_t i = 0; i < WEIR_TRAP_FRAMES + 3; i++) {
         rt_trap_add_frame(call, call->inst, 1, 100 + i);
+    }
 }
 
 static const struct rt_executor fake_executor = {

@@ -63,10 +63,12 @@ static void test_type_ids(void **state)
     uint8_t many[600];
     uint32_t ids[600];
     memset(many, WASM_I32, sizeof many);
-    for (uint32_t n = 0; n < 600; n++)
+    for (uint32_t n = 0; n < 600; n++) {
         ids[n] = rt_type_id(&(struct wasm_functype){.nparams = n, .params = many});
-    for (uint32_t n = 0; n < 600; n++)
+    }
+    for (uint32_t n = 0; n < 600; n++) {
         assert_int_equal(ids[n], rt_type_id(&(struct wasm_functype){.nparams = n, .params = many}));
+    }
 }
 
 static void test_memory_grow(void **state)
@@ -104,9 +106,11 @@ static void test_recycled_memory_is_zero(void **state)
     for (int i = 0; i < 40; i++) {
         struct rt_instance *one = fake_instance(&a, 0);
         rt_memory_grow(one, 0, 2);
-        for (uint32_t at = 0; at < one->pub.memory_bytes; at += 512)
-            if (at != 0)
+        for (uint32_t at = 0; at < one->pub.memory_bytes; at += 512) {
+            if (at != 0) {
                 assert_int_equal(one->pub.memory[at], 0);
+            }
+        }
         memset(one->pub.memory, 0xee, one->pub.memory_bytes);
         rt_instance_free(one, NULL);
     }

@@ -126,8 +126,9 @@ static __attribute__((noinline)) void recurse(struct rt_func *f, uint64_t *cells
     cells[0]++;
     weir_status st = rt_call_enter(f, cells, &trap);
     assert_int_equal(st, WEIR_E_TRAP);
-    if (trap.kind != WEIR_TRAP_STACK_EXHAUSTED)
+    if (trap.kind != WEIR_TRAP_STACK_EXHAUSTED) {
         abort();
+    }
     rt_trap_raise(f->inst, WEIR_TRAP_STACK_EXHAUSTED, NULL);
 }
 
@@ -157,10 +158,11 @@ static int crash_in_child(bool in_guest, int *signal_number)
     if (pid == 0) {
         close(2);
         signal(SIGSEGV, SIG_DFL); /* not cmocka's own */
-        if (in_guest)
+        if (in_guest) {
             call(crash_null, NULL);
-        else
+        } else {
             crash_null(NULL, NULL);
+        }
         _exit(0);
     }
     assert_true(pid > 0);

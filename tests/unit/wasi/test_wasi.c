@@ -26,8 +26,9 @@ enum { NFUNCTIONS = sizeof functions / sizeof functions[0] };
 
 static void add_leb(struct strbuf *b, uint32_t v)
 {
-    for (; v >= 0x80; v >>= 7)
+    for (; v >= 0x80; v >>= 7) {
         strbuf_add_char(b, (char)(v | 0x80));
+    }
     strbuf_add_char(b, (char)v);
 }
 
@@ -49,8 +50,9 @@ static void add_section(struct strbuf *to, char id, struct strbuf *section)
 static void add_types(struct strbuf *b, const char *letters, size_t n)
 {
     add_leb(b, (uint32_t)n);
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         strbuf_add_char(b, letters[i] == 'i' ? 0x7f : 0x7e);
+    }
 }
 
 static void build_module(struct strbuf *out, const char *wasi_module)
@@ -121,8 +123,9 @@ static void instantiate(const char *wasi_module)
     build_module(&bytes, wasi_module);
     weir_report_init(&rep);
     if (weir_module_new((const uint8_t *)bytes.at, bytes.len, WEIR_FEATURES_ALL, &m, &rep) != WEIR_OK ||
-        weir_instance_new(m, linker, &opt, &inst, NULL, &rep) != WEIR_OK)
+        weir_instance_new(m, linker, &opt, &inst, NULL, &rep) != WEIR_OK) {
         fail_msg("%s", rep.message);
+    }
     weir_module_unref(m);
     strbuf_fini(&bytes);
 }
@@ -266,8 +269,9 @@ static void test_descriptors(void **state)
     assert_int_equal(at(48), 0);
     assert_int_equal(CALL("poll_oneoff", 0, 0, 1, 52), 0);
     assert_int_equal(at(52), 0);
-    for (uint32_t fd = 0; fd < 10; fd++)
+    for (uint32_t fd = 0; fd < 10; fd++) {
         assert_int_equal(CALL("fd_prestat_get", fd, 0), BADF);
+    }
 }
 
 /* The answers of functions that need a file system, on stdout and on another descriptor. */

@@ -1,0 +1,188 @@
+/* control/images.c - the modules that want images, and what has been said of them. */
+#include "control/images.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/vec.h"
+#include "control/compiler.h"
+#include "weir/engine.h"
+
+enum {
+    COMPILE_MEMORY_BYTES_GIB = 4,
+    COMPILE_TIME_S = 300,
+    MOST_REFUSALS = 1, /* of one module's images; after that the plugin stays interpreted */
+};
+
+struct wanted {
+    char hex[HASH_SHA256_HEX];
+    char *plugin; /* the first that uses it, for messages */
+    unsigned refusals;
+};
+
+struct images {
+    struct store *store;
+    struct compiler *compiler;
+    struct channel *channel;
+    VEC(struct wanted) wanted;
+};
+
+static struct wanted *find(struct images *im, struct str hex)
+{
+    for (size_t i = 0; i < im->wanted.len; i++) {
+        if (str_eq(str_of(im->wanted.at[i].hex), hex)) {
+            return &im->wanted.at[i];
+        }
+    }
+    return NULL;
+}
+
+/* A worker that has just come may have started before an image was there. */
+static void greet(struct images *im, struct channel_client *worker)
+{
+    for (size_t i = 0; i < im->wanted.len; i++) {
+        if (store_has_image(im->store, im->wanted.at[i].hex, weir_image_key())) {
+            channel_send(im->channel, worker, "image %s", im->wanted.at[i].hex);
+        }
+    }
+}
+
+static void ask(struct images *im, const struct wanted *w)
+{
+    if (compiler_want(im->compiler, w->hex) != COMPILER_GAVE_UP) {
+        return;
+    }
+    char *why = store_failure(im->store, w->hex, weir_image_key());
+    log_line(LOG_WARN, "plugin %s stays interpreted: it did not compile before: %s", w->plugin,
+             why != NULL ? why : "no reason is known");
+    mem_free(why);
+}
+
+/* Every worker refuses a bad image; only the first word counts, until it has been made anew. */
+static void refused(struct images *im, struct str words)
+{
+    struct str hex = str_cut(&words, ' ');
+    struct wanted *w = find(im, hex);
+
+    if (w == NULL || !store_has_image(im->store, w->hex, weir_image_key())) {
+        return;
+    }
+    log_line(LOG_WARN, "the image of plugin %s was refused: %.*s", w->plugin, STR_ARG(words));
+    store_drop_image(im->store, w->hex, weir_image_key());
+    if (w->refusals++ < MOST_REFUSALS) {
+        ask(im, w);
+    } else {
+        log_line(LOG_ERROR, "plugin %s stays interpreted: its images are refused", w->plugin);
+    }
+}
+
+static void on_message(void *ctx, struct channel_client *from, struct str text)
+{
+    struct images *im = ctx;
+    struct str rest = text, verb = str_cut(&rest, ' ');
+
+    if (str_eq(verb, STR("hello"))) {
+        greet(im, from);
+    } else if (str_eq(verb, STR("refused"))) {
+        refused(im, rest);
+    } else {
+        log_line(LOG_WARN, "worker %d said something unknown: %.*s", (int)from->pid, STR_ARG(text));
+    }
+}
+
+weir_status images_new(struct store *store, const char *weirc, const char *socket, struct images **out,
+                       struct weir_report *rep)
+{
+    struct images *im = mem_zalloc(sizeof *im);
+    struct compiler_options opt = {
+        .weirc = weirc,
+        .key = weir_image_key(),
+        .memory_limit_bytes = (uint64_t)COMPILE_MEMORY_BYTES_GIB << 30,
+        .time_limit_s = COMPILE_TIME_S,
+    };
+
+    weir_status st = channel_open(socket, on_message, im, &im->channel, rep);
+    if (st != WEIR_OK) {
+        mem_free(im);
+        return st;
+    }
+    im->store = store;
+    im->compiler = compiler_new(store, &opt);
+    *out = im;
+    return WEIR_OK;
+}
+
+void images_free(struct images *im)
+{
+    if (im == NULL) {
+        return;
+    }
+    compiler_free(im->compiler);
+    channel_close(im->channel);
+    for (size_t i = 0; i < im->wanted.len; i++) {
+        mem_free(im->wanted.at[i].plugin);
+    }
+    vec_fini(&im->wanted);
+    mem_free(im);
+}
+
+/* The hash in the name of a file of the store; an empty string for any other. */
+static struct str hex_of(const struct gw_plugin *p)
+{
+    struct str path;
+    if (!gw_plugin_file(p, &path) || !str_ends_with(path, STR(".wasm")) ||
+        path.len < HASH_SHA256_HEX - 1 + 5) {
+        return STR("");
+    }
+    return str_slice(path, path.len - 5 - (HASH_SHA256_HEX - 1), path.len - 5);
+}
+
+void images_want(struct images *im, const struct gw_config *config)
+{
+    for (uint32_t i = 0; i < config->nplugins; i++) {
+        const struct gw_plugin *p = &config->plugins[i];
+        struct str hex = hex_of(p);
+        struct wanted w = {.refusals = 0};
+
+        if (p->runtime == GW_RUNTIME_INTERP || hex.len == 0 || find(im, hex) != NULL) {
+            continue;
+        }
+        memcpy(w.hex, hex.at, hex.len);
+        w.plugin = mem_strndup(p->name.at, p->name.len);
+        vec_push(&im->wanted, w);
+        ask(im, &w);
+    }
+}
+
+size_t images_poll_fds(const struct images *im, struct pollfd *fds)
+{
+    return channel_poll_fds(im->channel, fds);
+}
+
+void images_polled(struct images *im, const struct pollfd *fds, size_t n)
+{
+    channel_polled(im->channel, fds, n);
+}
+
+bool images_busy(const struct images *im)
+{
+    return compiler_busy(im->compiler);
+}
+
+void images_step(struct images *im)
+{
+    struct compiler_result result;
+
+    while (compiler_step(im->compiler, &result)) {
+        struct wanted *w = find(im, str_of(result.hex));
+        const char *plugin = w == NULL ? result.hex : w->plugin;
+        if (result.outcome == COMPILER_MADE) {
+            log_line(LOG_INFO, "plugin %s is compiled (%.1f s)", plugin, result.seconds);
+            channel_broadcast(im->channel, "image %s", result.hex);
+        } else {
+            log_line(LOG_WARN, "plugin %s stays interpreted: it does not compile: %s", plugin, result.why);
+        }
+    }
+}

@@ -1,0 +1,36 @@
+/* control/images.h - sees to it that every plugin gets its native image, and that workers hear of it.
+ *
+ * Ties the compiler (control/compiler.h) to the line to the workers (control/channel.h).  Serving waits for
+ * nothing here: workers interpret until told of an image.  An image a worker refuses is dropped and compiled
+ * once more. */
+#ifndef CONTROL_IMAGES_H
+#define CONTROL_IMAGES_H
+
+#include <poll.h>
+
+#include "control/channel.h"
+#include "control/store.h"
+#include "gw/config.h"
+
+enum { IMAGES_MAX_FDS = CHANNEL_MAX_CLIENTS + 1, IMAGES_STEP_MS = 500 };
+
+struct images;
+
+/* `weirc` is the compiler's path, `socket` where workers connect; both strings and `store` must outlive it.
+ * WEIR_E_IO, WEIR_E_CONFIG: the socket cannot be had, `rep` says why. */
+weir_status images_new(struct store *store, const char *weirc, const char *socket, struct images **out,
+                       struct weir_report *rep);
+void images_free(struct images *im); /* NULL is fine; a running compilation is ended */
+
+/* Compile what the plugins of a published configuration (their URLs are files of the store) have no image of.
+ */
+void images_want(struct images *im, const struct gw_config *config);
+
+/* For the control process's poll loop: descriptors to wait for, and what to do with them. */
+size_t images_poll_fds(const struct images *im, struct pollfd *fds);
+void images_polled(struct images *im, const struct pollfd *fds, size_t n);
+/* Call it after SIGCHLD and every IMAGES_STEP_MS while images_busy. */
+void images_step(struct images *im);
+bool images_busy(const struct images *im);
+
+#endif
