@@ -91,6 +91,13 @@ struct unit {
     LLVMValueRef *tag_globals; /* per global, NULL until asked for */
     LLVMAttributeRef attrs[16];
     uint32_t nattrs;
+    LLVMAttributeRef touch_attrs[8];
+    uint32_t ntouch_attrs;
+    struct {
+        LLVMTypeRef type;
+        LLVMValueRef fn;
+    } touches[16]; /* exact.c */
+    uint32_t ntouches;
     LLVMAttributeRef attr_noalias, attr_nonnull, attr_deref, attr_align, attr_self, attr_cold, attr_noinline,
         attr_nomerge, attr_noreturn;
 };
@@ -222,8 +229,8 @@ void memory_store(struct fn *f, LLVMValueRef v, LLVMValueRef address, uint32_t m
 
 /* Leave the function with the values on top of the stack (terminates the block). */
 void control_return(struct fn *f, LLVMValueRef *results);
-/* After mem2reg: loads that nobody reads become volatile, foldings that would keep a signalling NaN are
- * undone. */
-void exact_fix(struct unit *u);
+/* Before the first passes, in SSA form, and behind them: exact.c. */
+void exact_begin(struct unit *u);
+void exact_end(struct unit *u);
 
 #endif
