@@ -375,7 +375,7 @@ static void end_function(struct unit *u, LLVMValueRef fn)
                 LLVMInstructionEraseFromParent(i);
             } else if (LLVMIsALoadInst(i) && reads_memory(u, i)) {
                 enum need need = need_of(&n, i);
-                if (need == NOTHING || (need == LOW && int_bits(i) != 8)) {
+                if (u->opt->level == 0 || need == NOTHING || (need == LOW && int_bits(i) != 8)) {
                     LLVMSetVolatile(i, 1);
                 }
             }
