@@ -241,6 +241,9 @@ static enum need operand_need(LLVMValueRef i, unsigned k, enum need need)
                    : ALL;
     case LLVMShuffleVector:
         return k < 2 && takes_top_lane(i, k) ? need : LOW;
+    case LLVMInsertElement: /* a lane put into others may turn out to be the one that is dropped */
+        other = LLVMGetOperand(i, 0);
+        return k == 1 && !LLVMIsConstant(other) ? NOTHING : k == 2 ? ALL : need;
     case LLVMBitCast:
         return need;
     default:
