@@ -20,7 +20,7 @@ static uint32_t host_add(struct weir_instance *inst, uint32_t a, uint32_t b)
     (void)inst;
     return a + b;
 }
-WEIR_THUNK_R2(host_add_thunk, host_add, i, i, i)
+WEIR_HOST_THUNK2(host_add, i, i, i)
 
 static const struct weir_host_func host[] = {
     {"env", "add", "ii:i", (void (*)(void))host_add, host_add_thunk},
@@ -162,7 +162,7 @@ int main(int argc, char **argv)
     if (weir_module_new(bytes, len, WEIR_FEATURES_ALL, &m, &rep) != WEIR_OK) {
         die(argv[1], &rep);
     }
-    if (argc > 2 && weir_module_attach_image(m, argv[2], &rep) != WEIR_OK) {
+    if (argc > 2 && weir_module_load_image(m, argv[2], &rep) != WEIR_OK) {
         die(argv[2], &rep);
     }
     struct weir_linker *l = weir_linker_new();
