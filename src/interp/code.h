@@ -7,12 +7,13 @@
  *
  * A frame is an array of 64-bit slots: the parameters, the other locals, then the operand stack, every stack
  * entry at the place its height gives it (v128 takes two slots).  The arguments of a call are the top of the
- * caller's operand stack and become the first slots of the callee's frame; results come back in the same place.
- * Invariant: a slot or accumulator of type i32 or f32 is zero-extended to 64 bits.
+ * caller's operand stack and become the first slots of the callee's frame; results come back in the same
+ * place. Invariant: a slot or accumulator of type i32 or f32 is zero-extended to 64 bits.
  *
- * Code belongs to the module, not to an instance: it names globals and imports by their offset in the instance
- * (weir/vmctx.h), so instances of one module on several threads run the same code.  A function is lowered at its
- * first call, under the module's lock, and published by one atomic store of interp_func.code. */
+ * Code belongs to the module, not to an instance: it names globals and imports by their offset in the
+ * instance (weir/vmctx.h), so instances of one module on several threads run the same code.  A function is
+ * lowered at its first call, under the module's lock, and published by one atomic store of interp_func.code.
+ */
 #ifndef INTERP_CODE_H
 #define INTERP_CODE_H
 
@@ -30,8 +31,8 @@ struct interp_ctl {
 };
 
 /* One activation of the interpreter: from a call out of C until it comes back.  It lives on the C stack;
- * activations of a guest call form a chain from rt_call.exec_frame.  ip, fp, sp and top are current only while
- * the activation is inside C code that may trap or call back. */
+ * activations of a guest call form a chain from rt_call.exec_frame.  ip, fp, sp and top are current only
+ * while the activation is inside C code that may trap or call back. */
 struct interp_run {
     struct interp_run *previous;
     struct rt_instance *inst;
@@ -43,9 +44,9 @@ struct interp_run {
 };
 
 /* The registers of the machine.  preserve_none keeps the first four in registers that C calls preserve. */
-#define INTERP_PARAMS \
-    uint64_t *fp, const uint64_t *ip, uint8_t *mem, struct rt_instance *inst, uint64_t acc, struct interp_ctl *sp, \
-        struct interp_run *run, float facc, double dacc
+#define INTERP_PARAMS                                                                                        \
+    uint64_t *fp, const uint64_t *ip, uint8_t *mem, struct rt_instance *inst, uint64_t acc,                  \
+        struct interp_ctl *sp, struct interp_run *run, float facc, double dacc
 #define INTERP_ARGS fp, ip, mem, inst, acc, sp, run, facc, dacc
 
 #define INTERP_CONVENTION __attribute__((preserve_none))
@@ -55,7 +56,7 @@ enum interp_h {
 #define X(name) H_##name,
     INTERP_HANDLERS(X)
 #undef X
-    H_COUNT
+        H_COUNT
 };
 
 #define X(name) interp_handler interp_h_##name;
@@ -107,6 +108,7 @@ struct interp_lowered {
 void interp_lower(const struct interp_module *mod, uint32_t funcidx, struct interp_lowered *out);
 
 /* Offset in the module's bytes of the instruction at `ip`; false if `ip` is not in this module's code. */
-bool interp_origin_find(const struct interp_module *mod, const uint64_t *ip, uint32_t *funcidx, uint32_t *offset);
+bool interp_origin_find(const struct interp_module *mod, const uint64_t *ip, uint32_t *funcidx,
+                        uint32_t *offset);
 
 #endif

@@ -7,30 +7,30 @@
 #define PUT_S(d) SLOT(d) = acc;
 
 /* NAME_form_dst for operands read by A and B, of type T; the result is zero-extended from type T. */
-#define ONE(name, T, lhs, rhs, put, words, pre, expr) \
-    HANDLER(name) \
-    { \
-        T a = (T)(lhs), b = (T)(rhs); \
-        pre acc = (T)(expr); \
-        put NEXT(words); \
+#define ONE(name, T, lhs, rhs, put, words, pre, expr)                                                        \
+    HANDLER(name)                                                                                            \
+    {                                                                                                        \
+        T a = (T)(lhs), b = (T)(rhs);                                                                        \
+        pre acc = (T)(expr);                                                                                 \
+        put NEXT(words);                                                                                     \
     }
 
-#define BIN4(op, T, iw, immd, imma, pre, expr) \
-    ONE(op##_SS_A, T, SLOT(1), SLOT(2), PUT_A(0), 2, pre, expr) \
-    ONE(op##_SS_S, T, SLOT(1), SLOT(2), PUT_S(0), 2, pre, expr) \
-    ONE(op##_SI_A, T, SLOT(1), immd, PUT_A(0), iw, pre, expr) \
-    ONE(op##_SI_S, T, SLOT(1), immd, PUT_S(0), iw, pre, expr) \
-    ONE(op##_AS_A, T, acc, SLOT(1), PUT_A(0), 2, pre, expr) \
-    ONE(op##_AS_S, T, acc, SLOT(1), PUT_S(0), 2, pre, expr) \
-    ONE(op##_AI_A, T, acc, imma, PUT_A(0), iw, pre, expr) \
+#define BIN4(op, T, iw, immd, imma, pre, expr)                                                               \
+    ONE(op##_SS_A, T, SLOT(1), SLOT(2), PUT_A(0), 2, pre, expr)                                              \
+    ONE(op##_SS_S, T, SLOT(1), SLOT(2), PUT_S(0), 2, pre, expr)                                              \
+    ONE(op##_SI_A, T, SLOT(1), immd, PUT_A(0), iw, pre, expr)                                                \
+    ONE(op##_SI_S, T, SLOT(1), immd, PUT_S(0), iw, pre, expr)                                                \
+    ONE(op##_AS_A, T, acc, SLOT(1), PUT_A(0), 2, pre, expr)                                                  \
+    ONE(op##_AS_S, T, acc, SLOT(1), PUT_S(0), 2, pre, expr)                                                  \
+    ONE(op##_AI_A, T, acc, imma, PUT_A(0), iw, pre, expr)                                                    \
     ONE(op##_AI_S, T, acc, imma, PUT_S(0), iw, pre, expr)
-#define BIN7(op, T, iw, immd, imma, pre, expr) \
-    BIN4(op, T, iw, immd, imma, pre, expr) \
-    ONE(op##_SA_A, T, SLOT(1), acc, PUT_A(0), 2, pre, expr) \
-    ONE(op##_SA_S, T, SLOT(1), acc, PUT_S(0), 2, pre, expr) \
-    ONE(op##_IS_A, T, immd, SLOT(1), PUT_A(0), iw, pre, expr) \
-    ONE(op##_IS_S, T, immd, SLOT(1), PUT_S(0), iw, pre, expr) \
-    ONE(op##_IA_A, T, imma, acc, PUT_A(0), iw, pre, expr) \
+#define BIN7(op, T, iw, immd, imma, pre, expr)                                                               \
+    BIN4(op, T, iw, immd, imma, pre, expr)                                                                   \
+    ONE(op##_SA_A, T, SLOT(1), acc, PUT_A(0), 2, pre, expr)                                                  \
+    ONE(op##_SA_S, T, SLOT(1), acc, PUT_S(0), 2, pre, expr)                                                  \
+    ONE(op##_IS_A, T, immd, SLOT(1), PUT_A(0), iw, pre, expr)                                                \
+    ONE(op##_IS_S, T, immd, SLOT(1), PUT_S(0), iw, pre, expr)                                                \
+    ONE(op##_IA_A, T, imma, acc, PUT_A(0), iw, pre, expr)                                                    \
     ONE(op##_IA_S, T, imma, acc, PUT_S(0), iw, pre, expr)
 
 /* i32 immediates are in the word of operands, i64 immediates behind it. */
@@ -77,17 +77,17 @@ BIN7_64(I64_REM_U, NOT_ZERO, a % b)
 
 /* ---- one operand ---- */
 
-#define UN_ONE(name, T, from, put, expr) \
-    HANDLER(name) \
-    { \
-        T a = (T)(from); \
-        acc = (expr); \
-        put NEXT(2); \
+#define UN_ONE(name, T, from, put, expr)                                                                     \
+    HANDLER(name)                                                                                            \
+    {                                                                                                        \
+        T a = (T)(from);                                                                                     \
+        acc = (expr);                                                                                        \
+        put NEXT(2);                                                                                         \
     }
-#define UN(op, T, expr) \
-    UN_ONE(op##_S_A, T, SLOT(1), PUT_A(0), expr) \
-    UN_ONE(op##_S_S, T, SLOT(1), PUT_S(0), expr) \
-    UN_ONE(op##_A_A, T, acc, PUT_A(0), expr) \
+#define UN(op, T, expr)                                                                                      \
+    UN_ONE(op##_S_A, T, SLOT(1), PUT_A(0), expr)                                                             \
+    UN_ONE(op##_S_S, T, SLOT(1), PUT_S(0), expr)                                                             \
+    UN_ONE(op##_A_A, T, acc, PUT_A(0), expr)                                                                 \
     UN_ONE(op##_A_S, T, acc, PUT_S(0), expr)
 
 UN(I32_CLZ, uint32_t, a ? (uint32_t)__builtin_clz(a) : 32)
@@ -106,35 +106,35 @@ UN(I64_EXTEND_I32_S, uint32_t, (uint64_t)(int64_t)(int32_t)a)
 
 /* ---- comparisons: a value, or a branch; the branch leaves the accumulator alone ---- */
 
-#define CMP_BR_ONE(name, T, lhs, rhs, words, expr) \
-    HANDLER(name) \
-    { \
-        T a = (T)(lhs), b = (T)(rhs); \
-        if (expr) \
-            BRANCH(REL); \
-        NEXT(words); \
+#define CMP_BR_ONE(name, T, lhs, rhs, words, expr)                                                           \
+    HANDLER(name)                                                                                            \
+    {                                                                                                        \
+        T a = (T)(lhs), b = (T)(rhs);                                                                        \
+        if (expr)                                                                                            \
+            BRANCH(REL);                                                                                     \
+        NEXT(words);                                                                                         \
     }
-#define CMP_BR(op, T, iw, imma, expr) \
-    CMP_BR_ONE(op##_BR_SS, T, SLOT(0), SLOT(1), 2, expr) \
-    CMP_BR_ONE(op##_BR_SI, T, SLOT(0), IMM64, 3, expr) \
-    CMP_BR_ONE(op##_BR_AS, T, acc, SLOT(0), 2, expr) \
+#define CMP_BR(op, T, iw, imma, expr)                                                                        \
+    CMP_BR_ONE(op##_BR_SS, T, SLOT(0), SLOT(1), 2, expr)                                                     \
+    CMP_BR_ONE(op##_BR_SI, T, SLOT(0), IMM64, 3, expr)                                                       \
+    CMP_BR_ONE(op##_BR_AS, T, acc, SLOT(0), 2, expr)                                                         \
     CMP_BR_ONE(op##_BR_AI, T, acc, imma, iw, expr)
 
-#define VAL_ONE(name, T, lhs, rhs, put, words, expr) \
-    HANDLER(name) \
-    { \
-        T a = (T)(lhs), b = (T)(rhs); \
-        acc = (expr) ? 1 : 0; \
-        put NEXT(words); \
+#define VAL_ONE(name, T, lhs, rhs, put, words, expr)                                                         \
+    HANDLER(name)                                                                                            \
+    {                                                                                                        \
+        T a = (T)(lhs), b = (T)(rhs);                                                                        \
+        acc = (expr) ? 1 : 0;                                                                                \
+        put NEXT(words);                                                                                     \
     }
-#define CMP(op, T, iw, immd, imma, expr) \
-    VAL_ONE(op##_SS_A, T, SLOT(1), SLOT(2), PUT_A(0), 2, expr) \
-    VAL_ONE(op##_SS_S, T, SLOT(1), SLOT(2), PUT_S(0), 2, expr) \
-    VAL_ONE(op##_SI_A, T, SLOT(1), immd, PUT_A(0), iw, expr) \
-    VAL_ONE(op##_SI_S, T, SLOT(1), immd, PUT_S(0), iw, expr) \
-    VAL_ONE(op##_AS_A, T, acc, SLOT(1), PUT_A(0), 2, expr) \
-    VAL_ONE(op##_AS_S, T, acc, SLOT(1), PUT_S(0), 2, expr) \
-    VAL_ONE(op##_AI_A, T, acc, imma, PUT_A(0), iw, expr) \
+#define CMP(op, T, iw, immd, imma, expr)                                                                     \
+    VAL_ONE(op##_SS_A, T, SLOT(1), SLOT(2), PUT_A(0), 2, expr)                                               \
+    VAL_ONE(op##_SS_S, T, SLOT(1), SLOT(2), PUT_S(0), 2, expr)                                               \
+    VAL_ONE(op##_SI_A, T, SLOT(1), immd, PUT_A(0), iw, expr)                                                 \
+    VAL_ONE(op##_SI_S, T, SLOT(1), immd, PUT_S(0), iw, expr)                                                 \
+    VAL_ONE(op##_AS_A, T, acc, SLOT(1), PUT_A(0), 2, expr)                                                   \
+    VAL_ONE(op##_AS_S, T, acc, SLOT(1), PUT_S(0), 2, expr)                                                   \
+    VAL_ONE(op##_AI_A, T, acc, imma, PUT_A(0), iw, expr)                                                     \
     VAL_ONE(op##_AI_S, T, acc, imma, PUT_S(0), iw, expr)
 
 #define CMP_32(op, T, expr) CMP(op, T, 2, U32HI, U32HI, expr) CMP_BR(op, T, 2, U32LO, expr)
@@ -166,12 +166,12 @@ CMP_BR(I32_TESTN, uint32_t, 2, U32LO, (a & b) == 0)
 CMP_BR(I64_TEST, uint64_t, 3, IMM64, (a & b) != 0)
 CMP_BR(I64_TESTN, uint64_t, 3, IMM64, (a & b) == 0)
 
-#define BR_ONE(name, cond) \
-    HANDLER(name) \
-    { \
-        if (cond) \
-            BRANCH(REL); \
-        NEXT(2); \
+#define BR_ONE(name, cond)                                                                                   \
+    HANDLER(name)                                                                                            \
+    {                                                                                                        \
+        if (cond)                                                                                            \
+            BRANCH(REL);                                                                                     \
+        NEXT(2);                                                                                             \
     }
 BR_ONE(BR_NZ_S, (uint32_t)SLOT(0) != 0)
 BR_ONE(BR_NZ_A, (uint32_t)acc != 0)

@@ -1,4 +1,5 @@
-/* interp/exec_simd.h - vectors for the handlers of the 0xfd opcodes: clang's vector extensions, no intrinsics.
+/* interp/exec_simd.h - vectors for the handlers of the 0xfd opcodes: clang's vector extensions, no
+ * intrinsics.
  *
  * A v128 is two slots, low half first; lane 0 is at the lowest address. */
 #ifndef INTERP_EXEC_SIMD_H
@@ -30,54 +31,54 @@ typedef VECTOR(int32_t, 32) i32x8;
 typedef VECTOR(uint32_t, 32) u32x8;
 
 /* Declare a variable of a vector type with the value of a slot. */
-#define VGET(T, name, i) \
-    T name; \
+#define VGET(T, name, i)                                                                                     \
+    T name;                                                                                                  \
     memcpy(&name, &SLOT(i), sizeof name)
 #define VPUT(v) memcpy(&SLOT(0), &(v), 16)
 
 /* A result of type R from one or two operands of type T named a and b. */
-#define V_UNARY(name, T, R, expr) \
-    HANDLER(name) \
-    { \
-        VGET(T, a, 1); \
-        R r = (R)(expr); \
-        VPUT(r); \
-        NEXT(2); \
+#define V_UNARY(name, T, R, expr)                                                                            \
+    HANDLER(name)                                                                                            \
+    {                                                                                                        \
+        VGET(T, a, 1);                                                                                       \
+        R r = (R)(expr);                                                                                     \
+        VPUT(r);                                                                                             \
+        NEXT(2);                                                                                             \
     }
-#define V_BINARY(name, T, R, expr) \
-    HANDLER(name) \
-    { \
-        VGET(T, a, 1); \
-        VGET(T, b, 2); \
-        R r = (R)(expr); \
-        VPUT(r); \
-        NEXT(2); \
+#define V_BINARY(name, T, R, expr)                                                                           \
+    HANDLER(name)                                                                                            \
+    {                                                                                                        \
+        VGET(T, a, 1);                                                                                       \
+        VGET(T, b, 2);                                                                                       \
+        R r = (R)(expr);                                                                                     \
+        VPUT(r);                                                                                             \
+        NEXT(2);                                                                                             \
     }
 /* The same, lane by lane. */
-#define V_LANES1(name, T, R, n, expr) \
-    HANDLER(name) \
-    { \
-        VGET(T, va, 1); \
-        R r = {0}; \
-        for (int i = 0; i < (n); i++) { \
-            __typeof__(va[0] + 0) a = va[i]; \
-            r[i] = (expr); \
-        } \
-        VPUT(r); \
-        NEXT(2); \
+#define V_LANES1(name, T, R, n, expr)                                                                        \
+    HANDLER(name)                                                                                            \
+    {                                                                                                        \
+        VGET(T, va, 1);                                                                                      \
+        R r = {0};                                                                                           \
+        for (int i = 0; i < (n); i++) {                                                                      \
+            __typeof__(va[0] + 0) a = va[i];                                                                 \
+            r[i] = (expr);                                                                                   \
+        }                                                                                                    \
+        VPUT(r);                                                                                             \
+        NEXT(2);                                                                                             \
     }
-#define V_LANES2(name, T, R, n, expr) \
-    HANDLER(name) \
-    { \
-        VGET(T, va, 1); \
-        VGET(T, vb, 2); \
-        R r; \
-        for (int i = 0; i < (n); i++) { \
-            __typeof__(va[0] + 0) a = va[i], b = vb[i]; \
-            r[i] = (expr); \
-        } \
-        VPUT(r); \
-        NEXT(2); \
+#define V_LANES2(name, T, R, n, expr)                                                                        \
+    HANDLER(name)                                                                                            \
+    {                                                                                                        \
+        VGET(T, va, 1);                                                                                      \
+        VGET(T, vb, 2);                                                                                      \
+        R r;                                                                                                 \
+        for (int i = 0; i < (n); i++) {                                                                      \
+            __typeof__(va[0] + 0) a = va[i], b = vb[i];                                                      \
+            r[i] = (expr);                                                                                   \
+        }                                                                                                    \
+        VPUT(r);                                                                                             \
+        NEXT(2);                                                                                             \
     }
 
 #endif

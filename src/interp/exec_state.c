@@ -3,11 +3,11 @@
  * What is rare or long calls the run time's helpers, which check and trap by themselves. */
 #include "interp/exec.h"
 
-#define SIMPLE(name, words, action) \
-    HANDLER(name) \
-    { \
-        action; \
-        NEXT(words); \
+#define SIMPLE(name, words, action)                                                                          \
+    HANDLER(name)                                                                                            \
+    {                                                                                                        \
+        action;                                                                                              \
+        NEXT(words);                                                                                         \
     }
 
 /* ---- globals: the upper half is their offset in the instance; an imported one is a pointer there ---- */
@@ -35,8 +35,8 @@ SIMPLE(MEMORY_USE, 2, mem = rt_memory_at(inst, U32HI)->base)
 SIMPLE(MEMORY_GROW, 2, SAVE(); acc = rt_memory_grow(inst, U32HI, (uint32_t)SLOT(1)); SLOT(0) = acc;
        mem = inst->pub.memory)
 
-#define OPERANDS_32 (uint32_t) SLOT(0), (uint32_t)SLOT(1), (uint32_t)SLOT(2)
-#define ELEM_OPERANDS (uint32_t) SLOT(0), SLOT(1), (uint32_t)SLOT(2)
+#define OPERANDS_32 (uint32_t)SLOT(0), (uint32_t)SLOT(1), (uint32_t)SLOT(2)
+#define ELEM_OPERANDS (uint32_t)SLOT(0), SLOT(1), (uint32_t)SLOT(2)
 #define FIRST ((uint32_t)IMM64)
 #define SECOND ((uint32_t)(IMM64 >> 32))
 

@@ -7,12 +7,12 @@ interp_handler *const interp_handlers[H_COUNT] = {
 #undef X
 };
 
-#define X(name, text) \
-    HANDLER_ATTRIBUTES void interp_trap_##name(INTERP_PARAMS) \
-    { \
-        (void)mem, (void)acc, (void)facc, (void)dacc; \
-        SAVE(); \
-        rt_trap_raise(inst, WEIR_TRAP_##name, NULL); \
+#define X(name, text)                                                                                        \
+    HANDLER_ATTRIBUTES void interp_trap_##name(INTERP_PARAMS)                                                \
+    {                                                                                                        \
+        (void)mem, (void)acc, (void)facc, (void)dacc;                                                        \
+        SAVE();                                                                                              \
+        rt_trap_raise(inst, WEIR_TRAP_##name, NULL);                                                         \
     }
 WEIR_TRAP_KINDS(X)
 #undef X

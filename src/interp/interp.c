@@ -1,8 +1,8 @@
 /* interp/interp.c - the interpreter as an executor: modules, instances, activations, backtraces.
  *
  * An instance has one stack of stack_bytes: slots grow up from its beginning, return addresses down from its
- * end.  An activation inside another one of the same instance (a host function that calls back) begins where the outer
- * one said its slots end. */
+ * end.  An activation inside another one of the same instance (a host function that calls back) begins where
+ * the outer one said its slots end. */
 #include "interp/interp.h"
 
 #include <string.h>
@@ -45,8 +45,9 @@ static weir_status module_prepare(const struct rt_module *m, void **out, struct 
 static void module_free(void *exec_module)
 {
     struct interp_module *mod = exec_module;
-    if (!mod)
+    if (!mod) {
         return;
+    }
     for (uint32_t i = 0; i < mod->nfuncs; i++) {
         mem_free(mod->funcs[i].words);
         mem_free(mod->funcs[i].origins);
@@ -71,19 +72,22 @@ void interp_func_lower(struct interp_func *f)
     pthread_mutex_unlock(&f->module->lock);
 }
 
-bool interp_origin_find(const struct interp_module *mod, const uint64_t *ip, uint32_t *funcidx, uint32_t *offset)
+bool interp_origin_find(const struct interp_module *mod, const uint64_t *ip, uint32_t *funcidx,
+                        uint32_t *offset)
 {
     for (uint32_t i = 0; i < mod->nfuncs; i++) {
         const struct interp_func *f = &mod->funcs[i];
-        if (!f->words || ip < f->words || ip >= f->words + f->nwords)
+        if (!f->words || ip < f->words || ip >= f->words + f->nwords) {
             continue;
+        }
         uint32_t word = (uint32_t)(ip - f->words), low = 0, high = f->norigins;
         while (high - low > 1) {
             uint32_t mid = low + (high - low) / 2;
-            if (f->origins[mid].word <= word)
+            if (f->origins[mid].word <= word) {
                 low = mid;
-            else
+            } else {
                 high = mid;
+            }
         }
         *funcidx = f->funcidx;
         *offset = f->origins[low].offset;
@@ -107,9 +111,11 @@ static weir_status instance_init(struct rt_instance *inst, struct weir_report *r
     want = (want + page - 1) / page * page;
     void *at = os_memory_reserve(want);
     if (!at || !os_memory_commit(at, want)) {
-        if (at)
+        if (at) {
             os_memory_release(at, want);
-        return weir_report_set(rep, WEIR_E_NOMEM, WEIR_NO_OFFSET, "", "no memory for a stack of %zu bytes", want);
+        }
+        return weir_report_set(rep, WEIR_E_NOMEM, WEIR_NO_OFFSET, "", "no memory for a stack of %zu bytes",
+                               want);
     }
     struct interp_stack *stack = mem_alloc(sizeof *stack);
     stack->low = at;
@@ -122,8 +128,9 @@ static weir_status instance_init(struct rt_instance *inst, struct weir_report *r
 static void instance_fini(struct rt_instance *inst)
 {
     struct interp_stack *stack = inst->exec;
-    if (!stack)
+    if (!stack) {
         return;
+    }
     os_memory_release(stack->low, stack->bytes);
     mem_free(stack);
     inst->exec = NULL;
@@ -141,18 +148,22 @@ static const uint64_t *exit_word(void)
 /* The innermost activation of an instance on this thread, NULL if it is not running. */
 static struct interp_run *running(const struct rt_instance *inst)
 {
-    for (struct rt_call *call = rt_calls; call; call = call->previous)
-        for (struct interp_run *run = call->exec_frame; run; run = run->previous)
-            if (run->inst == inst)
+    for (struct rt_call *call = rt_calls; call; call = call->previous) {
+        for (struct interp_run *run = call->exec_frame; run; run = run->previous) {
+            if (run->inst == inst) {
                 return run;
+            }
+        }
+    }
     return NULL;
 }
 
 static void normalize(uint64_t *cells, const struct wasm_functype *t)
 {
     for (uint32_t i = 0; i < t->nresults; i++) {
-        if (t->results[i] == WASM_I32 || t->results[i] == WASM_F32)
+        if (t->results[i] == WASM_I32 || t->results[i] == WASM_F32) {
             *cells = (uint32_t)*cells;
+        }
         cells += wasm_valtype_cells(t->results[i]);
     }
 }
@@ -175,9 +186,11 @@ void interp_invoke(struct rt_func *f, uint64_t *cells)
     uint64_t *fp = outer ? outer->top : stack->low;
     struct interp_ctl *sp = outer ? outer->sp : stack->high;
     uintptr_t native = (uintptr_t)__builtin_frame_address(0);
-    uint32_t most = f->type->param_cells > f->type->result_cells ? f->type->param_cells : f->type->result_cells;
-    if (native < inst->stack_limit || (uintptr_t)(fp + most + SPARE_SLOTS) > (uintptr_t)sp)
+    uint32_t most =
+        f->type->param_cells > f->type->result_cells ? f->type->param_cells : f->type->result_cells;
+    if (native < inst->stack_limit || (uintptr_t)(fp + most + SPARE_SLOTS) > (uintptr_t)sp) {
         rt_trap_raise(inst, WEIR_TRAP_STACK_EXHAUSTED, NULL);
+    }
     memcpy(fp, cells, f->type->param_cells * sizeof *cells);
     *--sp = (struct interp_ctl){exit_word(), fp};
     run.base = run.sp = sp;
@@ -216,8 +229,9 @@ static bool is_past(uintptr_t pc, const uint64_t *ip)
     uintptr_t best = 0;
     for (unsigned h = 0; h < H_COUNT; h++) {
         uintptr_t start = (uintptr_t)interp_handlers[h];
-        if (start <= pc && start > best)
+        if (start <= pc && start > best) {
             best = start;
+        }
     }
     return best != (uintptr_t)ip[0];
 }
@@ -225,8 +239,9 @@ static bool is_past(uintptr_t pc, const uint64_t *ip)
 static void add_frame(struct rt_call *call, struct rt_instance *inst, const uint64_t *ip)
 {
     uint32_t funcidx, offset;
-    if (ip && interp_origin_find(inst->exec_module, ip, &funcidx, &offset))
+    if (ip && interp_origin_find(inst->exec_module, ip, &funcidx, &offset)) {
         rt_trap_add_frame(call, inst, funcidx, offset);
+    }
 }
 
 static void backtrace(struct rt_call *call, const struct os_fault *fault)
@@ -234,18 +249,21 @@ static void backtrace(struct rt_call *call, const struct os_fault *fault)
     for (struct interp_run *run = call->exec_frame; run; run = run->previous) {
         const uint64_t *ip = run->ip;
         const struct interp_ctl *ctl = run->sp;
-        if (fault && fault->pc >= (uintptr_t)__start_weir_interp_text && fault->pc < (uintptr_t)__stop_weir_interp_text) {
+        if (fault && fault->pc >= (uintptr_t)__start_weir_interp_text &&
+            fault->pc < (uintptr_t)__stop_weir_interp_text) {
             uintptr_t reg_ip, reg_sp;
             fault_registers(fault, &reg_ip, &reg_sp);
             ip = (const uint64_t *)reg_ip;
             ctl = (const struct interp_ctl *)reg_sp;
-            if (is_past(fault->pc, ip))
+            if (is_past(fault->pc, ip)) {
                 ip--;
+            }
             fault = NULL; /* the other activations are in C code */
         }
         add_frame(call, run->inst, ip);
-        for (; ctl < run->base; ctl++)
+        for (; ctl < run->base; ctl++) {
             add_frame(call, run->inst, ctl->ip - 1);
+        }
     }
 }
 

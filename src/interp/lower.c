@@ -10,7 +10,8 @@ static void set_distance(struct lower *l, uint32_t field, uint32_t instr, uint32
     ((int32_t *)(void *)l->code.at)[field] = ((int32_t)target - (int32_t)instr) * 8;
 }
 
-/* The distance at `field` (a 32-bit unit of the code) of the branch at `instr` shall lead to a place known later. */
+/* The distance at `field` (a 32-bit unit of the code) of the branch at `instr` shall lead to a place known
+ * later. */
 static void add_fixup(struct lower *l, uint32_t *chain, uint32_t instr, uint32_t field)
 {
     struct lower_fixup f = {instr, field, *chain};
@@ -25,8 +26,9 @@ static uint32_t branch_field(uint32_t instr)
 
 static void bind(struct lower *l, uint32_t chain)
 {
-    for (; chain != LOWER_NONE; chain = l->fixups.at[chain].next)
+    for (; chain != LOWER_NONE; chain = l->fixups.at[chain].next) {
         set_distance(l, l->fixups.at[chain].field, l->fixups.at[chain].instr, (uint32_t)l->code.len);
+    }
     lower_forget(l);
 }
 
@@ -43,10 +45,11 @@ static uint32_t label_arity(const struct lower_label *b)
 
 static void branch_to(struct lower *l, struct lower_label *b, uint32_t instr, uint32_t field)
 {
-    if (b->kind == LABEL_LOOP)
+    if (b->kind == LABEL_LOOP) {
         set_distance(l, field, instr, b->start);
-    else
+    } else {
         add_fixup(l, &b->fixups, instr, field);
+    }
 }
 
 /* Values on top of the stack are in their homes and these are where the label wants them. */
@@ -55,31 +58,48 @@ static bool values_in_place(const struct lower *l, const struct lower_label *b, 
     return arity == 0 || l->stack.at[l->stack.len - arity].home == b->height;
 }
 
-static void move_values(struct lower *l, const struct lower_label *b, uint32_t arity)
+static void home_values(struct lower *l, uint32_t n)
 {
-    uint32_t dst = b->height;
-    for (uint32_t i = (uint32_t)l->stack.len - arity; i < l->stack.len; i++) {
-        lower_clean(l, i);
-        struct lower_entry e = l->stack.at[i];
-        if (arity == 1 && lower_retarget(l, &e, dst))
-            break;
-        if (e.place != IN_SLOT || e.slot != dst)
-            lower_move(l, dst, &e);
-        dst += wasm_valtype_cells(e.type);
+    for (uint32_t i = (uint32_t)l->stack.len - n; i < l->stack.len; i++) {
+        lower_home(l, i);
     }
 }
 
-static void home_values(struct lower *l, uint32_t n)
+/* The top n values are in their homes, which are in a row: copy them to another row further down. */
+static void copy_row(struct lower *l, uint32_t dst, uint32_t n)
 {
-    for (uint32_t i = (uint32_t)l->stack.len - n; i < l->stack.len; i++)
-        lower_home(l, i);
+    uint32_t src = l->stack.at[l->stack.len - n].home, cells = l->height - src;
+    lower_emit(l, H_COPY_CELLS, lower_slots_imm(dst, src, cells));
+    lower_slot_written(l, dst, cells);
+}
+
+/* To where the label wants them. */
+static void move_values(struct lower *l, const struct lower_label *b, uint32_t arity)
+{
+    if (arity == 0) {
+        return;
+    }
+    if (arity > 1) {
+        home_values(l, arity);
+        if (!values_in_place(l, b, arity)) {
+            copy_row(l, b->height, arity);
+        }
+        return;
+    }
+    uint32_t i = (uint32_t)l->stack.len - 1;
+    lower_clean(l, i);
+    struct lower_entry e = l->stack.at[i];
+    if (!lower_retarget(l, &e, b->height) && !(e.place == IN_SLOT && e.slot == b->height)) {
+        lower_move(l, b->height, &e);
+    }
 }
 
 /* Cleaning needs the accumulator; do it before the condition is popped from there. */
 static void clean_below_top(struct lower *l)
 {
-    for (uint32_t i = l->settled; i + 1 < l->stack.len; i++)
+    for (uint32_t i = l->settled; i + 1 < l->stack.len; i++) {
         lower_clean(l, i);
+    }
 }
 
 /* What follows cannot be reached. */
@@ -109,8 +129,9 @@ static void emit_return_one(struct lower *l, uint8_t type)
         lower_emit_imm(l, e->imm[0]);
         return;
     }
-    if (e->place == IN_CONST)
+    if (e->place == IN_CONST) {
         lower_to_slot(l, top);
+    }
     lower_emit(l, handlers[c] + (lower_in_acc(l, e, c) ? 1u : 0u), lower_slots(e->slot, 0, 0, 0));
 }
 
@@ -122,11 +143,9 @@ static void emit_return(struct lower *l)
         emit_return_one(l, t->results[0]);
         return;
     }
-    home_values(l, t->nresults);
-    uint32_t dst = 0;
-    for (uint32_t i = 0; i < t->nresults; i++) {
-        lower_copy(l, dst, l->stack.at[l->stack.len - t->nresults + i].slot, t->results[i]);
-        dst += wasm_valtype_cells(t->results[i]);
+    if (t->nresults > 1) {
+        home_values(l, t->nresults);
+        copy_row(l, 0, t->nresults);
     }
     lower_emit(l, H_RETURN, 0);
 }
@@ -135,21 +154,26 @@ static void emit_return(struct lower *l)
 
 static const uint8_t *single_type(uint8_t type)
 {
-    static const uint8_t types[] = {WASM_I32, WASM_I64, WASM_F32, WASM_F64, WASM_V128, WASM_FUNCREF, WASM_EXTERNREF};
-    for (unsigned i = 0; i < sizeof types; i++)
-        if (types[i] == type)
+    static const uint8_t types[] = {WASM_I32,  WASM_I64,     WASM_F32,      WASM_F64,
+                                    WASM_V128, WASM_FUNCREF, WASM_EXTERNREF};
+    for (unsigned i = 0; i < sizeof types; i++) {
+        if (types[i] == type) {
             return &types[i];
+        }
+    }
     WEIR_ASSERT(!"a value type");
     return types;
 }
 
 static void push_label(struct lower *l, uint8_t kind, int64_t block_type)
 {
-    struct lower_label b = {.kind = kind, .fixups = LOWER_NONE, .else_fixup = LOWER_NONE};
+    struct lower_label b = {
+        .kind = kind, .fixups = LOWER_NONE, .else_fixup = LOWER_NONE, .stub_of = LOWER_NONE};
     uint8_t one = 0;
     wasm_block_type(l->m, block_type, &b.type, &one);
-    if (b.type.results == &one)
+    if (b.type.results == &one) {
         b.type.results = single_type(one);
+    }
     b.nentries = (uint32_t)l->stack.len - b.type.nparams;
     b.height = b.type.nparams ? l->stack.at[b.nentries].home : l->height;
     b.start = (uint32_t)l->code.len;
@@ -198,10 +222,12 @@ static void reset_stack(struct lower *l, const struct lower_label *b, uint32_t n
     l->stack.len = b->nentries;
     l->height = b->height;
     l->settled = b->nentries;
-    for (unsigned c = 0; c < LOWER_V128; c++)
+    for (unsigned c = 0; c < LOWER_V128; c++) {
         l->accs[c].owner = LOWER_NONE;
-    for (uint32_t i = 0; i < n; i++)
+    }
+    for (uint32_t i = 0; i < n; i++) {
         lower_push_home(l, types[i]);
+    }
 }
 
 static void begin_else(struct lower *l)
@@ -221,14 +247,16 @@ static void begin_else(struct lower *l)
 static void end_function(struct lower *l, const struct lower_label *b)
 {
     if (b->fixups != LOWER_NONE) {
-        if (!l->dead)
+        if (!l->dead) {
             home_values(l, b->type.nresults);
+        }
         bind(l, b->fixups);
         reset_stack(l, b, b->type.nresults, b->type.results);
         l->dead = false;
     }
-    if (!l->dead)
+    if (!l->dead) {
         emit_return(l);
+    }
 }
 
 static void end_block(struct lower *l)
@@ -241,10 +269,12 @@ static void end_block(struct lower *l)
         return;
     }
     bool merges = b.fixups != LOWER_NONE || b.else_fixup != LOWER_NONE;
-    if (!merges && !l->dead)
+    if (!merges && !l->dead) {
         return; /* control and values come from above only */
-    if (!l->dead)
+    }
+    if (!l->dead) {
         home_values(l, b.type.nresults);
+    }
     if (merges) {
         bind(l, b.fixups);
         bind(l, b.else_fixup);
@@ -258,11 +288,13 @@ static void end_block(struct lower *l)
 /* `br_if out; br loop`: exchange the two, so that staying in the loop takes one branch. */
 static bool rotate_branches(struct lower *l, const struct lower_label *loop)
 {
-    if (l->last.pos == LOWER_NONE || l->last.kind != LAST_BRANCH || l->fixups.len == 0)
+    if (l->last.pos == LOWER_NONE || l->last.kind != LAST_BRANCH || l->fixups.len == 0) {
         return false;
+    }
     struct lower_fixup *f = &vec_last(&l->fixups);
-    if (f->instr != l->last.pos || vec_last(&l->labels).else_fixup == l->fixups.len - 1)
+    if (f->instr != l->last.pos || vec_last(&l->labels).else_fixup == l->fixups.len - 1) {
         return false;
+    }
     l->code.at[f->instr] = (uintptr_t)interp_handlers[l->last_branch.negated];
     set_distance(l, f->field, f->instr, loop->start);
     f->instr = lower_emit(l, H_BR, 0);
@@ -314,45 +346,50 @@ static void lower_br_if(struct lower *l)
     memcpy(l->accs, accs, sizeof accs); /* the moves were jumped over */
 }
 
-/* Where entries of a br_table cannot go directly because values must move, they go through a stub behind it. */
+/* Where an entry of a br_table at `table` cannot go directly because values must move: a stub behind the
+ * table, one for each label. */
+static uint32_t table_stub(struct lower *l, uint32_t table, struct lower_label *b, uint32_t arity)
+{
+    if (b->stub_of == table) {
+        return b->stub;
+    }
+    b->stub_of = table;
+    b->stub = (uint32_t)l->code.len;
+    lower_forget(l);
+    if (b->kind == LABEL_FUNC) {
+        emit_return(l);
+    } else {
+        move_values(l, b, arity);
+        uint32_t br = lower_emit(l, H_BR, 0);
+        branch_to(l, b, br, branch_field(br));
+    }
+    return b->stub;
+}
+
 static void lower_br_table(struct lower *l)
 {
     clean_below_top(l);
     struct lower_entry index = lower_pop(l);
-    if (index.place == IN_CONST)
+    if (index.place == IN_CONST) {
         lower_const_home(l, &index);
-    struct wasm_instr in = l->in;
-    uint32_t *stubs = mem_alloc(l->labels.len * sizeof *stubs);
-    memset(stubs, 0xff, l->labels.len * sizeof *stubs);
-    struct wasm_instr first = in;
+    }
+    struct wasm_instr in = l->in, first = l->in;
     uint32_t arity = label_arity(label_at(l, wasm_br_table_next(&first))); /* all have the same */
     bool acc = lower_in_acc(l, &index, LOWER_INT);
     home_values(l, arity);
     uint32_t pos = lower_emit(l, acc ? H_BR_TABLE_A : H_BR_TABLE_S, lower_slots_imm(index.slot, 0, in.count));
     uint32_t field = (pos + 2) * 2;
-    for (uint32_t i = 0; i <= in.count; i += 2)
+    for (uint32_t i = 0; i <= in.count; i += 2) {
         lower_emit_imm(l, 0);
+    }
     for (uint32_t i = 0; i <= in.count; i++, field++) {
-        uint32_t depth = wasm_br_table_next(&in);
-        struct lower_label *b = label_at(l, depth);
+        struct lower_label *b = label_at(l, wasm_br_table_next(&in));
         if (b->kind != LABEL_FUNC && values_in_place(l, b, arity)) {
             branch_to(l, b, pos, field);
-            continue;
+        } else {
+            set_distance(l, field, pos, table_stub(l, pos, b, arity));
         }
-        if (stubs[depth] == LOWER_NONE) {
-            stubs[depth] = (uint32_t)l->code.len;
-            lower_forget(l);
-            if (b->kind == LABEL_FUNC) {
-                emit_return(l);
-            } else {
-                move_values(l, b, arity);
-                uint32_t br = lower_emit(l, H_BR, 0);
-                branch_to(l, b, br, branch_field(br));
-            }
-        }
-        set_distance(l, field, pos, stubs[depth]);
     }
-    mem_free(stubs);
     die(l);
 }
 
@@ -362,8 +399,9 @@ static void lower_br_table(struct lower *l)
 static uint32_t pop_arguments(struct lower *l, const struct wasm_functype *t)
 {
     home_values(l, t->nparams);
-    for (uint32_t i = 0; i < t->nparams; i++)
+    for (uint32_t i = 0; i < t->nparams; i++) {
         lower_pop(l);
+    }
     lower_free_accs(l);
     return l->height;
 }
@@ -376,13 +414,16 @@ static uint32_t larger(const struct wasm_functype *t)
 static void push_results(struct lower *l, const struct wasm_functype *t)
 {
     lower_forget(l);
-    if (l->height + larger(t) > l->max_slots)
+    if (l->height + larger(t) > l->max_slots) {
         l->max_slots = l->height + larger(t);
+    }
     uint32_t home = l->height;
-    for (uint32_t i = 0; i < t->nresults; i++)
+    for (uint32_t i = 0; i < t->nresults; i++) {
         lower_push_home(l, t->results[i]);
-    if (t->nresults == 1 && t->results[0] != WASM_V128)
+    }
+    if (t->nresults == 1 && t->results[0] != WASM_V128) {
         l->accs[lower_class_of(t->results[0])].mirror = home;
+    }
 }
 
 static uint64_t import_offset(const struct lower *l, uint32_t funcidx)
@@ -424,8 +465,9 @@ static void lower_call_indirect(struct lower *l)
 
 static void reserve(struct lower *l, const struct wasm_functype *t)
 {
-    if (l->height + larger(t) > l->max_slots)
+    if (l->height + larger(t) > l->max_slots) {
         l->max_slots = l->height + larger(t);
+    }
 }
 
 static void lower_return_call(struct lower *l)
@@ -469,14 +511,16 @@ static void skip_dead(struct lower *l)
         l->dead_depth++;
         break;
     case OP_ELSE:
-        if (l->dead_depth == 0)
+        if (l->dead_depth == 0) {
             begin_else(l);
+        }
         break;
     case OP_END:
-        if (l->dead_depth == 0)
+        if (l->dead_depth == 0) {
             end_block(l);
-        else
+        } else {
             l->dead_depth--;
+        }
         break;
     default:
         break;
@@ -485,8 +529,9 @@ static void skip_dead(struct lower *l)
 
 static void lower_instr(struct lower *l)
 {
-    if (l->stack.len - l->settled > MAX_UNSETTLED)
+    if (l->stack.len - l->settled > MAX_UNSETTLED) {
         lower_settle(l);
+    }
     switch (l->in.op) {
     case OP_UNREACHABLE:
         lower_emit_trapping(l, H_UNREACHABLE, 0);
@@ -548,9 +593,15 @@ static void begin_function(struct lower *l, const struct wasm_functype *t)
     }
     l->base = l->height = slot;
     l->max_slots = slot > t->result_cells ? slot : t->result_cells;
-    for (unsigned c = 0; c < LOWER_NCLASSES; c++)
+    for (unsigned c = 0; c < LOWER_NCLASSES; c++) {
         l->accs[c] = (struct lower_acc){LOWER_NONE, LOWER_NONE};
-    struct lower_label b = {.kind = LABEL_FUNC, .type = *t, .height = slot, .fixups = LOWER_NONE, .else_fixup = LOWER_NONE};
+    }
+    struct lower_label b = {.kind = LABEL_FUNC,
+                            .type = *t,
+                            .height = slot,
+                            .fixups = LOWER_NONE,
+                            .else_fixup = LOWER_NONE,
+                            .stub_of = LOWER_NONE};
     vec_push(&l->labels, b);
     l->in.offset = (uint32_t)(l->fn->body - l->m->bytes);
     lower_emit_trapping(l, H_ENTER_0, 0);
@@ -561,7 +612,11 @@ static void finish_function(struct lower *l, const struct wasm_functype *t)
 {
     enum { SPARE = 8 + 2 }; /* what ENTER zeroes too much, and one more return address */
     uint32_t first = t->param_cells, n = l->base - first;
-    uint32_t h = n == 0 ? H_ENTER_0 : n <= 2 ? H_ENTER_2 : n <= 4 ? H_ENTER_4 : n <= 8 ? H_ENTER_8 : H_ENTER_N;
+    uint32_t h = n == 0   ? H_ENTER_0
+                 : n <= 2 ? H_ENTER_2
+                 : n <= 4 ? H_ENTER_4
+                 : n <= 8 ? H_ENTER_8
+                          : H_ENTER_N;
     if (l->max_slots > INTERP_MAX_SLOTS) {
         l->code.len = l->origins.len = 0;
         l->in.offset = (uint32_t)(l->fn->body - l->m->bytes);
@@ -582,10 +637,11 @@ void interp_lower(const struct interp_module *mod, uint32_t funcidx, struct inte
     while (l.reader.at < l.reader.end) {
         weir_status st = wasm_instr_read(&l.reader, &l.in, NULL);
         WEIR_ASSERT(st == WEIR_OK);
-        if (l.dead)
+        if (l.dead) {
             skip_dead(&l);
-        else
+        } else {
             lower_instr(&l);
+        }
     }
     finish_function(&l, t);
     out->words = mem_realloc(l.code.at, l.code.len * sizeof *l.code.at);

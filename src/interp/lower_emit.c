@@ -19,10 +19,11 @@ uint32_t lower_emit(struct lower *l, uint32_t h, uint64_t operands)
 uint32_t lower_emit_trapping_at(struct lower *l, uint32_t h, uint64_t operands, uint32_t origin)
 {
     struct interp_origin o = {(uint32_t)l->code.len, origin};
-    if (l->origins.len && vec_last(&l->origins).word == o.word)
+    if (l->origins.len && vec_last(&l->origins).word == o.word) {
         vec_last(&l->origins) = o;
-    else
+    } else {
         vec_push(&l->origins, o);
+    }
     return lower_emit(l, h, operands);
 }
 
@@ -34,8 +35,9 @@ uint32_t lower_emit_trapping(struct lower *l, uint32_t h, uint64_t operands)
 void lower_undo_last(struct lower *l)
 {
     l->code.len = l->last.pos;
-    while (l->origins.len && vec_last(&l->origins).word >= l->last.pos)
+    while (l->origins.len && vec_last(&l->origins).word >= l->last.pos) {
         l->origins.len--;
+    }
     l->accs[LOWER_INT] = (struct lower_acc){LOWER_NONE, l->last.mirror};
     l->last = l->before_last;
     l->before_last.pos = LOWER_NONE;
@@ -47,19 +49,23 @@ struct lower_entry lower_pop(struct lower *l)
 {
     struct lower_entry e = vec_pop(&l->stack);
     l->height = e.home;
-    if (l->stack.len < l->settled)
+    if (l->stack.len < l->settled) {
         l->settled = (uint32_t)l->stack.len;
-    if (e.place == IN_ACC)
+    }
+    if (e.place == IN_ACC) {
         l->accs[lower_class_of(e.type)].owner = LOWER_NONE;
+    }
     return e;
 }
 
 static struct lower_entry *push(struct lower *l, uint8_t type, uint8_t place)
 {
-    struct lower_entry e = {.place = place, .type = type, .pos = LOWER_NONE, .slot = l->height, .home = l->height};
+    struct lower_entry e = {
+        .place = place, .type = type, .pos = LOWER_NONE, .slot = l->height, .home = l->height};
     l->height += wasm_valtype_cells(type);
-    if (l->height > l->max_slots)
+    if (l->height > l->max_slots) {
         l->max_slots = l->height;
+    }
     vec_push(&l->stack, e);
     return &vec_last(&l->stack);
 }
@@ -102,22 +108,27 @@ void lower_push_acc(struct lower *l, uint8_t type, uint32_t h, uint32_t pos)
 
 void lower_slot_written(struct lower *l, uint32_t slot, uint32_t cells)
 {
-    for (unsigned c = 0; c < LOWER_V128; c++)
-        if (l->accs[c].mirror - slot < cells)
+    for (unsigned c = 0; c < LOWER_V128; c++) {
+        if (l->accs[c].mirror - slot < cells) {
             l->accs[c].mirror = LOWER_NONE;
+        }
+    }
 }
 
 void lower_free_acc(struct lower *l, enum lower_class c)
 {
-    if (c >= LOWER_V128 || l->accs[c].owner == LOWER_NONE)
+    if (c >= LOWER_V128 || l->accs[c].owner == LOWER_NONE) {
         return;
+    }
     struct lower_entry *e = &l->stack.at[l->accs[c].owner];
     l->code.at[e->pos] = handler_word(e->h + 1u);
     lower_slot_written(l, e->home, 1);
-    if (l->last.pos == e->pos)
+    if (l->last.pos == e->pos) {
         l->last.stored = true;
-    if (l->before_last.pos == e->pos)
+    }
+    if (l->before_last.pos == e->pos) {
         l->before_last.stored = true;
+    }
     e->place = IN_SLOT;
     e->slot = e->home;
     e->pos = LOWER_NONE;
@@ -127,21 +138,24 @@ void lower_free_acc(struct lower *l, enum lower_class c)
 
 void lower_free_accs(struct lower *l)
 {
-    for (unsigned c = 0; c < LOWER_V128; c++)
+    for (unsigned c = 0; c < LOWER_V128; c++) {
         lower_free_acc(l, c);
+    }
 }
 
 void lower_forget(struct lower *l)
 {
-    for (unsigned c = 0; c < LOWER_V128; c++)
+    for (unsigned c = 0; c < LOWER_V128; c++) {
         l->accs[c].mirror = LOWER_NONE;
+    }
     l->last.pos = l->before_last.pos = LOWER_NONE;
 }
 
 bool lower_in_acc(const struct lower *l, const struct lower_entry *e, enum lower_class c)
 {
-    if (e->place == IN_ACC)
+    if (e->place == IN_ACC) {
         return lower_class_of(e->type) == c;
+    }
     return e->place == IN_SLOT && l->accs[c].mirror == e->slot;
 }
 
@@ -164,8 +178,9 @@ static void emit_const(struct lower *l, uint32_t dst, const struct lower_entry *
 
 void lower_copy(struct lower *l, uint32_t dst, uint32_t src, uint8_t type)
 {
-    if (dst == src)
+    if (dst == src) {
         return;
+    }
     if (type == WASM_V128) {
         lower_emit(l, H_COPY128, lower_slots(dst, src, 0, 0));
         lower_slot_written(l, dst, 2);
@@ -217,11 +232,13 @@ void lower_move(struct lower *l, uint32_t dst, const struct lower_entry *e)
 void lower_clean(struct lower *l, uint32_t i)
 {
     struct lower_entry *e = &l->stack.at[i];
-    if (!e->wrap)
+    if (!e->wrap) {
         return;
+    }
     bool acc = lower_in_acc(l, e, LOWER_INT);
-    if (e->place == IN_ACC)
+    if (e->place == IN_ACC) {
         l->accs[LOWER_INT].owner = LOWER_NONE;
+    }
     lower_free_acc(l, LOWER_INT);
     e->h = acc ? H_I32_WRAP_I64_A_A : H_I32_WRAP_I64_S_A;
     e->pos = lower_emit(l, e->h, lower_slots(e->home, e->slot, 0, 0));
@@ -235,10 +252,11 @@ void lower_to_slot(struct lower *l, uint32_t i)
 {
     lower_clean(l, i);
     struct lower_entry *e = &l->stack.at[i];
-    if (e->place == IN_ACC)
+    if (e->place == IN_ACC) {
         lower_free_acc(l, lower_class_of(e->type));
-    else if (e->place == IN_CONST)
+    } else if (e->place == IN_CONST) {
         lower_const_home(l, e);
+    }
 }
 
 void lower_home(struct lower *l, uint32_t i)
@@ -252,23 +270,27 @@ void lower_home(struct lower *l, uint32_t i)
 
 void lower_settle(struct lower *l)
 {
-    for (uint32_t i = l->settled; i < l->stack.len; i++)
-        if (l->stack.at[i].place != IN_CONST)
+    for (uint32_t i = l->settled; i < l->stack.len; i++) {
+        if (l->stack.at[i].place != IN_CONST) {
             lower_home(l, i);
+        }
+    }
     l->settled = (uint32_t)l->stack.len;
 }
 
 bool lower_retarget(struct lower *l, const struct lower_entry *e, uint32_t slot)
 {
-    if (e->pos == LOWER_NONE || e->pos != l->last.pos)
+    if (e->pos == LOWER_NONE || e->pos != l->last.pos) {
         return false;
+    }
     bool acc = e->place == IN_ACC, mirrored = !acc && l->accs[LOWER_INT].mirror == e->home;
     l->code.at[e->pos] = handler_word(e->h + (acc ? 1u : 0u));
     l->code.at[e->pos + 1] = (l->code.at[e->pos + 1] & ~(uint64_t)UINT16_MAX) | (uint16_t)slot;
     l->last.stored = true;
     lower_slot_written(l, slot, wasm_valtype_cells(e->type));
-    if (mirrored)
+    if (mirrored) {
         l->accs[LOWER_INT].mirror = slot;
+    }
     return true;
 }
 
@@ -276,12 +298,16 @@ void lower_set_local(struct lower *l, uint32_t slot)
 {
     uint32_t top = (uint32_t)l->stack.len - 1;
     lower_clean(l, top);
-    for (uint32_t i = l->settled; i < top; i++)
-        if (l->stack.at[i].place == IN_SLOT && l->stack.at[i].slot == slot)
+    for (uint32_t i = l->settled; i < top; i++) {
+        if (l->stack.at[i].place == IN_SLOT && l->stack.at[i].slot == slot) {
             lower_home(l, i);
+        }
+    }
     struct lower_entry e = lower_pop(l);
-    if (!lower_retarget(l, &e, slot))
+    if (!lower_retarget(l, &e, slot)) {
         lower_move(l, slot, &e);
-    if (e.place == IN_ACC)
+    }
+    if (e.place == IN_ACC) {
         l->accs[lower_class_of(e.type)].mirror = slot;
+    }
 }

@@ -5,8 +5,19 @@
 #include "base/bytes.h"
 #include "interp/lower.h"
 
-enum shape { SHAPE_NONE, SHAPE_BINARY, SHAPE_BINARY_ORDERED, SHAPE_COMPARE, SHAPE_UNARY, SHAPE_LOAD, SHAPE_STORE,
-             SHAPE_GENERIC, SHAPE_GENERIC_LOAD, SHAPE_GENERIC_STORE, SHAPE_GENERIC_LANE };
+enum shape {
+    SHAPE_NONE,
+    SHAPE_BINARY,
+    SHAPE_BINARY_ORDERED,
+    SHAPE_COMPARE,
+    SHAPE_UNARY,
+    SHAPE_LOAD,
+    SHAPE_STORE,
+    SHAPE_GENERIC,
+    SHAPE_GENERIC_LOAD,
+    SHAPE_GENERIC_STORE,
+    SHAPE_GENERIC_LANE
+};
 
 struct row {
     uint8_t shape;
@@ -18,11 +29,11 @@ struct row {
 #define ROW_BINARY(X, op) [OP_##op] = {SHAPE_BINARY, H_##op##_SS_A, 0, 0},
 #define ROW_ORDERED(X, op) [OP_##op] = {SHAPE_BINARY_ORDERED, H_##op##_SS_A, 0, 0},
 #define ROW_UNARY(X, op) [OP_##op] = {SHAPE_UNARY, H_##op##_S_A, 0, 0},
-#define ROW_CMP(op, swapped, negated) \
-    [OP_I32_##op] = {SHAPE_COMPARE, H_I32_##op##_SS_A, OP_I32_##swapped, OP_I32_##negated}, \
+#define ROW_CMP(op, swapped, negated)                                                                        \
+    [OP_I32_##op] = {SHAPE_COMPARE, H_I32_##op##_SS_A, OP_I32_##swapped, OP_I32_##negated},                  \
     [OP_I64_##op] = {SHAPE_COMPARE, H_I64_##op##_SS_A, OP_I64_##swapped, OP_I64_##negated}
-#define ROW_FCMP(op, swapped) \
-    [OP_F32_##op] = {SHAPE_COMPARE, H_F32_##op##_SS_A, OP_F32_##swapped, 0}, \
+#define ROW_FCMP(op, swapped)                                                                                \
+    [OP_F32_##op] = {SHAPE_COMPARE, H_F32_##op##_SS_A, OP_F32_##swapped, 0},                                 \
     [OP_F64_##op] = {SHAPE_COMPARE, H_F64_##op##_SS_A, OP_F64_##swapped, 0}
 #define ROW_LOAD(op, h) [OP_##op] = {SHAPE_LOAD, H_##h##_S_A, 0, 0}
 #define ROW_STORE(op, h) [OP_##op] = {SHAPE_STORE, H_##h##_SS, 0, 0}
@@ -32,40 +43,52 @@ struct row {
 #define ROW_GENERIC_LANE(op) [OP_##op] = {SHAPE_GENERIC_LANE, H_##op, 0, 0},
 
 static const struct row rows[WASM_OP_LIMIT] = {
-    IH_I32_COMMUTATIVE(ROW_BINARY, )
-    IH_I64_COMMUTATIVE(ROW_BINARY, )
-    IH_I32_ORDERED(ROW_ORDERED, )
-    IH_I64_ORDERED(ROW_ORDERED, )
-    IH_FLOAT_BINARY(ROW_ORDERED, )
-    IH_INT_UNARY(ROW_UNARY, )
-    IH_FLOAT_UNARY(ROW_UNARY, )
-    IH_CONVERT(ROW_UNARY, )
-    ROW_CMP(EQ, EQ, NE), ROW_CMP(NE, NE, EQ),
-    ROW_CMP(LT_S, GT_S, GE_S), ROW_CMP(LT_U, GT_U, GE_U), ROW_CMP(GT_S, LT_S, LE_S), ROW_CMP(GT_U, LT_U, LE_U),
-    ROW_CMP(LE_S, GE_S, GT_S), ROW_CMP(LE_U, GE_U, GT_U), ROW_CMP(GE_S, LE_S, LT_S), ROW_CMP(GE_U, LE_U, LT_U),
-    ROW_FCMP(EQ, EQ), ROW_FCMP(NE, NE), ROW_FCMP(LT, GT), ROW_FCMP(GT, LT), ROW_FCMP(LE, GE), ROW_FCMP(GE, LE),
-    ROW_LOAD(I32_LOAD, I32_LOAD), ROW_LOAD(I32_LOAD8_S, I32_LOAD8_S), ROW_LOAD(I32_LOAD8_U, I32_LOAD8_U),
-    ROW_LOAD(I32_LOAD16_S, I32_LOAD16_S), ROW_LOAD(I32_LOAD16_U, I32_LOAD16_U), ROW_LOAD(I64_LOAD, I64_LOAD),
-    ROW_LOAD(I64_LOAD8_S, I64_LOAD8_S), ROW_LOAD(I64_LOAD8_U, I32_LOAD8_U), ROW_LOAD(I64_LOAD16_S, I64_LOAD16_S),
-    ROW_LOAD(I64_LOAD16_U, I32_LOAD16_U), ROW_LOAD(I64_LOAD32_S, I64_LOAD32_S), ROW_LOAD(I64_LOAD32_U, I32_LOAD),
-    ROW_LOAD(F32_LOAD, F32_LOAD), ROW_LOAD(F64_LOAD, F64_LOAD),
-    ROW_STORE(I32_STORE, I32_STORE), ROW_STORE(I32_STORE8, I32_STORE8), ROW_STORE(I32_STORE16, I32_STORE16),
-    ROW_STORE(I64_STORE, I64_STORE), ROW_STORE(I64_STORE8, I32_STORE8), ROW_STORE(I64_STORE16, I32_STORE16),
-    ROW_STORE(I64_STORE32, I32_STORE), ROW_STORE(F32_STORE, I32_STORE), ROW_STORE(F64_STORE, I64_STORE),
-    IH_SIMD_LOADS(ROW_GENERIC_LOAD)
-    IH_SIMD_LANE_LOADS(ROW_GENERIC_LOAD)
-    IH_SIMD_LANE_STORES(ROW_GENERIC_STORE)
-    ROW_GENERIC_STORE(V128_STORE)
-    IH_SIMD_SPLATS(ROW_GENERIC)
-    IH_SIMD_EXTRACT(ROW_GENERIC_LANE)
-    IH_SIMD_REPLACE(ROW_GENERIC_LANE)
-    IH_SIMD_COMPARE(ROW_GENERIC)
-    IH_SIMD_UNARY(ROW_GENERIC)
-    IH_SIMD_REDUCE(ROW_GENERIC)
-    IH_SIMD_SHIFT(ROW_GENERIC)
-    IH_SIMD_BINARY(ROW_GENERIC)
-    ROW_GENERIC(V128_BITSELECT)
-};
+    IH_I32_COMMUTATIVE(ROW_BINARY, ) IH_I64_COMMUTATIVE(ROW_BINARY, ) IH_I32_ORDERED(ROW_ORDERED, )
+        IH_I64_ORDERED(ROW_ORDERED, ) IH_FLOAT_BINARY(ROW_ORDERED, ) IH_INT_UNARY(ROW_UNARY, )
+            IH_FLOAT_UNARY(ROW_UNARY, ) IH_CONVERT(ROW_UNARY, ) ROW_CMP(EQ, EQ, NE),
+    ROW_CMP(NE, NE, EQ),
+    ROW_CMP(LT_S, GT_S, GE_S),
+    ROW_CMP(LT_U, GT_U, GE_U),
+    ROW_CMP(GT_S, LT_S, LE_S),
+    ROW_CMP(GT_U, LT_U, LE_U),
+    ROW_CMP(LE_S, GE_S, GT_S),
+    ROW_CMP(LE_U, GE_U, GT_U),
+    ROW_CMP(GE_S, LE_S, LT_S),
+    ROW_CMP(GE_U, LE_U, LT_U),
+    ROW_FCMP(EQ, EQ),
+    ROW_FCMP(NE, NE),
+    ROW_FCMP(LT, GT),
+    ROW_FCMP(GT, LT),
+    ROW_FCMP(LE, GE),
+    ROW_FCMP(GE, LE),
+    ROW_LOAD(I32_LOAD, I32_LOAD),
+    ROW_LOAD(I32_LOAD8_S, I32_LOAD8_S),
+    ROW_LOAD(I32_LOAD8_U, I32_LOAD8_U),
+    ROW_LOAD(I32_LOAD16_S, I32_LOAD16_S),
+    ROW_LOAD(I32_LOAD16_U, I32_LOAD16_U),
+    ROW_LOAD(I64_LOAD, I64_LOAD),
+    ROW_LOAD(I64_LOAD8_S, I64_LOAD8_S),
+    ROW_LOAD(I64_LOAD8_U, I32_LOAD8_U),
+    ROW_LOAD(I64_LOAD16_S, I64_LOAD16_S),
+    ROW_LOAD(I64_LOAD16_U, I32_LOAD16_U),
+    ROW_LOAD(I64_LOAD32_S, I64_LOAD32_S),
+    ROW_LOAD(I64_LOAD32_U, I32_LOAD),
+    ROW_LOAD(F32_LOAD, F32_LOAD),
+    ROW_LOAD(F64_LOAD, F64_LOAD),
+    ROW_STORE(I32_STORE, I32_STORE),
+    ROW_STORE(I32_STORE8, I32_STORE8),
+    ROW_STORE(I32_STORE16, I32_STORE16),
+    ROW_STORE(I64_STORE, I64_STORE),
+    ROW_STORE(I64_STORE8, I32_STORE8),
+    ROW_STORE(I64_STORE16, I32_STORE16),
+    ROW_STORE(I64_STORE32, I32_STORE),
+    ROW_STORE(F32_STORE, I32_STORE),
+    ROW_STORE(F64_STORE, I64_STORE),
+    IH_SIMD_LOADS(ROW_GENERIC_LOAD) IH_SIMD_LANE_LOADS(ROW_GENERIC_LOAD)
+        IH_SIMD_LANE_STORES(ROW_GENERIC_STORE) ROW_GENERIC_STORE(V128_STORE) IH_SIMD_SPLATS(ROW_GENERIC)
+            IH_SIMD_EXTRACT(ROW_GENERIC_LANE) IH_SIMD_REPLACE(ROW_GENERIC_LANE) IH_SIMD_COMPARE(ROW_GENERIC)
+                IH_SIMD_UNARY(ROW_GENERIC) IH_SIMD_REDUCE(ROW_GENERIC) IH_SIMD_SHIFT(ROW_GENERIC)
+                    IH_SIMD_BINARY(ROW_GENERIC) ROW_GENERIC(V128_BITSELECT)};
 
 static uint8_t type_of_letter(char c)
 {
@@ -90,17 +113,19 @@ static char place_letter(const struct lower *l, const struct lower_entry *e, enu
 
 /* The form of two operands and which of them are slots or immediates.  `commutes`: 0 not, else they may be
  * exchanged (and *swapped tells).  Only the first four forms exist then. */
-static enum lower_form form_of(struct lower *l, struct lower_entry *a, struct lower_entry *b, enum lower_class c,
-                               bool commutes, bool *swapped)
+static enum lower_form form_of(struct lower *l, struct lower_entry *a, struct lower_entry *b,
+                               enum lower_class c, bool commutes, bool *swapped)
 {
-    if (a->place == IN_CONST && b->place == IN_CONST)
+    if (a->place == IN_CONST && b->place == IN_CONST) {
         lower_const_home(l, a);
+    }
     char la = place_letter(l, a, c), lb = place_letter(l, b, c);
     if (la == 'A' && lb == 'A') {
-        if (b->place == IN_ACC)
+        if (b->place == IN_ACC) {
             la = 'S';
-        else
+        } else {
             lb = 'S';
+        }
     }
     *swapped = commutes && (la == 'I' || (la == 'S' && lb == 'A'));
     if (*swapped) {
@@ -111,10 +136,12 @@ static enum lower_form form_of(struct lower *l, struct lower_entry *a, struct lo
         la = lb;
         lb = tl;
     }
-    if (la == 'S')
+    if (la == 'S') {
         return lb == 'S' ? FORM_SS : lb == 'I' ? FORM_SI : FORM_SA;
-    if (la == 'A')
+    }
+    if (la == 'A') {
         return lb == 'S' ? FORM_AS : FORM_AI;
+    }
     return lb == 'S' ? FORM_IS : FORM_IA;
 }
 
@@ -129,20 +156,23 @@ static bool form_has_imm(enum lower_form f)
 }
 
 /* Operand word (destination first) and perhaps an immediate behind it. */
-static uint32_t emit_form(struct lower *l, uint32_t h, enum lower_form f, uint32_t dst, const struct lower_entry *a,
-                          const struct lower_entry *b, bool narrow, bool trapping)
+static uint32_t emit_form(struct lower *l, uint32_t h, enum lower_form f, uint32_t dst,
+                          const struct lower_entry *a, const struct lower_entry *b, bool narrow,
+                          bool trapping)
 {
     uint32_t s1 = f == FORM_SS || f == FORM_SI || f == FORM_SA ? a->slot : b->slot;
     bool imm = form_has_imm(f);
-    uint64_t w = imm && narrow ? lower_slots_imm(dst, s1, (uint32_t)form_imm(f, a, b)) : lower_slots(dst, s1, b->slot, 0);
+    uint64_t w = imm && narrow ? lower_slots_imm(dst, s1, (uint32_t)form_imm(f, a, b))
+                               : lower_slots(dst, s1, b->slot, 0);
     uint32_t pos = trapping ? lower_emit_trapping(l, h + 2u * f, w) : lower_emit(l, h + 2u * f, w);
-    if (imm && !narrow)
+    if (imm && !narrow) {
         lower_emit_imm(l, form_imm(f, a, b));
+    }
     return pos;
 }
 
-static void remember(struct lower *l, uint8_t kind, uint16_t op, enum lower_form f, const struct lower_entry *a,
-                     const struct lower_entry *b, uint32_t mirror)
+static void remember(struct lower *l, uint8_t kind, uint16_t op, enum lower_form f,
+                     const struct lower_entry *a, const struct lower_entry *b, uint32_t mirror)
 {
     l->last.kind = kind;
     l->last.op = op;
@@ -167,15 +197,17 @@ static void lower_binary(struct lower *l, const struct row *row)
     enum lower_class c = lower_class_of(type);
     bool swapped, commutes = row->shape == SHAPE_BINARY;
     struct lower_entry b = lower_pop(l), a = lower_pop(l);
-    if (lower_fuse_alu(l, op, &a, &b) || (commutes && lower_fuse_alu(l, op, &b, &a)))
+    if (lower_fuse_alu(l, op, &a, &b) || (commutes && lower_fuse_alu(l, op, &b, &a))) {
         return;
+    }
     uint32_t home = a.home;
     enum lower_form f = form_of(l, &a, &b, c, commutes, &swapped);
     lower_free_acc(l, c);
     uint32_t mirror = l->accs[LOWER_INT].mirror;
     uint32_t pos = emit_form(l, row->h, f, home, &a, &b, type == WASM_I32, op_traps(op));
-    if (type == WASM_I32 && !op_traps(op))
+    if (type == WASM_I32 && !op_traps(op)) {
         remember(l, LAST_ALU, op, f, &a, &b, mirror);
+    }
     lower_push_acc(l, type, row->h + 2u * f, pos);
 }
 
@@ -203,8 +235,9 @@ static void lower_unary(struct lower *l, const struct row *row)
 {
     uint8_t from = type_of_letter(sig_of(l)[0]), to = result_type(l);
     uint32_t i = (uint32_t)l->stack.len - 1;
-    if (l->stack.at[i].place == IN_CONST)
+    if (l->stack.at[i].place == IN_CONST) {
         lower_to_slot(l, i);
+    }
     struct lower_entry e = lower_pop(l);
     bool acc = lower_in_acc(l, &e, lower_class_of(from));
     lower_free_acc(l, lower_class_of(to));
@@ -217,8 +250,9 @@ static void lower_unary(struct lower *l, const struct row *row)
 
 static void use_memory(struct lower *l, uint32_t memory)
 {
-    if (memory)
+    if (memory) {
         lower_emit(l, H_MEMORY_USE, lower_slots_imm(0, 0, memory));
+    }
 }
 static void use_memory_0(struct lower *l, uint32_t memory)
 {
@@ -231,16 +265,19 @@ static void use_memory_0(struct lower *l, uint32_t memory)
 /* Is the popped address the sum the last instruction made? */
 static bool is_last_sum(const struct lower *l, const struct lower_entry *e)
 {
-    return e->place == IN_ACC && e->pos == l->last.pos && l->last.kind == LAST_ALU && l->last.op == OP_I32_ADD;
+    return e->place == IN_ACC && e->pos == l->last.pos && l->last.kind == LAST_ALU &&
+           l->last.op == OP_I32_ADD;
 }
 
 /* A constant address and offset in 32 bits; a constant that does not fit goes into a slot. */
 static bool const_address(struct lower *l, struct lower_entry *e, uint64_t offset)
 {
-    if (e->place != IN_CONST)
+    if (e->place != IN_CONST) {
         return false;
-    if ((uint32_t)e->imm[0] + offset <= UINT32_MAX)
+    }
+    if ((uint32_t)e->imm[0] + offset <= UINT32_MAX) {
         return true;
+    }
     lower_const_home(l, e);
     return false;
 }
@@ -269,9 +306,11 @@ static void lower_load(struct lower *l, const struct row *row)
     lower_free_acc(l, lower_class_of(type));
     mirror = l->accs[LOWER_INT].mirror;
     use_memory(l, memory);
-    uint32_t h = row->h + handlers[form], pos = lower_emit_trapping(l, h, lower_slots_imm(e.home, slot, offset));
-    if (form == SS || form == SI || form == AI)
+    uint32_t h = row->h + handlers[form],
+             pos = lower_emit_trapping(l, h, lower_slots_imm(e.home, slot, offset));
+    if (form == SS || form == SI || form == AI) {
         lower_emit_imm(l, extra);
+    }
     use_memory_0(l, memory);
     if (!memory && form != I && (l->in.op == OP_I32_LOAD || l->in.op == OP_I32_LOAD8_U)) {
         l->last.kind = LAST_LOAD;
@@ -293,17 +332,20 @@ static void emit_store(struct lower *l, uint32_t h, uint64_t w, bool has_imm, ui
     uint32_t memory = l->in.mem.memory;
     use_memory(l, memory);
     lower_emit_trapping(l, h, w);
-    if (has_imm)
+    if (has_imm) {
         lower_emit_imm(l, imm);
+    }
     use_memory_0(l, memory);
 }
 
-static void lower_float_store(struct lower *l, struct lower_entry *addr, bool constant, uint32_t offset, enum lower_class c)
+static void lower_float_store(struct lower *l, struct lower_entry *addr, bool constant, uint32_t offset,
+                              enum lower_class c)
 {
     uint32_t h = c == LOWER_F32 ? H_F32_STORE_SA : H_F64_STORE_SA;
     bool acc = lower_in_acc(l, addr, LOWER_INT);
     h += constant ? 2 : acc ? 1 : 0;
-    emit_store(l, h, lower_slots_imm(0, addr->slot, constant ? (uint32_t)addr->imm[0] + offset : offset), false, 0);
+    emit_store(l, h, lower_slots_imm(0, addr->slot, constant ? (uint32_t)addr->imm[0] + offset : offset),
+               false, 0);
 }
 
 static void lower_store(struct lower *l, const struct row *row)
@@ -312,11 +354,13 @@ static void lower_store(struct lower *l, const struct row *row)
     uint8_t type = type_of_letter(sig_of(l)[1]);
     enum lower_class c = lower_class_of(type);
     struct lower_entry val = lower_pop(l), addr = lower_pop(l);
-    if (val.place == IN_SLOT && is_last_sum(l, &addr) && (l->last.form == FORM_SS || l->last.form == FORM_SI)) {
+    if (val.place == IN_SLOT && is_last_sum(l, &addr) &&
+        (l->last.form == FORM_SS || l->last.form == FORM_SI)) {
         const struct lower_last sum = l->last;
         lower_undo_last(l);
         emit_store(l, row->h + (sum.form == FORM_SS ? STORE_PSS : STORE_PSI),
-                   lower_slots_imm(val.slot, sum.slot[0], offset), true, sum.form == FORM_SS ? sum.slot[1] : sum.imm);
+                   lower_slots_imm(val.slot, sum.slot[0], offset), true,
+                   sum.form == FORM_SS ? sum.slot[1] : sum.imm);
         return;
     }
     bool constant = const_address(l, &addr, offset);
@@ -327,17 +371,18 @@ static void lower_store(struct lower *l, const struct row *row)
     char la = constant ? 'I' : lower_in_acc(l, &addr, LOWER_INT) ? 'A' : 'S';
     char lv = val.place == IN_CONST ? 'I' : c == LOWER_INT && lower_in_acc(l, &val, c) ? 'A' : 'S';
     if (la == 'A' && lv == 'A') {
-        if (val.place == IN_ACC)
+        if (val.place == IN_ACC) {
             la = 'S';
-        else
+        } else {
             lv = 'S';
+        }
     }
     static const uint8_t forms[3][3] = {
         {STORE_SS, STORE_SA, STORE_SI}, {STORE_AS, STORE_AS, STORE_AI}, {STORE_IS, STORE_IA, STORE_II}};
     unsigned i = la == 'S' ? 0 : la == 'A' ? 1 : 2, j = lv == 'S' ? 0 : lv == 'A' ? 1 : 2;
     emit_store(l, row->h + forms[i][j],
-               lower_slots_imm(val.slot, addr.slot, constant ? (uint32_t)addr.imm[0] + offset : offset), lv == 'I',
-               val.imm[0]);
+               lower_slots_imm(val.slot, addr.slot, constant ? (uint32_t)addr.imm[0] + offset : offset),
+               lv == 'I', val.imm[0]);
 }
 
 /* ---- vectors and other instructions whose operands are slots ---- */
@@ -346,10 +391,12 @@ static void lower_store(struct lower *l, const struct row *row)
 static uint32_t pop_slots(struct lower *l, uint32_t n, uint32_t slots[4])
 {
     uint32_t len = (uint32_t)l->stack.len;
-    for (uint32_t i = 0; i < n; i++)
+    for (uint32_t i = 0; i < n; i++) {
         lower_to_slot(l, len - n + i);
-    for (uint32_t i = n; i-- > 0;)
+    }
+    for (uint32_t i = n; i-- > 0;) {
         slots[i] = lower_pop(l).slot;
+    }
     return l->height;
 }
 
@@ -359,8 +406,9 @@ static void push_made(struct lower *l, uint8_t type, uint32_t h, uint32_t pos)
     uint32_t home = l->height;
     lower_slot_written(l, home, wasm_valtype_cells(type));
     lower_push_made(l, type, h, pos);
-    if (lower_class_of(type) == LOWER_INT)
+    if (lower_class_of(type) == LOWER_INT) {
         l->accs[LOWER_INT].mirror = home;
+    }
 }
 
 static void lower_generic(struct lower *l, const struct row *row)
@@ -368,8 +416,9 @@ static void lower_generic(struct lower *l, const struct row *row)
     const char *sig = sig_of(l);
     uint32_t n = (uint32_t)(strchr(sig, ':') - sig), s[4] = {0}, dst = pop_slots(l, n, s);
     uint8_t type = type_of_letter(sig[n + 1]);
-    if (lower_class_of(type) == LOWER_INT)
+    if (lower_class_of(type) == LOWER_INT) {
         lower_free_acc(l, LOWER_INT);
+    }
     uint32_t third = row->shape == SHAPE_GENERIC_LANE ? l->in.lane : s[2];
     push_made(l, type, row->h, lower_emit(l, row->h, lower_slots(dst, s[0], s[1], third)));
 }
@@ -382,11 +431,13 @@ static void lower_generic_memory(struct lower *l, const struct row *row, bool st
     use_memory(l, l->in.mem.memory);
     uint32_t pos =
         lower_emit_trapping(l, row->h, lower_slots_imm(store ? s[1] : dst, s[0], (uint32_t)l->in.mem.offset));
-    if (lane)
+    if (lane) {
         lower_emit_imm(l, lower_slots(l->in.mem.lane, s[1], 0, 0));
+    }
     use_memory_0(l, l->in.mem.memory);
-    if (!store)
+    if (!store) {
         push_made(l, WASM_V128, row->h, pos);
+    }
 }
 
 static void lower_shuffle(struct lower *l)
@@ -400,17 +451,43 @@ static void lower_shuffle(struct lower *l)
     push_made(l, WASM_V128, H_I8X16_SHUFFLE, pos);
 }
 
-/* An instruction with n slot operands, numbers in word 2, and a result of `type` or none (0). */
-static void lower_helper(struct lower *l, uint32_t h, uint32_t n, uint8_t type, uint32_t first, uint32_t second)
+/* Instructions of memory and tables that are C calls: slot operands, numbers in word 2, perhaps a result. */
+static void lower_helper_op(struct lower *l)
 {
-    uint32_t s[4] = {0}, dst = pop_slots(l, n, s);
+    static const struct {
+        uint16_t op, h;
+        uint8_t operands, result; /* result: 0 none; WASM_FUNCREF: the table's type */
+        bool second;              /* index2 is a number, too */
+    } table[] = {
+        {OP_MEMORY_FILL, H_MEMORY_FILL, 3, 0, false},
+        {OP_MEMORY_COPY, H_MEMORY_COPY, 3, 0, true},
+        {OP_MEMORY_INIT, H_MEMORY_INIT, 3, 0, true},
+        {OP_DATA_DROP, H_DATA_DROP, 0, 0, false},
+        {OP_TABLE_GET, H_TABLE_GET, 1, WASM_FUNCREF, false},
+        {OP_TABLE_SET, H_TABLE_SET, 2, 0, false},
+        {OP_TABLE_SIZE, H_TABLE_SIZE, 0, WASM_I32, false},
+        {OP_TABLE_GROW, H_TABLE_GROW, 2, WASM_I32, false},
+        {OP_TABLE_FILL, H_TABLE_FILL, 3, 0, false},
+        {OP_TABLE_COPY, H_TABLE_COPY, 3, 0, true},
+        {OP_TABLE_INIT, H_TABLE_INIT, 3, 0, true},
+        {OP_ELEM_DROP, H_ELEM_DROP, 0, 0, false},
+    };
+    unsigned i = 0;
+    while (i < sizeof table / sizeof *table && table[i].op != l->in.op) {
+        i++;
+    }
+    WEIR_ASSERT(i < sizeof table / sizeof *table);
+    uint32_t s[4] = {0}, dst = pop_slots(l, table[i].operands, s);
+    uint8_t type = table[i].result == WASM_FUNCREF ? l->m->tables[l->in.index].type.elem : table[i].result;
     uint64_t w = type ? lower_slots(dst, s[0], s[1], 0) : lower_slots(s[0], s[1], s[2], 0);
-    if (type)
+    if (type) {
         lower_free_acc(l, LOWER_INT);
-    uint32_t pos = lower_emit_trapping(l, h, w);
-    lower_emit_imm(l, first | (uint64_t)second << 32);
-    if (type)
-        push_made(l, type, h, pos);
+    }
+    uint32_t pos = lower_emit_trapping(l, table[i].h, w);
+    lower_emit_imm(l, l->in.index | (table[i].second ? (uint64_t)l->in.index2 << 32 : 0));
+    if (type) {
+        push_made(l, type, table[i].h, pos);
+    }
 }
 
 /* ---- select ---- */
@@ -420,8 +497,9 @@ static void lower_select(struct lower *l)
     uint32_t len = (uint32_t)l->stack.len;
     for (uint32_t i = len - 3; i < len - 1; i++) {
         lower_clean(l, i);
-        if (l->stack.at[i].place == IN_ACC)
+        if (l->stack.at[i].place == IN_ACC) {
             lower_to_slot(l, i);
+        }
     }
     uint8_t type = l->stack.at[len - 2].type;
     struct lower_entry *cond = &l->stack.at[len - 1];
@@ -430,18 +508,24 @@ static void lower_select(struct lower *l)
         push_made(l, type, H_SELECT128, lower_emit(l, H_SELECT128, lower_slots(dst, s[0], s[1], s[2])));
         return;
     }
-    if (cond->place == IN_CONST)
+    if (cond->place == IN_CONST) {
         lower_to_slot(l, len - 1);
+    }
     struct lower_entry c = lower_pop(l), b = lower_pop(l), a = lower_pop(l);
     bool acc = lower_in_acc(l, &c, LOWER_INT), ia = a.place == IN_CONST, ib = b.place == IN_CONST;
-    uint32_t h = (ia ? ib ? H_SELECT_II_S_A : H_SELECT_IS_S_A : ib ? H_SELECT_SI_S_A : H_SELECT_SS_S_A) + (acc ? 2 : 0);
+    uint32_t h = (ia   ? ib ? H_SELECT_II_S_A : H_SELECT_IS_S_A
+                  : ib ? H_SELECT_SI_S_A
+                       : H_SELECT_SS_S_A) +
+                 (acc ? 2 : 0);
     lower_free_acc(l, LOWER_INT);
     bool is_int = lower_class_of(type) == LOWER_INT;
     uint32_t pos = lower_emit(l, is_int ? h : h + 1, lower_slots(a.home, a.slot, b.slot, c.slot));
-    if (ia)
+    if (ia) {
         lower_emit_imm(l, a.imm[0]);
-    if (ib)
+    }
+    if (ib) {
         lower_emit_imm(l, b.imm[0]);
+    }
     if (is_int) {
         lower_push_acc(l, type, h, pos);
     } else {
@@ -455,7 +539,8 @@ static void lower_select(struct lower *l)
 /* A branch on a slot or accumulator being zero or not. */
 static void choose_zero(struct lower_branch *out, bool wide, bool nonzero, bool acc, uint32_t slot)
 {
-    uint32_t nz = (wide ? H_BR_NZ64_S : H_BR_NZ_S) + (acc ? 1u : 0u), z = (wide ? H_BR_Z64_S : H_BR_Z_S) + (acc ? 1u : 0u);
+    uint32_t nz = (wide ? H_BR_NZ64_S : H_BR_NZ_S) + (acc ? 1u : 0u),
+             z = (wide ? H_BR_Z64_S : H_BR_Z_S) + (acc ? 1u : 0u);
     *out = (struct lower_branch){.h = nonzero ? nz : z,
                                  .negated = nonzero ? z : nz,
                                  .operands = lower_slots(slot, 0, 0, 0),
@@ -502,8 +587,9 @@ static void choose_fused(struct lower *l, bool nonzero, struct lower_branch *out
 
 void lower_branch_choose(struct lower *l, struct lower_entry *cond, bool nonzero, struct lower_branch *out)
 {
-    if (l->negate)
+    if (l->negate) {
         nonzero = !nonzero;
+    }
     l->negate = false;
     bool made_last = cond->place == IN_ACC && cond->pos == l->last.pos && !cond->wrap;
     bool is_and = l->last.kind == LAST_ALU && l->last.op == OP_I32_AND && l->last.form < FORM_SA;
@@ -511,8 +597,9 @@ void lower_branch_choose(struct lower *l, struct lower_entry *cond, bool nonzero
         choose_fused(l, nonzero, out);
         return;
     }
-    if (cond->place == IN_CONST)
+    if (cond->place == IN_CONST) {
         lower_const_home(l, cond);
+    }
     choose_zero(out, false, nonzero, lower_in_acc(l, cond, LOWER_INT), cond->slot);
 }
 
@@ -521,8 +608,9 @@ void lower_branch_emit(struct lower *l, struct lower_branch *b)
     if (!lower_fuse_branch(l, b)) {
         b->pos = lower_emit(l, b->h, b->operands);
         b->field = (b->pos + 1) * 2 + 1;
-        if (b->has_imm)
+        if (b->has_imm) {
             lower_emit_imm(l, b->imm);
+        }
     }
     l->last.kind = LAST_BRANCH;
     l->last_branch = *b;
@@ -532,7 +620,8 @@ void lower_branch_emit(struct lower *l, struct lower_branch *b)
 
 static void lower_eqz(struct lower *l)
 {
-    bool next_branches = l->reader.at < l->reader.end && (*l->reader.at == OP_BR_IF || *l->reader.at == OP_IF);
+    bool next_branches =
+        l->reader.at < l->reader.end && (*l->reader.at == OP_BR_IF || *l->reader.at == OP_IF);
     if (l->in.op == OP_I32_EQZ && next_branches) {
         l->negate = true;
         return;
@@ -547,8 +636,9 @@ static void retype(struct lower *l, uint8_t type)
 {
     uint32_t i = (uint32_t)l->stack.len - 1;
     lower_clean(l, i);
-    if (l->stack.at[i].place == IN_ACC && lower_class_of(l->stack.at[i].type) != lower_class_of(type))
+    if (l->stack.at[i].place == IN_ACC && lower_class_of(l->stack.at[i].type) != lower_class_of(type)) {
         lower_to_slot(l, i);
+    }
     l->stack.at[i].type = type;
 }
 
@@ -556,10 +646,11 @@ static void lower_wrap(struct lower *l)
 {
     struct lower_entry *e = &vec_last(&l->stack);
     e->type = WASM_I32;
-    if (e->place == IN_CONST)
+    if (e->place == IN_CONST) {
         e->imm[0] = (uint32_t)e->imm[0];
-    else
+    } else {
         e->wrap = true;
+    }
 }
 
 static void lower_global_get(struct lower *l)
@@ -591,12 +682,16 @@ static void lower_global_set(struct lower *l)
     bool imported = i < l->m->nimported_globals;
     uint32_t offset = (uint32_t)(l->mod->rt->layout.globals + (uint64_t)i * WEIR_VM_GLOBAL_BYTES);
     lower_clean(l, top);
-    bool acc = !imported && lower_class_of(type) == LOWER_INT && lower_in_acc(l, &l->stack.at[top], LOWER_INT);
-    if (!acc)
+    bool acc =
+        !imported && lower_class_of(type) == LOWER_INT && lower_in_acc(l, &l->stack.at[top], LOWER_INT);
+    if (!acc) {
         lower_to_slot(l, top);
+    }
     struct lower_entry e = lower_pop(l);
     uint32_t h = type == WASM_V128 ? (imported ? H_GLOBAL_SET128_IMPORT : H_GLOBAL_SET128)
-                                   : imported ? H_GLOBAL_SET_IMPORT : acc ? H_GLOBAL_SET_A : H_GLOBAL_SET_S;
+                 : imported        ? H_GLOBAL_SET_IMPORT
+                 : acc             ? H_GLOBAL_SET_A
+                                   : H_GLOBAL_SET_S;
     lower_emit(l, h, lower_slots_imm(e.slot, 0, offset));
 }
 
@@ -617,7 +712,8 @@ static void lower_memory_grow(struct lower *l)
 
 static void lower_ref_func(struct lower *l)
 {
-    uint64_t offset = l->mod->rt->layout.funcs + (uint64_t)l->mod->rt->func_slots[l->in.index] * WEIR_VM_FUNC_BYTES;
+    uint64_t offset =
+        l->mod->rt->layout.funcs + (uint64_t)l->mod->rt->func_slots[l->in.index] * WEIR_VM_FUNC_BYTES;
     lower_free_acc(l, LOWER_INT);
     uint32_t pos = lower_emit(l, H_REF_FUNC, lower_slots_imm(l->height, 0, (uint32_t)offset));
     push_made(l, WASM_FUNCREF, H_REF_FUNC, pos);
@@ -626,10 +722,12 @@ static void lower_ref_func(struct lower *l)
 static void lower_local(struct lower *l)
 {
     uint32_t i = l->in.index, slot = l->local_slots[i];
-    if (l->in.op != OP_LOCAL_GET)
+    if (l->in.op != OP_LOCAL_GET) {
         lower_set_local(l, slot);
-    if (l->in.op != OP_LOCAL_SET)
+    }
+    if (l->in.op != OP_LOCAL_SET) {
         lower_push_slot(l, l->fn->locals[i], slot);
+    }
 }
 
 static void lower_other(struct lower *l)
@@ -707,44 +805,8 @@ static void lower_other(struct lower *l)
     case OP_MEMORY_GROW:
         lower_memory_grow(l);
         break;
-    case OP_MEMORY_FILL:
-        lower_helper(l, H_MEMORY_FILL, 3, 0, in->index, 0);
-        break;
-    case OP_MEMORY_COPY:
-        lower_helper(l, H_MEMORY_COPY, 3, 0, in->index, in->index2);
-        break;
-    case OP_MEMORY_INIT:
-        lower_helper(l, H_MEMORY_INIT, 3, 0, in->index, in->index2);
-        break;
-    case OP_DATA_DROP:
-        lower_helper(l, H_DATA_DROP, 0, 0, in->index, 0);
-        break;
-    case OP_TABLE_GET:
-        lower_helper(l, H_TABLE_GET, 1, l->m->tables[in->index].type.elem, in->index, 0);
-        break;
-    case OP_TABLE_SET:
-        lower_helper(l, H_TABLE_SET, 2, 0, in->index, 0);
-        break;
-    case OP_TABLE_SIZE:
-        lower_helper(l, H_TABLE_SIZE, 0, WASM_I32, in->index, 0);
-        break;
-    case OP_TABLE_GROW:
-        lower_helper(l, H_TABLE_GROW, 2, WASM_I32, in->index, 0);
-        break;
-    case OP_TABLE_FILL:
-        lower_helper(l, H_TABLE_FILL, 3, 0, in->index, 0);
-        break;
-    case OP_TABLE_COPY:
-        lower_helper(l, H_TABLE_COPY, 3, 0, in->index, in->index2);
-        break;
-    case OP_TABLE_INIT:
-        lower_helper(l, H_TABLE_INIT, 3, 0, in->index, in->index2);
-        break;
-    case OP_ELEM_DROP:
-        lower_helper(l, H_ELEM_DROP, 0, 0, in->index, 0);
-        break;
     default:
-        WEIR_ASSERT(!"an opcode without lowering");
+        lower_helper_op(l);
     }
 }
 
@@ -763,10 +825,11 @@ void lower_op(struct lower *l)
         compare(l, l->in.op);
         break;
     case SHAPE_UNARY:
-        if (l->in.op == OP_I32_WRAP_I64)
+        if (l->in.op == OP_I32_WRAP_I64) {
             lower_wrap(l);
-        else
+        } else {
             lower_unary(l, row);
+        }
         break;
     case SHAPE_LOAD:
         lower_load(l, row);

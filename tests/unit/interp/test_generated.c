@@ -1,7 +1,7 @@
 /* Lowering against a direct evaluation: random functions are written as WebAssembly and, as a tree, evaluated
  * here.  Both must leave the same result, locals and memory.  The trees are rich in what lowering does
- * cleverly: locals that change while an older value is on the operand stack, results that go to locals, comparisons
- * before branches, values carried by branches, address sums, wraps, chains of operations. */
+ * cleverly: locals that change while an older value is on the operand stack, results that go to locals,
+ * comparisons before branches, values carried by branches, address sums, wraps, chains of operations. */
 #include <stdlib.h>
 
 #include "unit/wasm/build.h"
@@ -10,7 +10,14 @@
 enum { I32, I64, F64, NTYPES };
 static const uint8_t valtypes[NTYPES] = {0x7f, 0x7e, 0x7c};
 
-enum { PER_TYPE = 5, NLOCALS = NTYPES * PER_TYPE, COUNTER = NLOCALS, NCOUNTERS = 3, MEMORY = 1024, MAX_DEPTH = 6 };
+enum {
+    PER_TYPE = 5,
+    NLOCALS = NTYPES * PER_TYPE,
+    COUNTER = NLOCALS,
+    NCOUNTERS = 3,
+    MEMORY = 1024,
+    MAX_DEPTH = 6
+};
 
 /* Each node is written and evaluated in one walk: the random choices are made by the same generator seeded
  * the same way, once with `out` (writing) and once without (evaluating). */
@@ -73,7 +80,8 @@ static uint64_t of_f64(double d)
 
 /* ---- operations: opcode and meaning --------------------------------------------------------------- */
 
-static const uint8_t binary32[] = {0x6a, 0x6b, 0x6c, 0x71, 0x72, 0x73, 0x74, 0x75, 0x76, 0x77, 0x78, 0x6a, 0x71, 0x74};
+static const uint8_t binary32[] = {0x6a, 0x6b, 0x6c, 0x71, 0x72, 0x73, 0x74,
+                                   0x75, 0x76, 0x77, 0x78, 0x6a, 0x71, 0x74};
 
 static uint32_t apply32(uint8_t op, uint32_t a, uint32_t b)
 {
@@ -137,13 +145,13 @@ static uint64_t apply64(uint8_t op, uint64_t a, uint64_t b)
 static bool compare(uint32_t op, uint64_t a, uint64_t b, bool wide)
 {
     int64_t x = wide ? (int64_t)a : (int32_t)a, y = wide ? (int64_t)b : (int32_t)b;
-    bool results[] = {a == b, a != b, x < y, a < b, x > y, a > b, x <= y, a <= b, x >= y, a >= b};
+    bool results[] = {a == b, a != b, x<y, a<b, x> y, a> b, x <= y, a <= b, x >= y, a >= b};
     return results[op];
 }
 
 static bool compare_f64(uint32_t op, double a, double b)
 {
-    bool results[] = {a == b, a != b, a < b, a > b, a <= b, a >= b};
+    bool results[] = {a == b, a != b, a<b, a> b, a <= b, a >= b};
     return results[op];
 }
 
@@ -394,7 +402,8 @@ static uint64_t expr(struct gen *g, unsigned type, unsigned depth)
 
 static void store(struct gen *g, unsigned depth)
 {
-    static const uint8_t ops[NTYPES][2][2] = {{{0x36, 4}, {0x3a, 1}}, {{0x37, 8}, {0x3e, 4}}, {{0x39, 8}, {0x39, 8}}};
+    static const uint8_t ops[NTYPES][2][2] = {
+        {{0x36, 4}, {0x3a, 1}}, {{0x37, 8}, {0x3e, 4}}, {{0x39, 8}, {0x39, 8}}};
     unsigned type = below(g, NTYPES), k = below(g, 2);
     uint32_t offset, a = address(g, depth, &offset);
     uint64_t v = expr(g, type, depth);
@@ -404,6 +413,21 @@ static void store(struct gen *g, unsigned depth)
     if (g->run) {
         memcpy(g->memory + a + offset, &v, ops[type][k][1]);
     }
+}
+
+struct test {
+    uint8_t constant, op;
+};
+static const struct test zero[] = {{0, 0x46}, {0, 0x4c}, {0, 0x4d}, {1, 0x48}, {1, 0x49}};
+static const struct test positive[] = {{0, 0x47}, {0, 0x4a}, {0, 0x4b}, {1, 0x4e}, {1, 0x4f}};
+
+/* Compare the counter on the stack. */
+static void counter_is(struct gen *g, const struct test *tests, size_t n)
+{
+    const struct test *t = &tests[below(g, (uint32_t)n)];
+    byte(g, 0x41);
+    signed_leb(g, t->constant);
+    byte(g, t->op);
 }
 
 /* A loop that runs n times, counted down in a local of its own. */
@@ -440,7 +464,7 @@ static void loop(struct gen *g, unsigned depth)
     byte(g, 0x22);
     unsigned_leb(g, counter);
     if (shape == 1) {
-        byte(g, 0x45);
+        counter_is(g, zero, sizeof zero / sizeof *zero);
         byte(g, 0x0d);
         unsigned_leb(g, 1);
         byte(g, 0x0c);
@@ -448,8 +472,7 @@ static void loop(struct gen *g, unsigned depth)
         byte(g, 0x0b);
     } else {
         if (shape == 2) {
-            signed_leb((byte(g, 0x41), g), 0);
-            byte(g, 0x47);
+            counter_is(g, positive, sizeof positive / sizeof *positive);
         }
         byte(g, 0x0d);
         unsigned_leb(g, 0);
@@ -601,8 +624,8 @@ static void check(uint64_t seed)
         uint64_t v = 0;
         memcpy(&v, inst->memory + 2048 + i * 8, i / PER_TYPE == I32 ? 4 : 8);
         if (!same_value(i / PER_TYPE, v, g.local[i])) {
-            fail_msg("seed %llu: local %u is %#llx, not %#llx", (unsigned long long)seed, i, (unsigned long long)v,
-                     (unsigned long long)g.local[i]);
+            fail_msg("seed %llu: local %u is %#llx, not %#llx", (unsigned long long)seed, i,
+                     (unsigned long long)v, (unsigned long long)g.local[i]);
         }
     }
     if (memcmp(inst->memory, g.memory, MEMORY) != 0) {
