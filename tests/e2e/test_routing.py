@@ -36,7 +36,7 @@ def fixture_gw(gateways, echo):
     ]
     services = [{"name": "echo", "endpoints": [echo.address]}, {"name": "a", "endpoints": [echo.address]},
                 {"name": "b", "endpoints": [echo.address]}]
-    return gateways({"services": services, "routes": routes})
+    return gateways({"services": services, "routes": routes}, "--workers", "1")  # one access log buffer
 
 
 def routed(gw, path, **kwargs):
