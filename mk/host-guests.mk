@@ -24,3 +24,4 @@ build/guests/host/%.wasm: tests/guests/host/%.c tests/guests/host/guest.h
 .PHONY: guests
 guests: $(HOST_GUEST_BIN) ## the WebAssembly modules the tests run
 ALL += $(HOST_GUEST_BIN)
+$(B)/tests/unit/pw/test_stream: $(HOST_GUEST_BIN)

@@ -32,7 +32,7 @@ LAYERS = {
     "gw": ["base", "weir/status.h"],
     "observe": ["base", "os", "weir"],
     "nginx": ["base", "gw", "observe", "weir"],
-    "weirc": ["base", "wasm", "weir/image.h", "weir/status.h"],
+    "weirc": ["base", "wasm", "weir/image.h", "weir/vmctx.h", "weir/engine.h", "weir/status.h"],
     "control": ["base", "os", "gw", "weir"],
     "cli": ["base", "os", "gw", "control", "weir"],
 }

@@ -55,8 +55,9 @@ def build(kernel):
 
 
 def weir(kernel, suffix, tier, repeat):
-    return ["build/weir", "exec", f"{OUT}/{kernel}{suffix}", "--invoke", "run", "--repeat", str(repeat), "--time",
-            "--tier", tier]
+    module = f"{OUT}/{kernel}{suffix}"
+    return ["build/weir", "exec", module, "--invoke", "run", "--repeat", str(repeat), "--time",
+            "--tier", tier] + (["--image", module] if tier == "aot" else [])
 
 
 # name: command(kernel, repetitions).  The first is what the others are compared with.

@@ -1,4 +1,5 @@
-/* Base64 of JSON documents and back, then a scan of the JSON: names, strings with escapes, numbers, nesting. */
+/* Base64 of JSON documents and back, then a scan of the JSON: names, strings with escapes, numbers, nesting.
+ */
 #include "kernel.h"
 
 enum { TEXT_MAX = 4096 };
@@ -35,8 +36,9 @@ static size_t decode(uint8_t *out, const uint8_t *in, size_t n)
     int bits = 0;
     for (size_t i = 0; i < n; i++) {
         uint8_t d = reverse[in[i]];
-        if (d > 63)
+        if (d > 63) {
             break;
+        }
         v = v << 6 | d;
         bits += 6;
         if (bits >= 8) {
@@ -61,8 +63,9 @@ static int scan_string(struct scan *s)
             s->at++;
             return 1;
         }
-        if (c == '\\')
+        if (c == '\\') {
             c = *++s->at;
+        }
         s->hash = (s->hash ^ c) * 16777619u;
     }
     return 0;
@@ -73,8 +76,9 @@ static void scan_number(struct scan *s)
     uint32_t v = 0;
     int minus = *s->at == '-';
     s->at += minus;
-    while (s->at < s->end && *s->at >= '0' && *s->at <= '9')
+    while (s->at < s->end && *s->at >= '0' && *s->at <= '9') {
         v = v * 10 + (uint32_t)(*s->at++ - '0');
+    }
     s->numbers++;
     s->hash += minus ? 0u - v : v;
 }
@@ -86,8 +90,9 @@ static int scan_value(struct scan *s)
         switch (c) {
         case '{':
         case '[':
-            if (++s->depth > s->deepest)
+            if (++s->depth > s->deepest) {
                 s->deepest = s->depth;
+            }
             s->at++;
             break;
         case '}':
@@ -96,8 +101,9 @@ static int scan_value(struct scan *s)
             s->at++;
             break;
         case '"':
-            if (!scan_string(s))
+            if (!scan_string(s)) {
                 return 0;
+            }
             break;
         case ' ':
         case '\n':
@@ -113,8 +119,9 @@ static int scan_value(struct scan *s)
             s->at += 5;
             break;
         default:
-            if (c != '-' && (c < '0' || c > '9'))
+            if (c != '-' && (c < '0' || c > '9')) {
                 return 0;
+            }
             scan_number(s);
         }
     }
@@ -123,8 +130,9 @@ static int scan_value(struct scan *s)
 
 static uint8_t *put(uint8_t *at, const char *s)
 {
-    while (*s)
+    while (*s) {
         *at++ = (uint8_t)*s++;
+    }
     return at;
 }
 
@@ -133,8 +141,9 @@ static size_t make_document(uint32_t seed)
     uint8_t *at = text;
     *at++ = '[';
     for (int i = 0; i < 20; i++) {
-        if (i)
+        if (i) {
             *at++ = ',';
+        }
         at = put(at, "{\"consumer\": \"user-");
         *at++ = (uint8_t)('a' + (seed >> (i & 15)) % 26);
         at = put(at, "\", \"path\": \"\\/orders\\/list?x=\\\"1\\\"\", \"limits\": [10, -200, 3");
@@ -149,8 +158,9 @@ KERNEL uint32_t run(void)
 {
     uint32_t sum = 0;
     memset(reverse, 255, sizeof reverse);
-    for (int i = 0; i < 64; i++)
+    for (int i = 0; i < 64; i++) {
         reverse[(uint8_t)alphabet[i]] = (uint8_t)i;
+    }
     for (uint32_t i = 0; i < 16000; i++) {
         size_t len = make_document(i * 2654435761u);
         size_t n = decode(decoded, encoded, encode(encoded, text, len));

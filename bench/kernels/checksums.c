@@ -1,4 +1,5 @@
-/* Checksums and hashes of buffers: CRC-32 by table, FNV-1a of 64 bits, MurmurHash3's 32- and 64-bit mixing. */
+/* Checksums and hashes of buffers: CRC-32 by table, FNV-1a of 64 bits, MurmurHash3's 32- and 64-bit mixing.
+ */
 #include "kernel.h"
 
 enum { BYTES = 1 << 15 };
@@ -10,8 +11,9 @@ static void make_table(void)
 {
     for (uint32_t i = 0; i < 256; i++) {
         uint32_t c = i;
-        for (int k = 0; k < 8; k++)
+        for (int k = 0; k < 8; k++) {
             c = c & 1 ? 0xedb88320u ^ c >> 1 : c >> 1;
+        }
         table[i] = c;
     }
 }
@@ -19,16 +21,18 @@ static void make_table(void)
 static uint32_t crc32(const uint8_t *at, size_t n)
 {
     uint32_t c = ~0u;
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         c = table[(c ^ at[i]) & 255] ^ c >> 8;
+    }
     return ~c;
 }
 
 static uint64_t fnv1a(const uint8_t *at, size_t n)
 {
     uint64_t h = 0xcbf29ce484222325u;
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         h = (h ^ at[i]) * 0x100000001b3u;
+    }
     return h;
 }
 

@@ -1,5 +1,5 @@
-/* A table-driven matcher: paths and header values run through one automaton of a few hundred states, built here
- * from a set of words (Aho and Corasick's goto and failure functions, flattened). */
+/* A table-driven matcher: paths and header values run through one automaton of a few hundred states, built
+ * here from a set of words (Aho and Corasick's goto and failure functions, flattened). */
 #include "kernel.h"
 
 enum { STATES = 512, TEXT = 1 << 16 };
@@ -11,8 +11,10 @@ static uint8_t text[TEXT];
 static int nstates;
 
 static const char *const words[] = {
-    "/api/v1/orders", "/api/v1/users", "/api/v2/", "/static/", "select ", "union all", "<script", "../", "%2e%2e",
-    "/admin", "/login", "/health", "curl/", "Mozilla/5.0", "bot", "spider", "Bearer ", "Basic ", "eval(", "/etc/passwd",
+    "/api/v1/orders", "/api/v1/users", "/api/v2/", "/static/",    "select ",
+    "union all",      "<script",       "../",      "%2e%2e",      "/admin",
+    "/login",         "/health",       "curl/",    "Mozilla/5.0", "bot",
+    "spider",         "Bearer ",       "Basic ",   "eval(",       "/etc/passwd",
 };
 
 static void add_word(const char *w)
@@ -20,8 +22,9 @@ static void add_word(const char *w)
     int s = 0;
     for (; *w; w++) {
         uint8_t c = (uint8_t)*w;
-        if (!next[s][c])
+        if (!next[s][c]) {
             next[s][c] = (uint16_t)nstates++;
+        }
         s = next[s][c];
     }
     accepting[s]++;
@@ -33,8 +36,9 @@ static void build(void)
     memset(next, 0, sizeof next);
     memset(accepting, 0, sizeof accepting);
     nstates = 1;
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
         add_word(words[i]);
+    }
     for (int c = 0; c < 256; c++) {
         if (next[0][c]) {
             failure[next[0][c]] = 0;
@@ -63,8 +67,9 @@ static void make_text(void)
         x = x * 1664525u + 1013904223u;
         const char *w = words[(x >> 16) % (sizeof words / sizeof *words)];
         if ((x >> 8) % 3 == 0) {
-            for (; *w && i < TEXT; w++)
+            for (; *w && i < TEXT; w++) {
                 text[i++] = (uint8_t)*w;
+            }
         } else {
             text[i++] = (uint8_t)("abcdefghijklmnop/-_.?=&0123456 %"[x >> 27]);
         }
@@ -79,8 +84,9 @@ KERNEL uint32_t run(void)
     for (int round = 0; round < 500; round++) {
         for (int i = 0; i < TEXT; i++) {
             state = next[state][text[i]];
-            if (accepting[state])
+            if (accepting[state]) {
                 sum = sum * 3 + (uint32_t)i + accepting[state];
+            }
         }
     }
     return sum;

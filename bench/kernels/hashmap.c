@@ -19,16 +19,19 @@ static uint32_t key_len[KEYS];
 static uint32_t hash_of(const char *key, uint32_t len)
 {
     uint32_t h = 2166136261u;
-    for (uint32_t i = 0; i < len; i++)
+    for (uint32_t i = 0; i < len; i++) {
         h = (h ^ (uint8_t)key[i]) * 16777619u;
+    }
     return h < 2 ? h + 2 : h;
 }
 
 static int same(const char *a, const char *b, uint32_t len)
 {
-    for (uint32_t i = 0; i < len; i++)
-        if (a[i] != b[i])
+    for (uint32_t i = 0; i < len; i++) {
+        if (a[i] != b[i]) {
             return 0;
+        }
+    }
     return 1;
 }
 
@@ -37,12 +40,14 @@ static struct slot *find(uint32_t hash, const char *key, uint32_t len)
     struct slot *deleted = NULL;
     for (uint32_t i = hash & (nslots - 1);; i = (i + 1) & (nslots - 1)) {
         struct slot *s = &slots[i];
-        if (s->hash == 0)
+        if (s->hash == 0) {
             return deleted ? deleted : s;
-        if (s->hash == 1)
+        }
+        if (s->hash == 1) {
             deleted = deleted ? deleted : s;
-        else if (s->hash == hash && s->len == len && same(s->key, key, len))
+        } else if (s->hash == hash && s->len == len && same(s->key, key, len)) {
             return s;
+        }
     }
 }
 
@@ -68,8 +73,9 @@ static uint32_t add(const char *key, uint32_t len, uint32_t value)
     struct slot *s = find(hash, key, len);
     if (s->hash < 2) {
         *s = (struct slot){hash, len, key, 0};
-        if (++used * 4 > nslots * 3)
+        if (++used * 4 > nslots * 3) {
             grow();
+        }
         s = find(hash, key, len);
     }
     return s->value += value;
@@ -78,8 +84,9 @@ static uint32_t add(const char *key, uint32_t len, uint32_t value)
 static uint32_t take(const char *key, uint32_t len)
 {
     struct slot *s = find(hash_of(key, len), key, len);
-    if (s->hash < 2)
+    if (s->hash < 2) {
         return 0;
+    }
     s->hash = 1;
     return s->value;
 }
@@ -109,10 +116,11 @@ KERNEL uint32_t run(void)
         for (int i = 0; i < 60000; i++) {
             x = x * 1664525u + 1013904223u;
             uint32_t k = (x >> 12) % KEYS;
-            if ((x & 0xf00) == 0)
+            if ((x & 0xf00) == 0) {
                 sum += take(keys[k], key_len[k]);
-            else
+            } else {
                 sum += add(keys[k], key_len[k], x & 15);
+            }
         }
     }
     return sum;

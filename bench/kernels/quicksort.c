@@ -16,10 +16,12 @@ static void sort(uint32_t *a, int low, int high)
         uint32_t pivot = a[low + (high - low) / 2];
         int i = low, j = high;
         while (i <= j) {
-            while (a[i] < pivot)
+            while (a[i] < pivot) {
                 i++;
-            while (a[j] > pivot)
+            }
+            while (a[j] > pivot) {
                 j--;
+            }
             if (i <= j) {
                 uint32_t t = a[i];
                 a[i++] = a[j];
@@ -37,8 +39,9 @@ static void sort(uint32_t *a, int low, int high)
     for (int i = low + 1; i <= high; i++) {
         uint32_t v = a[i];
         int j = i;
-        for (; j > low && a[j - 1] > v; j--)
+        for (; j > low && a[j - 1] > v; j--) {
             a[j] = a[j - 1];
+        }
         a[j] = v;
     }
 }
@@ -60,10 +63,12 @@ static void sift(struct record *a, uint32_t root, uint32_t n, compare *order)
 {
     struct record v = a[root];
     for (uint32_t child; (child = 2 * root + 1) < n; root = child) {
-        if (child + 1 < n && order(&a[child], &a[child + 1]) < 0)
+        if (child + 1 < n && order(&a[child], &a[child + 1]) < 0) {
             child++;
-        if (order(&v, &a[child]) >= 0)
+        }
+        if (order(&v, &a[child]) >= 0) {
             break;
+        }
         a[root] = a[child];
     }
     a[root] = v;
@@ -71,8 +76,9 @@ static void sift(struct record *a, uint32_t root, uint32_t n, compare *order)
 
 static void heapsort(struct record *a, uint32_t n, compare *order)
 {
-    for (uint32_t i = n / 2; i-- > 0;)
+    for (uint32_t i = n / 2; i-- > 0;) {
         sift(a, i, n, order);
+    }
     while (n-- > 1) {
         struct record t = a[0];
         a[0] = a[n];
@@ -90,8 +96,9 @@ KERNEL uint32_t run(void)
             numbers[i] = x >> 4;
         }
         sort(numbers, 0, N - 1);
-        for (int i = 0; i < N; i += 100)
+        for (int i = 0; i < N; i += 100) {
             sum = sum * 31 + numbers[i];
+        }
     }
     for (int round = 0; round < 8; round++) {
         for (int i = 0; i < RECORDS; i++) {
@@ -99,8 +106,9 @@ KERNEL uint32_t run(void)
             records[i] = (struct record){x >> 3, x >> 20};
         }
         heapsort(records, RECORDS, orders[round & 1]);
-        for (int i = 0; i < RECORDS; i += 100)
+        for (int i = 0; i < RECORDS; i += 100) {
             sum = sum * 31 + records[i].key;
+        }
     }
     return sum;
 }

@@ -57,7 +57,7 @@ struct pw_value {
 };
 
 struct pw_local_response {
-    uint32_t status;
+    uint32_t status; /* 200..999 */
     struct str details, body;
     const struct pw_header *headers;
     size_t nheaders;

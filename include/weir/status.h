@@ -34,9 +34,9 @@ const char *weir_status_name(weir_status st);
  * innermost cause survives its way up. */
 struct weir_report {
     weir_status status;
-    uint64_t offset;    /* byte offset in the input, or WEIR_NO_OFFSET */
-    char section[24];   /* module section or configuration field, or "" */
-    char function[96];  /* function the message is about, or "" */
+    uint64_t offset;   /* byte offset in the input, or WEIR_NO_OFFSET */
+    char section[24];  /* module section or configuration field, or "" */
+    char function[96]; /* function the message is about, or "" */
     char message[256];
 };
 
@@ -44,9 +44,8 @@ void weir_report_init(struct weir_report *rep);
 
 /* Record a failure unless one is recorded already.  `rep` may be NULL.
  * Returns `st`, so that a caller can write `return weir_report_set(...)`. */
-weir_status weir_report_set(struct weir_report *rep, weir_status st, uint64_t offset,
-                            const char *section, const char *fmt, ...)
-    __attribute__((format(printf, 5, 6)));
+weir_status weir_report_set(struct weir_report *rep, weir_status st, uint64_t offset, const char *section,
+                            const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 
 /* One line for people: "malformed: section code, offset 0x1f, function f: ...".
  * Writes at most `cap` bytes with the final NUL; returns the length it wanted. */

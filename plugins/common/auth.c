@@ -11,10 +11,12 @@ static bool has_own_fields(const json_t *object)
     {
         (void)value;
         bool own = !rule_is_match_key(key);
-        for (size_t i = 0; own && i < sizeof shell_keys / sizeof *shell_keys; i++)
+        for (size_t i = 0; own && i < sizeof shell_keys / sizeof *shell_keys; i++) {
             own = strcmp(key, shell_keys[i]) != 0;
-        if (own)
+        }
+        if (own) {
             return true;
+        }
     }
     return false;
 }
@@ -28,14 +30,17 @@ static bool parse_rule(const json_t *rule, const char *where, auth_parse_fn *par
     }
     bool has_allow = json_object_get(rule, "allow") != NULL;
     if (!rule_match_parse(rule, where, arena, &out->match) ||
-        !wp_json_strs(rule, where, "allow", arena, &out->allow))
+        !wp_json_strs(rule, where, "allow", arena, &out->allow)) {
         return false;
+    }
     if (has_own_fields(rule)) {
         out->local = parse(rule, where, arena);
-        if (!out->local && !has_allow)
+        if (!out->local && !has_allow) {
             return false;
-        if (!out->local)
+        }
+        if (!out->local) {
             wp_warn("configuration: %s: its own fields are not usable; only allow is used", where);
+        }
     } else if (!has_allow && !out->match.disabled) {
         wp_warn("configuration: %s: has neither allow nor fields of its own, so no consumer is allowed",
                 where);
@@ -54,8 +59,9 @@ static bool parse_rules(const json_t *rules, auth_parse_fn *parse, struct wp_are
     c->rules = wp_arena_array(arena, c->nrules, sizeof *c->rules);
     for (size_t i = 0; i < c->nrules; i++) {
         struct wp_str where = wp_format("_rules_[%zu]", i);
-        if (!parse_rule(json_array_get(rules, i), where.at, parse, arena, &c->rules[i]))
+        if (!parse_rule(json_array_get(rules, i), where.at, parse, arena, &c->rules[i])) {
             return false;
+        }
     }
     return true;
 }
@@ -70,18 +76,22 @@ static bool parse_object(const json_t *object, auth_parse_fn *parse, struct wp_a
     struct auth_config c = {0};
     const json_t *rules = json_object_get(object, "_rules_");
     bool global_auth = false;
-    if (!wp_json_bool(object, "", "global_auth", &global_auth))
+    if (!wp_json_bool(object, "", "global_auth", &global_auth)) {
         return false;
-    if (json_object_get(object, "global_auth"))
+    }
+    if (json_object_get(object, "global_auth")) {
         c.global_auth = global_auth ? AUTH_GLOBAL_ON : AUTH_GLOBAL_OFF;
-    if (has_own_fields(object))
+    }
+    if (has_own_fields(object)) {
         c.global = parse(object, "", arena);
+    }
     if (!rules && !c.global) {
         wp_json_complain("", "", "nothing usable is configured");
         return false;
     }
-    if (rules && !parse_rules(rules, parse, arena, &c))
+    if (rules && !parse_rules(rules, parse, arena, &c)) {
         return false;
+    }
     *out = c;
     return true;
 }
@@ -94,8 +104,9 @@ bool auth_config_parse(struct wp_str text, auth_parse_fn *parse, struct wp_arena
         return true;
     }
     json_t *root = wp_json_parse(text);
-    if (!root)
+    if (!root) {
         return false;
+    }
     bool ok = parse_object(root, parse, arena, out);
     json_decref(root);
     return ok;
@@ -109,17 +120,21 @@ static struct auth_match without_allow(const struct auth_config *c, const void *
 
 struct auth_match auth_config_find(const struct auth_config *c)
 {
-    if (c->nrules == 0)
+    if (c->nrules == 0) {
         return without_allow(c, c->global);
+    }
     struct rule_request request = {0};
     for (size_t i = 0; i < c->nrules; i++) {
         const struct auth_rule *rule = &c->rules[i];
-        if (!rule_matches(&rule->match, &request))
+        if (!rule_matches(&rule->match, &request)) {
             continue;
-        if (rule->match.disabled)
+        }
+        if (rule->match.disabled) {
             return (struct auth_match){0};
-        if (rule->local)
+        }
+        if (rule->local) {
             return without_allow(c, rule->local);
+        }
         return (struct auth_match){.config = c->global, .allow = &rule->allow};
     }
     return (struct auth_match){.config = c->global_auth == AUTH_GLOBAL_ON ? c->global : NULL};
@@ -127,10 +142,13 @@ struct auth_match auth_config_find(const struct auth_config *c)
 
 bool auth_allows(const struct wp_strs *allow, struct wp_str consumer)
 {
-    if (!allow)
+    if (!allow) {
         return true;
-    for (size_t i = 0; i < allow->n; i++)
-        if (wp_str_eq(allow->at[i], consumer))
+    }
+    for (size_t i = 0; i < allow->n; i++) {
+        if (wp_str_eq(allow->at[i], consumer)) {
             return true;
+        }
+    }
     return false;
 }

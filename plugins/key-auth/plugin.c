@@ -62,8 +62,9 @@ static struct credential *credential_slot(const struct key_auth *c, struct wp_st
 {
     uint64_t hash = wp_hash(text, c->seed);
     size_t i = (size_t)hash & c->table_mask;
-    while (c->table[i].used && !(c->table[i].hash == hash && wp_equal_secret(c->table[i].text, text)))
+    while (c->table[i].used && !(c->table[i].hash == hash && wp_equal_secret(c->table[i].text, text))) {
         i = (i + 1) & c->table_mask;
+    }
     return &c->table[i];
 }
 
@@ -71,8 +72,9 @@ static struct credential *credential_slot(const struct key_auth *c, struct wp_st
 static bool credential_add(struct key_auth *c, struct wp_str text, uint32_t consumer)
 {
     struct credential *slot = credential_slot(c, text);
-    if (slot->used)
+    if (slot->used) {
         return false;
+    }
     *slot = (struct credential){text, wp_hash(text, c->seed), consumer, true};
     return true;
 }
@@ -80,8 +82,9 @@ static bool credential_add(struct key_auth *c, struct wp_str text, uint32_t cons
 static void table_init(struct key_auth *c, struct wp_arena *arena, size_t ncredentials)
 {
     size_t slots = 8;
-    while (slots < ncredentials * 2)
+    while (slots < ncredentials * 2) {
         slots *= 2;
+    }
     c->table = wp_arena_array(arena, slots, sizeof *c->table);
     c->table_mask = slots - 1;
     c->seed = wp_now_ns();
@@ -91,8 +94,9 @@ static size_t place_index(struct key_auth *c, struct place p)
 {
     for (size_t i = 0; i < c->nplaces; i++) {
         struct place *q = &c->places[i];
-        if (wp_str_eq(q->key, p.key) && q->in_header == p.in_header && q->in_query == p.in_query)
+        if (wp_str_eq(q->key, p.key) && q->in_header == p.in_header && q->in_query == p.in_query) {
             return i;
+        }
     }
     c->places[c->nplaces] = p;
     return c->nplaces++;
@@ -114,8 +118,9 @@ static bool parse_sources(const json_t *object, const char *where, struct wp_are
 
 static bool check_sources(const struct sources *s, const char *where)
 {
-    if (s->in_query || s->in_header)
+    if (s->in_query || s->in_header) {
         return true;
+    }
     wp_json_complain(where, "", "one of in_query and in_header must be true");
     return false;
 }
@@ -127,19 +132,22 @@ static bool parse_credentials(const json_t *object, const char *where, struct wp
     struct sources sources = {.in_header = true, .in_query = true};
     if (!wp_json_strs(object, where, "credentials", arena, &credentials) ||
         !parse_sources(object, where, arena, &sources) ||
-        !wp_json_str(object, where, "realm", arena, &c->realm) || !check_sources(&sources, where))
+        !wp_json_str(object, where, "realm", arena, &c->realm) || !check_sources(&sources, where)) {
         return false;
+    }
     if (sources.keys.n == 0) {
         wp_json_complain(where, "keys", "must name at least one header or query parameter");
         return false;
     }
     c->places = wp_arena_array(arena, sources.keys.n + 1, sizeof *c->places);
-    for (size_t i = 0; i < sources.keys.n; i++)
+    for (size_t i = 0; i < sources.keys.n; i++) {
         place_index(c, (struct place){sources.keys.at[i], sources.in_header, sources.in_query});
+    }
     place_index(c, (struct place){ORIGINAL_AUTH, sources.in_header, sources.in_query});
     table_init(c, arena, credentials.n);
-    for (size_t i = 0; i < credentials.n; i++)
+    for (size_t i = 0; i < credentials.n; i++) {
         credential_add(c, credentials.at[i], NO_CONSUMER); /* twice the same is the same */
+    }
     return true;
 }
 
@@ -168,12 +176,14 @@ static bool parse_consumer(const json_t *object, const char *where, struct wp_ar
         return false;
     }
     if (!wp_json_str(object, where, "name", arena, &out->name) ||
-        !wp_json_strs(object, where, "credentials", arena, &out->credentials))
+        !wp_json_strs(object, where, "credentials", arena, &out->credentials)) {
         return false;
+    }
     if (one) {
         out->credentials = (struct wp_strs){wp_arena_array(arena, 1, sizeof(struct wp_str)), 1};
-        if (!wp_json_str(object, where, "credential", arena, out->credentials.at))
+        if (!wp_json_str(object, where, "credential", arena, out->credentials.at)) {
             return false;
+        }
     }
     out->has_keys = json_object_get(object, "keys") != NULL;
     return !out->has_keys || parse_sources(object, where, arena, &out->sources);
@@ -200,10 +210,12 @@ static bool link_consumers(const struct consumer_fields *fields, size_t n, const
     for (size_t i = 0; i < n; i++) {
         const struct sources *s = fields[i].has_keys ? &fields[i].sources : global;
         c->consumers[i] = (struct consumer){fields[i].name, wp_arena_array(arena, nplaces, sizeof(bool))};
-        if (fields[i].has_keys)
+        if (fields[i].has_keys) {
             listen(c, &c->consumers[i], s, ORIGINAL_AUTH);
-        for (size_t k = 0; k < s->keys.n; k++)
+        }
+        for (size_t k = 0; k < s->keys.n; k++) {
             listen(c, &c->consumers[i], s, s->keys.at[k]);
+        }
         for (size_t k = 0; k < fields[i].credentials.n; k++) {
             if (!credential_add(c, fields[i].credentials.at[k], (uint32_t)i)) {
                 wp_error("configuration: consumer %.*s: a credential of it is given twice",
@@ -230,15 +242,18 @@ static bool parse_consumers(const json_t *object, const char *where, struct wp_a
     for (size_t i = 0; i < n; i++) {
         struct wp_str at = wp_format("%s%sconsumers[%zu]", where, *where != '\0' ? "." : "", i);
         fields[i].sources = global;
-        if (!parse_consumer(json_array_get(array, i), at.at, arena, &fields[i]))
+        if (!parse_consumer(json_array_get(array, i), at.at, arena, &fields[i])) {
             return false;
+        }
         needs_global |= !fields[i].has_keys;
     }
     if (needs_global) {
-        if (!parse_sources(object, where, arena, &global) || !check_sources(&global, where))
+        if (!parse_sources(object, where, arena, &global) || !check_sources(&global, where)) {
             return false;
-        if (global.keys.n == 0)
+        }
+        if (global.keys.n == 0) {
             wp_warn("configuration: keys is empty, so consumers without keys of their own cannot be found");
+        }
     }
     return link_consumers(fields, n, &global, arena, c);
 }
@@ -278,10 +293,12 @@ static bool configure(struct root *root, struct wp_str text)
 static struct wp_str look(const struct place *p, struct wp_str *query, bool *has_query)
 {
     struct wp_str value = WP_STR("");
-    if (p->in_header)
+    if (p->in_header) {
         value = wp_request_header(p->key);
-    if (value.len != 0 || !p->in_query)
+    }
+    if (value.len != 0 || !p->in_query) {
         return value;
+    }
     if (!*has_query) {
         *query = wp_query_of(wp_request_header(WP_STR(":path")));
         *has_query = true;
@@ -298,17 +315,22 @@ static const struct credential *authenticate(const struct key_auth *c)
     bool has_query = false;
     for (size_t i = 0; i < c->nplaces; i++) {
         struct wp_str text = look(&c->places[i], &query, &has_query);
-        if (text.len == 0)
+        if (text.len == 0) {
             continue;
+        }
         const struct credential *found = credential_slot(c, text);
-        if (!found->used)
+        if (!found->used) {
             continue;
-        if (found->consumer == NO_CONSUMER)
+        }
+        if (found->consumer == NO_CONSUMER) {
             return found;
-        if (c->consumers[found->consumer].listens[i] && (!best || found->consumer < best->consumer))
+        }
+        if (c->consumers[found->consumer].listens[i] && (!best || found->consumer < best->consumer)) {
             best = found;
-        if (best && best->consumer == 0)
+        }
+        if (best && best->consumer == 0) {
             break;
+        }
     }
     return best;
 }
@@ -326,16 +348,18 @@ static enum wp_action request_headers(struct stream *s, uint32_t count, bool end
     (void)count;
     (void)end_of_stream;
     struct auth_match match = auth_config_find(&wp_root_of(s)->config);
-    if (!match.config)
+    if (!match.config) {
         return WP_CONTINUE;
+    }
     const struct key_auth *c = match.config;
     const struct credential *found = authenticate(c);
     if (!found) {
         wp_debug("no valid API key");
         return deny(401, WP_STR(DENIED "Invalid API key"), "Key", c->realm);
     }
-    if (found->consumer == NO_CONSUMER)
+    if (found->consumer == NO_CONSUMER) {
         return WP_CONTINUE;
+    }
     struct wp_str name = c->consumers[found->consumer].name;
     wp_header_replace(WP_REQUEST_HEADERS, WP_STR("X-Mse-Consumer"), name);
     if (!auth_allows(match.allow, name)) {

@@ -25,8 +25,9 @@ static void add_chunk(struct wp_arena *a, size_t need)
 {
     size_t size = need > WP_CHUNK_MIN ? need : WP_CHUNK_MIN;
     struct wp_chunk *c = malloc(WP_ALIGN + size);
-    if (!c)
+    if (!c) {
         __builtin_trap();
+    }
     c->next = a->chunks;
     c->size = size;
     a->chunks = c;
@@ -36,11 +37,13 @@ static void add_chunk(struct wp_arena *a, size_t need)
 
 void *wp_arena_alloc(struct wp_arena *a, size_t size)
 {
-    if (size > SIZE_MAX / 2)
+    if (size > SIZE_MAX / 2) {
         __builtin_trap();
+    }
     size = ((size != 0 ? size : 1) + WP_ALIGN - 1) & ~(size_t)(WP_ALIGN - 1);
-    if (size > (size_t)(a->end - a->at))
+    if (size > (size_t)(a->end - a->at)) {
         add_chunk(a, size);
+    }
     void *p = a->at;
     a->at += size;
     return p;
@@ -48,8 +51,9 @@ void *wp_arena_alloc(struct wp_arena *a, size_t size)
 
 void *wp_arena_array(struct wp_arena *a, size_t n, size_t size)
 {
-    if (size != 0 && n > SIZE_MAX / 2 / size)
+    if (size != 0 && n > SIZE_MAX / 2 / size) {
         __builtin_trap();
+    }
     void *p = wp_arena_alloc(a, n * size);
     memset(p, 0, n * size);
     return p;
@@ -58,8 +62,9 @@ void *wp_arena_array(struct wp_arena *a, size_t n, size_t size)
 struct wp_str wp_arena_dup(struct wp_arena *a, struct wp_str s)
 {
     char *p = wp_arena_alloc(a, s.len + 1);
-    if (s.len != 0)
+    if (s.len != 0) {
         memcpy(p, s.at, s.len);
+    }
     p[s.len] = '\0';
     return (struct wp_str){p, s.len};
 }
@@ -89,8 +94,9 @@ void wp_callback_arena_reset(void)
     struct wp_arena *a = &callback_arena;
     if (a->chunks) {
         size_t total = kept_block ? kept_bytes : sizeof static_block;
-        for (struct wp_chunk *c = a->chunks; c; c = c->next)
+        for (struct wp_chunk *c = a->chunks; c; c = c->next) {
             total += c->size;
+        }
         free_chunks(a);
         free(kept_block);
         kept_block = total <= WP_KEEP_MAX ? malloc(total) : NULL;

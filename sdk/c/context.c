@@ -30,21 +30,25 @@ static uint32_t slot_of(uint32_t id)
 
 static struct entry *find(uint32_t id)
 {
-    if (!table || id == 0)
+    if (!table || id == 0) {
         return NULL;
+    }
     for (uint32_t i = slot_of(id);; i = (i + 1) & table_mask) {
-        if (table[i].id == id)
+        if (table[i].id == id) {
             return &table[i];
-        if (table[i].id == 0)
+        }
+        if (table[i].id == 0) {
             return NULL;
+        }
     }
 }
 
 static void insert(struct entry e)
 {
     uint32_t i = slot_of(e.id);
-    while (table[i].id != 0)
+    while (table[i].id != 0) {
         i = (i + 1) & table_mask;
+    }
     table[i] = e;
 }
 
@@ -54,12 +58,15 @@ static void grow(void)
     uint32_t old_slots = old ? table_mask + 1 : 0;
     uint32_t slots = old ? old_slots * 2 : WP_TABLE_MIN;
     table = calloc(slots, sizeof *table);
-    if (!table)
+    if (!table) {
         __builtin_trap();
+    }
     table_mask = slots - 1;
-    for (uint32_t i = 0; i < old_slots; i++)
-        if (old[i].id != 0)
+    for (uint32_t i = 0; i < old_slots; i++) {
+        if (old[i].id != 0) {
             insert(old[i]);
+        }
+    }
     free(old);
 }
 
@@ -69,8 +76,9 @@ static void erase(struct entry *e)
     uint32_t hole = (uint32_t)(e - table);
     for (uint32_t i = hole;;) {
         i = (i + 1) & table_mask;
-        if (table[i].id == 0)
+        if (table[i].id == 0) {
             break;
+        }
         uint32_t home = slot_of(table[i].id);
         if (((i - home) & table_mask) >= ((i - hole) & table_mask)) {
             table[hole] = table[i];
@@ -90,8 +98,9 @@ static struct wp_stream *stream_take(void)
 {
     if (!free_streams) {
         char *slab = malloc(WP_SLAB_STREAMS * stream_bytes());
-        if (!slab)
+        if (!slab) {
             __builtin_trap();
+        }
         for (size_t i = WP_SLAB_STREAMS; i-- > 0;) {
             struct free_stream *f = (struct free_stream *)(void *)(slab + i * stream_bytes());
             f->next = free_streams;
@@ -114,21 +123,25 @@ WP_EXPORT(proxy_on_context_create) void proxy_on_context_create(uint32_t id, uin
 void proxy_on_context_create(uint32_t id, uint32_t parent_id)
 {
     enter();
-    if (find(id)) /* hosts may announce a root again when it gets a new configuration */
+    if (find(id)) { /* hosts may announce a root again when it gets a new configuration */
         return;
-    if (!table || (table_used + 1) * 2 > table_mask)
+    }
+    if (!table || (table_used + 1) * 2 > table_mask) {
         grow();
+    }
     struct entry e = {.id = id, .is_root = parent_id == 0};
     if (e.is_root) {
         struct wp_root *root = calloc(1, wp_plugin_sizes.root_bytes);
-        if (!root)
+        if (!root) {
             __builtin_trap();
+        }
         root->id = id;
         e.context = root;
     } else {
         struct entry *parent = find(parent_id);
-        if (!parent || !parent->is_root)
+        if (!parent || !parent->is_root) {
             __builtin_trap();
+        }
         struct wp_stream *s = stream_take();
         s->id = id;
         s->root = parent->context;
@@ -143,8 +156,9 @@ void proxy_on_delete(uint32_t id)
 {
     enter();
     struct entry *e = find(id);
-    if (!e)
+    if (!e) {
         return;
+    }
     if (e->is_root) {
         free(e->context);
     } else {
@@ -159,8 +173,9 @@ struct wp_root *wp_root_enter(uint32_t id)
 {
     enter();
     struct entry *e = find(id);
-    if (!e || !e->is_root)
+    if (!e || !e->is_root) {
         __builtin_trap();
+    }
     return e->context;
 }
 
@@ -168,18 +183,21 @@ struct wp_stream *wp_stream_enter(uint32_t id)
 {
     enter();
     struct entry *e = find(id);
-    if (!e || e->is_root)
+    if (!e || e->is_root) {
         __builtin_trap();
+    }
     return e->context;
 }
 
 bool wp_config_read(enum wp_buffer buffer, size_t size, struct wp_str *config)
 {
     *config = (struct wp_str){"", 0};
-    if (size == 0)
+    if (size == 0) {
         return true;
-    if (wp_buffer_get(buffer, 0, size, config) && config->len == size)
+    }
+    if (wp_buffer_get(buffer, 0, size, config) && config->len == size) {
         return true;
+    }
     wp_error("the host announced a configuration of %zu bytes and gave %zu", size, config->len);
     return false;
 }

@@ -12,15 +12,17 @@ struct out {
 
 static void put(struct out *o, char c)
 {
-    if (o->len < o->cap)
+    if (o->len < o->cap) {
         o->dst[o->len] = c;
+    }
     o->len++;
 }
 
 static void put_n(struct out *o, char c, int n)
 {
-    for (; n > 0; n--)
+    for (; n > 0; n--) {
         put(o, c);
+    }
 }
 
 struct spec {
@@ -30,12 +32,15 @@ struct spec {
 
 static void put_field(struct out *o, const struct spec *sp, const char *text, int len)
 {
-    if (!sp->left)
+    if (!sp->left) {
         put_n(o, ' ', sp->width - len);
-    for (int i = 0; i < len; i++)
+    }
+    for (int i = 0; i < len; i++) {
         put(o, text[i]);
-    if (sp->left)
+    }
+    if (sp->left) {
         put_n(o, ' ', sp->width - len);
+    }
 }
 
 static void put_number(struct out *o, const struct spec *sp, uint64_t v, unsigned base, bool upper, char sign)
@@ -53,15 +58,19 @@ static void put_number(struct out *o, const struct spec *sp, uint64_t v, unsigne
         zeros += sp->width - len;
         len = sp->width;
     }
-    if (!sp->left)
+    if (!sp->left) {
         put_n(o, ' ', sp->width - len);
-    if (sign != '\0')
+    }
+    if (sign != '\0') {
         put(o, sign);
+    }
     put_n(o, '0', zeros);
-    while (n > 0)
+    while (n > 0) {
         put(o, digits[--n]);
-    if (sp->left)
+    }
+    if (sp->left) {
         put_n(o, ' ', sp->width - len);
+    }
 }
 
 /* Width or precision: digits, or * for an argument. */
@@ -72,8 +81,9 @@ static int read_count(const char **p, va_list *ap)
         return va_arg(*ap, int);
     }
     int n = 0;
-    for (; **p >= '0' && **p <= '9'; (*p)++)
+    for (; **p >= '0' && **p <= '9'; (*p)++) {
         n = n < 100000 ? n * 10 + (**p - '0') : n;
+    }
     return n;
 }
 
@@ -95,8 +105,9 @@ static uint64_t read_integer(char length, bool is_signed, va_list *ap)
 static char read_length(const char **p)
 {
     char first = **p;
-    if (first != 'h' && first != 'l' && first != 'z' && first != 'j' && first != 't')
+    if (first != 'h' && first != 'l' && first != 'z' && first != 'j' && first != 't') {
         return '\0';
+    }
     (*p)++;
     if ((first == 'h' || first == 'l') && **p == first) {
         (*p)++;
@@ -136,11 +147,13 @@ static bool put_conversion(struct out *o, const struct spec *sp, char length, ch
     }
     case 's': {
         const char *s = va_arg(*ap, const char *);
-        if (!s)
+        if (!s) {
             s = "(null)";
+        }
         int len = 0;
-        while ((sp->precision < 0 || len < sp->precision) && s[len] != '\0')
+        while ((sp->precision < 0 || len < sp->precision) && s[len] != '\0') {
             len++;
+        }
         put_field(o, sp, s, len);
         return true;
     }
@@ -165,14 +178,15 @@ int wp_vsnprintf(char *dst, size_t cap, const char *fmt, va_list args)
         const char *start = p++;
         struct spec sp = {.precision = -1};
         for (;; p++) {
-            if (*p == '-')
+            if (*p == '-') {
                 sp.left = true;
-            else if (*p == '0')
+            } else if (*p == '0') {
                 sp.zero = true;
-            else if (*p == '+')
+            } else if (*p == '+') {
                 sp.plus = true;
-            else
+            } else {
                 break;
+            }
         }
         sp.width = read_count(&p, &ap);
         if (sp.width < 0) {
@@ -185,14 +199,16 @@ int wp_vsnprintf(char *dst, size_t cap, const char *fmt, va_list args)
         }
         char length = read_length(&p);
         if (!put_conversion(&o, &sp, length, *p, &ap)) {
-            for (; *start != '\0'; start++)
+            for (; *start != '\0'; start++) {
                 put(&o, *start);
+            }
             break;
         }
     }
     va_end(ap);
-    if (cap != 0)
+    if (cap != 0) {
         dst[o.len < cap ? o.len : cap - 1] = '\0';
+    }
     return (int)o.len;
 }
 

@@ -52,30 +52,36 @@ static uint32_t read_u32(const char *p)
 bool wp_pairs_parse(struct wp_str data, struct wp_pairs *out)
 {
     *out = (struct wp_pairs){.data = WP_STR("")};
-    if (data.len == 0)
+    if (data.len == 0) {
         return true;
-    if (data.len < 4)
+    }
+    if (data.len < 4) {
         return false;
+    }
     uint32_t count = read_u32(data.at);
-    if (count > (data.len - 4) / 8)
+    if (count > (data.len - 4) / 8) {
         return false;
+    }
     uint64_t at = 4 + (uint64_t)count * 8;
     for (uint32_t i = 0; i < 2 * count; i++) {
         uint64_t len = read_u32(data.at + 4 + (size_t)i * 4);
-        if (at + len + 1 > data.len || data.at[at + len] != '\0')
+        if (at + len + 1 > data.len || data.at[at + len] != '\0') {
             return false;
+        }
         at += len + 1;
     }
-    if (at != data.len)
+    if (at != data.len) {
         return false;
+    }
     *out = (struct wp_pairs){.data = data, .count = count, .at = 4 + (size_t)count * 8};
     return true;
 }
 
 bool wp_pairs_next(struct wp_pairs *pairs, struct wp_header *out)
 {
-    if (pairs->next >= pairs->count)
+    if (pairs->next >= pairs->count) {
         return false;
+    }
     const char *lengths = pairs->data.at + 4 + (size_t)pairs->next * 8;
     out->name = (struct wp_str){pairs->data.at + pairs->at, read_u32(lengths)};
     out->value = (struct wp_str){out->name.at + out->name.len + 1, read_u32(lengths + 4)};
@@ -89,15 +95,17 @@ struct wp_pairs wp_headers(enum wp_map map)
     struct wp_pairs pairs = {.data = WP_STR("")};
     char *at = NULL;
     size_t len = 0;
-    if (proxy_get_header_map_pairs(map, &at, &len) == WP_OK)
+    if (proxy_get_header_map_pairs(map, &at, &len) == WP_OK) {
         wp_pairs_parse(wp_host_str(at, len), &pairs);
+    }
     return pairs;
 }
 
 static char *write_str(char *p, struct wp_str s)
 {
-    if (s.len != 0)
+    if (s.len != 0) {
         memcpy(p, s.at, s.len);
+    }
     p[s.len] = '\0';
     return p + s.len + 1;
 }
@@ -105,8 +113,9 @@ static char *write_str(char *p, struct wp_str s)
 struct wp_str wp_pairs_write(const struct wp_header *entries, size_t n)
 {
     size_t size = 4;
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         size += 8 + entries[i].name.len + entries[i].value.len + 2;
+    }
     char *data = wp_arena_alloc(wp_callback_arena(), size);
     uint32_t count = (uint32_t)n;
     memcpy(data, &count, 4);
@@ -129,8 +138,9 @@ enum wp_status wp_headers_set(enum wp_map map, const struct wp_header *entries, 
 enum wp_status wp_respond(const struct wp_response *r)
 {
     struct wp_str headers = {NULL, 0};
-    if (r->nheaders != 0)
+    if (r->nheaders != 0) {
         headers = wp_pairs_write(r->headers, r->nheaders);
+    }
     return (enum wp_status)proxy_send_local_response(r->status, r->details.at, r->details.len, r->body.at,
                                                      r->body.len, headers.at, headers.len, -1);
 }

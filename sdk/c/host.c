@@ -42,8 +42,9 @@ bool wp_property_get(struct wp_str path, struct wp_str *out)
 bool wp_property_int(struct wp_str path, int64_t *out)
 {
     struct wp_str value;
-    if (!wp_property_get(path, &value) || value.len != sizeof *out)
+    if (!wp_property_get(path, &value) || value.len != sizeof *out) {
         return false;
+    }
     memcpy(out, value.at, sizeof *out);
     return true;
 }

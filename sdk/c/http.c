@@ -3,8 +3,9 @@
 
 static int hex_digit(int c)
 {
-    if (c >= '0' && c <= '9')
+    if (c >= '0' && c <= '9') {
         return c - '0';
+    }
     c |= 0x20;
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
@@ -12,8 +13,9 @@ static int hex_digit(int c)
 struct wp_str wp_percent_decode(struct wp_str s)
 {
     ptrdiff_t first = wp_str_find(s, '%');
-    if (first < 0)
+    if (first < 0) {
         return s;
+    }
     char *dst = wp_arena_alloc(wp_callback_arena(), s.len + 1);
     size_t len = (size_t)first;
     memcpy(dst, s.at, len);
@@ -46,8 +48,9 @@ struct wp_str wp_query_of(struct wp_str path_and_query)
 bool wp_query_next(struct wp_str *query, struct wp_str *name, struct wp_str *value)
 {
     struct wp_str piece;
-    if (!wp_str_split(query, '&', &piece))
+    if (!wp_str_split(query, '&', &piece)) {
         return false;
+    }
     ptrdiff_t equal = wp_str_find(piece, '=');
     *name = equal < 0 ? piece : wp_str_slice(piece, 0, (size_t)equal);
     *value = equal < 0 ? WP_STR("") : wp_str_slice(piece, (size_t)equal + 1, piece.len);
@@ -70,7 +73,8 @@ bool wp_query_get(struct wp_str query, struct wp_str name, struct wp_str *value)
 struct wp_str wp_host_without_port(struct wp_str host)
 {
     ptrdiff_t colon = wp_str_find_last(host, ':');
-    if (colon < 0 || wp_str_find_last(host, ']') > colon)
+    if (colon < 0 || wp_str_find_last(host, ']') > colon) {
         return host;
+    }
     return wp_str_slice(host, 0, (size_t)colon);
 }

@@ -7,8 +7,9 @@ json_t *wp_json_parse(struct wp_str text)
 {
     json_error_t error;
     json_t *value = json_loadb(text.at, text.len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
-    if (!value)
+    if (!value) {
         wp_error("configuration: line %d, column %d: %s", error.line, error.column, error.text);
+    }
     return value;
 }
 
@@ -35,8 +36,9 @@ bool wp_json_str(const json_t *object, const char *where, const char *key, struc
                  struct wp_str *out)
 {
     const json_t *v = json_object_get(object, key);
-    if (!v || scalar_str(v, arena, out))
+    if (!v || scalar_str(v, arena, out)) {
         return true;
+    }
     wp_json_complain(where, key, "must be a string");
     return false;
 }
@@ -45,8 +47,9 @@ bool wp_json_strs(const json_t *object, const char *where, const char *key, stru
                   struct wp_strs *out)
 {
     const json_t *v = json_object_get(object, key);
-    if (!v)
+    if (!v) {
         return true;
+    }
     if (!json_is_array(v)) {
         wp_json_complain(where, key, "must be an array of strings");
         return false;
@@ -66,8 +69,9 @@ bool wp_json_strs(const json_t *object, const char *where, const char *key, stru
 bool wp_json_bool(const json_t *object, const char *where, const char *key, bool *out)
 {
     const json_t *v = json_object_get(object, key);
-    if (!v)
+    if (!v) {
         return true;
+    }
     const char *text = json_string_value(v);
     if (json_is_true(v) || (text && strcmp(text, "true") == 0)) {
         *out = true;
@@ -87,12 +91,14 @@ static bool parse_int(struct wp_str s, int64_t *out)
     bool negative = wp_str_byte(s, 0) == '-';
     size_t i = negative ? 1 : 0;
     uint64_t v = 0;
-    if (i == s.len)
+    if (i == s.len) {
         return false;
+    }
     for (; i < s.len; i++) {
         int c = s.at[i];
-        if (c < '0' || c > '9' || v > (INT64_MAX - (uint64_t)(c - '0')) / 10)
+        if (c < '0' || c > '9' || v > (INT64_MAX - (uint64_t)(c - '0')) / 10) {
             return false;
+        }
         v = v * 10 + (uint64_t)(c - '0');
     }
     *out = negative ? -(int64_t)v : (int64_t)v;
@@ -102,15 +108,17 @@ static bool parse_int(struct wp_str s, int64_t *out)
 bool wp_json_int(const json_t *object, const char *where, const char *key, int64_t *out)
 {
     const json_t *v = json_object_get(object, key);
-    if (!v)
+    if (!v) {
         return true;
+    }
     if (json_is_integer(v)) {
         *out = json_integer_value(v);
         return true;
     }
     struct wp_str text = {json_string_value(v), json_string_length(v)};
-    if (json_is_string(v) && parse_int(text, out))
+    if (json_is_string(v) && parse_int(text, out)) {
         return true;
+    }
     wp_json_complain(where, key, "must be an integer");
     return false;
 }

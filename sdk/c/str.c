@@ -18,11 +18,14 @@ static unsigned char lower(char c)
 
 bool wp_str_eq_nocase(struct wp_str a, struct wp_str b)
 {
-    if (a.len != b.len)
+    if (a.len != b.len) {
         return false;
-    for (size_t i = 0; i < a.len; i++)
-        if (lower(a.at[i]) != lower(b.at[i]))
+    }
+    for (size_t i = 0; i < a.len; i++) {
+        if (lower(a.at[i]) != lower(b.at[i])) {
             return false;
+        }
+    }
     return true;
 }
 
@@ -38,10 +41,12 @@ bool wp_str_ends(struct wp_str s, struct wp_str suffix)
 
 struct wp_str wp_str_slice(struct wp_str s, size_t from, size_t to)
 {
-    if (to > s.len)
+    if (to > s.len) {
         to = s.len;
-    if (from >= to)
+    }
+    if (from >= to) {
         return (struct wp_str){"", 0};
+    }
     return (struct wp_str){s.at + from, to - from};
 }
 
@@ -58,9 +63,11 @@ ptrdiff_t wp_str_find(struct wp_str s, char c)
 
 ptrdiff_t wp_str_find_last(struct wp_str s, char c)
 {
-    for (size_t i = s.len; i-- > 0;)
-        if (s.at[i] == c)
+    for (size_t i = s.len; i-- > 0;) {
+        if (s.at[i] == c) {
             return (ptrdiff_t)i;
+        }
+    }
     return -1;
 }
 
@@ -72,17 +79,20 @@ static bool is_blank(int c)
 struct wp_str wp_str_trim(struct wp_str s)
 {
     size_t from = 0, to = s.len;
-    while (from < to && is_blank(s.at[from]))
+    while (from < to && is_blank(s.at[from])) {
         from++;
-    while (to > from && is_blank(s.at[to - 1]))
+    }
+    while (to > from && is_blank(s.at[to - 1])) {
         to--;
+    }
     return wp_str_slice(s, from, to);
 }
 
 bool wp_str_split(struct wp_str *rest, char sep, struct wp_str *piece)
 {
-    if (rest->len == 0)
+    if (rest->len == 0) {
         return false;
+    }
     ptrdiff_t end = wp_str_find(*rest, sep);
     size_t len = end < 0 ? rest->len : (size_t)end;
     *piece = wp_str_slice(*rest, 0, len);
@@ -92,8 +102,9 @@ bool wp_str_split(struct wp_str *rest, char sep, struct wp_str *piece)
 
 bool wp_equal_secret(struct wp_str a, struct wp_str b)
 {
-    if (a.len != b.len)
+    if (a.len != b.len) {
         return false;
+    }
     unsigned diff = 0;
     for (size_t i = 0; i < a.len; i++) {
         diff |= (unsigned char)a.at[i] ^ (unsigned char)b.at[i];
@@ -122,7 +133,8 @@ uint64_t wp_hash(struct wp_str s, uint64_t seed)
         h = mix(h ^ word);
     }
     uint64_t tail = 0;
-    if (i < s.len)
+    if (i < s.len) {
         memcpy(&tail, s.at + i, s.len - i);
+    }
     return mix(h ^ tail);
 }

@@ -15,12 +15,15 @@ static double scale(double v, int exponent)
 {
     static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
                                     1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
-    for (; exponent > 22 && v <= 1.7976931348623157e308; exponent -= 22)
+    for (; exponent > 22 && v <= 1.7976931348623157e308; exponent -= 22) {
         v *= 1e22;
-    for (; exponent < -22 && v > 0; exponent += 22)
+    }
+    for (; exponent < -22 && v > 0; exponent += 22) {
         v /= 1e22;
-    if (exponent > 22 || exponent < -22)
+    }
+    if (exponent > 22 || exponent < -22) {
         return v;
+    }
     return exponent < 0 ? v / powers[-exponent] : v * powers[exponent];
 }
 
@@ -46,18 +49,21 @@ double wp_strtod(const char *s, char **end)
     uint64_t mantissa = 0;
     int dropped = 0, whole = 0, fraction = 0, ignored = 0, exponent = 0;
     p = digits(p, &mantissa, &dropped, &whole);
-    if (*p == '.')
+    if (*p == '.') {
         p = digits(p + 1, &mantissa, &ignored, &fraction);
+    }
     if (*p == 'e' || *p == 'E') {
         p++;
         bool down = *p == '-';
         p += *p == '-' || *p == '+';
-        for (; *p >= '0' && *p <= '9'; p++)
+        for (; *p >= '0' && *p <= '9'; p++) {
             exponent = exponent < 100000 ? exponent * 10 + (*p - '0') : exponent;
+        }
         exponent = down ? -exponent : exponent;
     }
-    if (end)
+    if (end) {
         *end = (char *)(uintptr_t)p;
+    }
     double v = mantissa != 0 ? scale((double)mantissa, exponent + dropped - fraction) : 0;
     if (v > 1.7976931348623157e308) {
         v = HUGE_VAL;

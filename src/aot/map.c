@@ -1,8 +1,8 @@
 /* aot/map.c - from a file to code that can run: permissions, checks, dlopen.
  *
- * The object stays the file's: pages are shared among workers, and perf and gdb find its symbols.  dlopen recognises an
- * object by its name, so a name that is loaded already (an image that was replaced under its path) is
- * opened by an alias of its descriptor. */
+ * The object stays the file's: pages are shared among workers, and perf and gdb find its symbols.  dlopen
+ * recognises an object by its name, so a name that is loaded already (an image that was replaced under its
+ * path) is opened by an alias of its descriptor. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -29,18 +29,24 @@ static bool ours_alone(const struct stat *st)
 
 static weir_status check_owner(const char *path, const struct stat *file, struct weir_report *rep)
 {
-    if (!S_ISREG(file->st_mode))
+    if (!S_ISREG(file->st_mode)) {
         return weir_report_set(rep, WEIR_E_CONFIG, WEIR_NO_OFFSET, "image", "%s is no regular file", path);
-    if (!ours_alone(file))
-        return weir_report_set(rep, WEIR_E_CONFIG, WEIR_NO_OFFSET, "image", "%s can be written by others; native code is not taken from there", path);
+    }
+    if (!ours_alone(file)) {
+        return weir_report_set(rep, WEIR_E_CONFIG, WEIR_NO_OFFSET, "image",
+                               "%s can be written by others; native code is not taken from there", path);
+    }
     const char *slash = strrchr(path, '/');
-    char *dir = slash == NULL ? mem_strndup(".", 1) : mem_strndup(path, slash == path ? 1 : (size_t)(slash - path));
+    char *dir =
+        slash == NULL ? mem_strndup(".", 1) : mem_strndup(path, slash == path ? 1 : (size_t)(slash - path));
     struct stat st;
     bool ok = stat(dir, &st) == 0 && (ours_alone(&st) || (st.st_mode & S_ISVTX) != 0);
     mem_free(dir);
     return ok ? WEIR_OK
-              : weir_report_set(rep, WEIR_E_CONFIG, WEIR_NO_OFFSET, "image",
-                                "the directory of %s can be written by others; native code is not taken from there", path);
+              : weir_report_set(
+                    rep, WEIR_E_CONFIG, WEIR_NO_OFFSET, "image",
+                    "the directory of %s can be written by others; native code is not taken from there",
+                    path);
 }
 
 /* ---- opening ------------------------------------------------------------------------------------------ */
@@ -52,8 +58,9 @@ static void *open_alias(int fd)
     uint32_t n = __atomic_add_fetch(&count, 1, __ATOMIC_RELAXED);
     struct strbuf b = {0};
     strbuf_printf(&b, "/proc/self/fd");
-    for (; n != 0; n >>= 1)
+    for (; n != 0; n >>= 1) {
         strbuf_add(&b, n & 1 ? STR("/.") : STR("/"));
+    }
     strbuf_printf(&b, "/%d", fd);
     void *handle = dlopen(b.at, RTLD_NOW | RTLD_LOCAL);
     strbuf_fini(&b);
@@ -62,14 +69,16 @@ static void *open_alias(int fd)
 
 static void *open_object(const char *path, int fd)
 {
-    if (path == NULL)
+    if (path == NULL) {
         return open_alias(fd);
+    }
     struct strbuf b = {0}; /* a path without a slash would be searched for */
     strbuf_printf(&b, "%s%s", strchr(path, '/') == NULL ? "./" : "", path);
     void *loaded = dlopen(b.at, RTLD_NOW | RTLD_NOLOAD | RTLD_LOCAL);
     void *handle = loaded == NULL ? dlopen(b.at, RTLD_NOW | RTLD_LOCAL) : open_alias(fd);
-    if (loaded != NULL)
+    if (loaded != NULL) {
         dlclose(loaded);
+    }
     strbuf_fini(&b);
     return handle;
 }
@@ -78,8 +87,10 @@ static weir_status load(struct aot_image *im, const char *path, int fd, struct w
 {
     struct link_map *map;
     im->handle = open_object(path, fd);
-    if (im->handle == NULL || dlinfo(im->handle, RTLD_DI_LINKMAP, &map) != 0)
-        return weir_report_set(rep, WEIR_E_MALFORMED, WEIR_NO_OFFSET, "image", "the image does not load: %.200s", dlerror());
+    if (im->handle == NULL || dlinfo(im->handle, RTLD_DI_LINKMAP, &map) != 0) {
+        return weir_report_set(rep, WEIR_E_MALFORMED, WEIR_NO_OFFSET, "image",
+                               "the image does not load: %.200s", dlerror());
+    }
     im->base = map->l_addr;
     im->text += im->base;
     im->text_end += im->base;
@@ -90,15 +101,17 @@ static weir_status load(struct aot_image *im, const char *path, int fd, struct w
     return WEIR_OK;
 }
 
-static weir_status map_fd(int fd, const char *path, const struct wasm_module *m, const uint8_t module_sha256[32],
-                          struct aot_image **out, struct weir_report *rep)
+static weir_status map_fd(int fd, const char *path, const struct wasm_module *m,
+                          const uint8_t module_sha256[32], struct aot_image **out, struct weir_report *rep)
 {
     struct stat st;
-    if (fstat(fd, &st) != 0)
+    if (fstat(fd, &st) != 0) {
         return io_error(rep, path == NULL ? "image" : path);
+    }
     weir_status status = path == NULL ? WEIR_OK : check_owner(path, &st, rep);
-    if (status != WEIR_OK)
+    if (status != WEIR_OK) {
         return status;
+    }
     struct aot_image *im = mem_zalloc(sizeof *im);
     im->file_bytes = (size_t)st.st_size;
     void *file = im->file_bytes == 0 ? NULL : mmap(NULL, im->file_bytes, PROT_READ, MAP_PRIVATE, fd, 0);
@@ -109,12 +122,14 @@ static weir_status map_fd(int fd, const char *path, const struct wasm_module *m,
     }
     im->file = file;
     status = aot_image_check(im, m, module_sha256, rep);
-    if (status == WEIR_OK)
+    if (status == WEIR_OK) {
         status = load(im, path, fd, rep);
-    if (status == WEIR_OK)
+    }
+    if (status == WEIR_OK) {
         *out = im;
-    else
+    } else {
         aot_image_unmap(im);
+    }
     return status;
 }
 
@@ -122,24 +137,28 @@ weir_status aot_image_map(const char *path, const struct wasm_module *m, const u
                           struct aot_image **out, struct weir_report *rep)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    if (fd < 0)
+    if (fd < 0) {
         return io_error(rep, path);
+    }
     weir_status st = map_fd(fd, path, m, module_sha256, out, rep);
     close(fd);
     return st;
 }
 
 weir_status aot_image_map_bytes(const uint8_t *at, size_t len, const struct wasm_module *m,
-                                const uint8_t module_sha256[32], struct aot_image **out, struct weir_report *rep)
+                                const uint8_t module_sha256[32], struct aot_image **out,
+                                struct weir_report *rep)
 {
     int fd = memfd_create("weir.aot", MFD_CLOEXEC);
-    if (fd < 0)
+    if (fd < 0) {
         return io_error(rep, "memfd");
+    }
     size_t done = 0;
     while (done < len) {
         ssize_t n = write(fd, at + done, len - done);
-        if (n <= 0)
+        if (n <= 0) {
             break;
+        }
         done += (size_t)n;
     }
     weir_status st = done == len ? map_fd(fd, NULL, m, module_sha256, out, rep) : io_error(rep, "memfd");
@@ -149,13 +168,17 @@ weir_status aot_image_map_bytes(const uint8_t *at, size_t len, const struct wasm
 
 void aot_image_unmap(struct aot_image *im)
 {
-    if (im == NULL)
+    if (im == NULL) {
         return;
-    if (im->base != 0 && im->text_end != 0)
+    }
+    if (im->base != 0 && im->text_end != 0) {
         rt_code_unregister(im->text);
-    if (im->handle != NULL)
+    }
+    if (im->handle != NULL) {
         dlclose(im->handle);
-    if (im->file != NULL)
+    }
+    if (im->file != NULL) {
         munmap((void *)(uintptr_t)im->file, im->file_bytes);
+    }
     mem_free(im);
 }

@@ -32,8 +32,9 @@ typedef void trampoline(void (*code)(void), struct rt_instance *inst, uint64_t *
 static void invoke_plain(struct rt_func *f, uint64_t *cells)
 {
     struct rt_call *call = rt_calls;
-    if (call->exec_frame == NULL)
+    if (call->exec_frame == NULL) {
         call->exec_frame = __builtin_frame_address(0);
+    }
     ((trampoline *)(uintptr_t)f->exec)(f->code, f->inst, cells);
 }
 
@@ -42,8 +43,9 @@ static __attribute__((noinline)) void invoke_switched(struct rt_func *f, uint64_
     uintptr_t before = gs_base;
     set_gs_base((uintptr_t)f->inst->pub.memory);
     ((trampoline *)(uintptr_t)f->exec)(f->code, f->inst, cells);
-    if (back)
+    if (back) {
         set_gs_base(before);
+    }
 }
 
 static void invoke_segue(struct rt_func *f, uint64_t *cells)
@@ -55,16 +57,18 @@ static void invoke_segue(struct rt_func *f, uint64_t *cells)
         call->exec_saved = gs_base;
         inner = call->previous != NULL;
     }
-    if (__builtin_expect((uintptr_t)f->inst->pub.memory == gs_base, 1))
+    if (__builtin_expect((uintptr_t)f->inst->pub.memory == gs_base, 1)) {
         ((trampoline *)(uintptr_t)f->exec)(f->code, f->inst, cells);
-    else
+    } else {
         invoke_switched(f, cells, inner);
+    }
 }
 
 static void unwound(struct rt_call *call)
 {
-    if (call->previous != NULL && call->exec_frame != NULL && call->exec_saved != gs_base)
+    if (call->previous != NULL && call->exec_frame != NULL && call->exec_saved != gs_base) {
         set_gs_base(call->exec_saved);
+    }
 }
 
 /* ---- instances ------------------------------------------------------------------------------------- */
@@ -75,7 +79,8 @@ static void invoke_far(struct rt_func *f, uint64_t *cells)
     far->invoke(far, cells);
 }
 
-/* Do the parameters of a C function fit into registers, so that it can be called as if it were compiled code? */
+/* Do the parameters of a C function fit into registers, so that it can be called as if it were compiled code?
+ */
 static bool in_registers(const struct wasm_functype *t)
 {
 #ifdef __x86_64__
@@ -84,16 +89,18 @@ static bool in_registers(const struct wasm_functype *t)
     enum { INTS = 7, FLOATS = 8 };
 #endif
     uint32_t floats = 0;
-    for (uint32_t i = 0; i < t->nparams; i++)
+    for (uint32_t i = 0; i < t->nparams; i++) {
         floats += t->params[i] == WASM_F32 || t->params[i] == WASM_F64 || t->params[i] == WASM_V128;
+    }
     return floats <= FLOATS && t->nparams - floats <= INTS;
 }
 
 static void bind_imports(struct rt_instance *inst, const struct aot_image *im)
 {
     uint32_t n = rt_instance_wasm(inst)->nimported_funcs, nfar = 0;
-    for (uint32_t i = 0; i < n; i++)
+    for (uint32_t i = 0; i < n; i++) {
         nfar += rt_slot_at(inst, i)->inst != inst;
+    }
     struct rt_func *far = nfar == 0 ? NULL : mem_zalloc_array(nfar, sizeof *far);
     inst->exec = far;
     for (uint32_t i = 0; i < n; i++) {
@@ -102,6 +109,7 @@ static void bind_imports(struct rt_instance *inst, const struct aot_image *im)
         if (f->inst != inst) {
             *far = *f;
             f->inst = inst;
+            f->guest = NULL;
             f->code = stub;
             f->exec = (void *)((uintptr_t)far++ | 1);
             f->invoke = invoke_far;
@@ -111,9 +119,38 @@ static void bind_imports(struct rt_instance *inst, const struct aot_image *im)
     }
 }
 
+/* Does `t` belong to an instance whose code relies on being alone with it? */
+static bool is_closed(struct rt_instance *inst, const struct rt_table *t)
+{
+    for (struct rt_instance *i = inst->ring_next; i != inst; i = i->ring_next) {
+        const struct aot_image *im = i->exec_module;
+        uint32_t n = rt_instance_wasm(i)->ntables - rt_instance_wasm(i)->nimported_tables;
+        if (i->executor == &aot_executor && (im->footer.flags & WEIR_IMAGE_CLOSED) != 0 &&
+            t >= i->own_tables && t < i->own_tables + n) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static weir_status check_tables(struct rt_instance *inst, struct weir_report *rep)
+{
+    for (uint32_t i = 0; i < rt_instance_wasm(inst)->nimported_tables; i++) {
+        if (is_closed(inst, rt_table_at(inst, i))) {
+            return weir_report_set(
+                rep, WEIR_E_LINK, WEIR_NO_OFFSET, "import",
+                "a table of a module that was not compiled with weirc --open cannot be imported");
+        }
+    }
+    return WEIR_OK;
+}
+
 static weir_status instance_init(struct rt_instance *inst, struct weir_report *rep)
 {
-    (void)rep;
+    weir_status st = check_tables(inst, rep);
+    if (st != WEIR_OK) {
+        return st;
+    }
     const struct aot_image *im = inst->exec_module;
     const struct rt_module *m = inst->module;
     bool segue = (im->footer.flags & WEIR_IMAGE_SEGUE) != 0 && m->wasm->nmemories > 0;
@@ -123,6 +160,7 @@ static weir_status instance_init(struct rt_instance *inst, struct weir_report *r
         f->code = (void (*)(void))(im->base + im->funcs[f->funcidx - m->wasm->nimported_funcs].start);
         f->exec = (void *)(im->base + im->tramps[m->wasm->funcs[f->funcidx].typeidx]);
         f->invoke = segue ? invoke_segue : invoke_plain;
+        f->guest = inst;
     }
     return WEIR_OK;
 }
@@ -152,14 +190,16 @@ static bool explicit_trap(const struct os_fault *f, uint8_t *kind)
 {
 #ifdef __x86_64__
     static const uint8_t ud1[] = {0x67, 0x0f, 0xb9, 0x40}; /* ud1l kind(%eax), %eax */
-    if (f->signal != SIGILL || memcmp((const void *)f->pc, ud1, sizeof ud1) != 0)
+    if (f->signal != SIGILL || memcmp((const void *)f->pc, ud1, sizeof ud1) != 0) {
         return false;
+    }
     *kind = ((const uint8_t *)f->pc)[sizeof ud1];
 #else
     uint32_t insn;
     memcpy(&insn, (const void *)f->pc, sizeof insn);
-    if (f->signal != SIGTRAP || (insn & 0xffe0001f) != 0xd4200000) /* brk #0x55kk */
+    if (f->signal != SIGTRAP || (insn & 0xffe0001f) != 0xd4200000) { /* brk #0x55kk */
         return false;
+    }
     *kind = (uint8_t)(insn >> 5);
 #endif
     *kind -= 1;
@@ -170,20 +210,22 @@ static bool explicit_trap(const struct os_fault *f, uint8_t *kind)
 static bool probed_stack(const struct os_fault *f)
 {
     enum { NEAR_BYTES = 1 << 20 };
-    return f->signal == SIGSEGV && f->address < os_stack_low() + (64u << 10) && f->address + NEAR_BYTES > f->sp && f->address <= f->sp + 4096;
+    return f->signal == SIGSEGV && f->address < os_stack_low() + (64u << 10) &&
+           f->address + NEAR_BYTES > f->sp && f->address <= f->sp + 4096;
 }
 
 static bool fault_kind(const struct os_fault *f, bool memory, enum weir_trap_kind *kind)
 {
     uint8_t k;
-    if (memory)
+    if (memory) {
         *kind = WEIR_TRAP_MEMORY_BOUNDS;
-    else if (explicit_trap(f, &k))
+    } else if (explicit_trap(f, &k)) {
         *kind = (enum weir_trap_kind)k;
-    else if (probed_stack(f))
+    } else if (probed_stack(f)) {
         *kind = WEIR_TRAP_STACK_EXHAUSTED;
-    else
+    } else {
         return false;
+    }
     return true;
 }
 
@@ -193,8 +235,9 @@ static struct rt_instance *instance_at(struct rt_instance *inst, uintptr_t pc)
     struct rt_instance *i = inst;
     do {
         const struct aot_image *im = i->exec_module;
-        if (i->executor == &aot_executor && pc - im->text < im->text_end - im->text)
+        if (i->executor == &aot_executor && pc - im->text < im->text_end - im->text) {
             return i;
+        }
         i = i->ring_next;
     } while (i != inst);
     return NULL;
@@ -203,14 +246,17 @@ static struct rt_instance *instance_at(struct rt_instance *inst, uintptr_t pc)
 static void add_frame(struct rt_call *call, uintptr_t pc)
 {
     struct rt_instance *inst = instance_at(call->inst, pc);
-    if (inst == NULL)
+    if (inst == NULL) {
         return;
+    }
     const struct aot_image *im = inst->exec_module;
     uint32_t func = aot_image_find_func(im, pc);
-    if (func == UINT32_MAX)
+    if (func == UINT32_MAX) {
         return; /* a stub or trampoline */
+    }
     bool room = call->trap->nframes < WEIR_TRAP_FRAMES;
-    rt_trap_add_frame(call, inst, func + rt_instance_wasm(inst)->nimported_funcs, room ? aot_image_find_offset(im, func, pc) : 0);
+    rt_trap_add_frame(call, inst, func + rt_instance_wasm(inst)->nimported_funcs,
+                      room ? aot_image_find_offset(im, func, pc) : 0);
 }
 
 /* Walks the chain of frame pointers, which all compiled code and all of Weir keeps; a frame of foreign code
@@ -220,8 +266,9 @@ static void backtrace(struct rt_call *call, const struct os_fault *fault)
     const uintptr_t *fp = fault != NULL ? (const uintptr_t *)fault->fp : __builtin_frame_address(0);
     const uintptr_t *low = fault != NULL ? (const uintptr_t *)fault->sp : fp;
     const uintptr_t *end = call->exec_frame;
-    if (fault != NULL)
+    if (fault != NULL) {
         add_frame(call, fault->pc);
+    }
     while (fp >= low && fp < end && (uintptr_t)fp % sizeof *fp == 0) {
         add_frame(call, fp[1] - 1); /* inside the call instruction */
         low = fp + 2;

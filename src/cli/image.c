@@ -1,3 +1,5 @@
+/* cli/image.c - images for `weir exec` and `weir try`: given, carried by the module, or compiled on the spot.
+ */
 #include "cli/image.h"
 
 #include <errno.h>
@@ -33,24 +35,28 @@ static weir_status compile(const char *wasm_path, const char *image, struct weir
     char *argv[] = {weirc, (char *)(uintptr_t)wasm_path, (char *)"-o", (char *)(uintptr_t)image, NULL};
     pid_t pid;
     int status = 0, err = posix_spawn(&pid, weirc, NULL, NULL, argv, environ);
-    if (err != 0)
+    if (err != 0) {
         return weir_report_set(rep, WEIR_E_NOT_FOUND, WEIR_NO_OFFSET, "", "%s: %s", weirc, strerror(err));
+    }
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
         ;
-    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
         return weir_report_set(rep, WEIR_E_IO, WEIR_NO_OFFSET, "", "weirc did not compile the module");
+    }
     return WEIR_OK;
 }
 
 static weir_status compile_and_load(struct weir_module *m, const char *wasm_path, struct weir_report *rep)
 {
     char dir[] = "/tmp/weir-image-XXXXXX", path[sizeof dir + 16];
-    if (mkdtemp(dir) == NULL)
+    if (mkdtemp(dir) == NULL) {
         return weir_report_set(rep, WEIR_E_IO, WEIR_NO_OFFSET, "", "%s: %s", dir, strerror(errno));
+    }
     snprintf(path, sizeof path, "%s/module.aot", dir);
     weir_status st = compile(wasm_path, path, rep);
-    if (st == WEIR_OK)
+    if (st == WEIR_OK) {
         st = weir_module_load_image(m, path, rep);
+    }
     unlink(path);
     rmdir(dir);
     return st;
@@ -59,8 +65,9 @@ static weir_status compile_and_load(struct weir_module *m, const char *wasm_path
 weir_status cli_prepare_image(struct weir_module *m, enum weir_tier tier, const char *wasm_path,
                               const char *image, struct weir_report *rep)
 {
-    if (image != NULL)
+    if (image != NULL) {
         return strcmp(image, wasm_path) == 0 ? weir_module_load_own_image(m, rep)
                                              : weir_module_load_image(m, image, rep);
+    }
     return tier == WEIR_TIER_AOT ? compile_and_load(m, wasm_path, rep) : WEIR_OK;
 }

@@ -384,7 +384,7 @@ static void print_ready(struct run *run, const json_t *status)
     fflush(stdout);
 }
 
-/* Does a worker have our generation? */
+/* Does a worker have our generation, and none an older one? */
 static void check_ready(struct run *run)
 {
     struct strbuf text = {0};
@@ -392,7 +392,8 @@ static void check_ready(struct run *run)
     if (nginx_process_status(&run->nginx, &text)) {
         json_t *status = json_loadb(text.at, text.len, 0, NULL);
         const char *file = json_string_value(json_object_get(status, "generation"));
-        if (file != NULL && strcmp(file, run->generation_file) == 0) {
+        if (file != NULL && strcmp(file, run->generation_file) == 0 &&
+            !nginx_process_old_workers_serve(&run->nginx)) {
             run->ready = true;
             print_ready(run, status);
             run->was_ready = true;
@@ -538,7 +539,7 @@ static int take_over_or_start(struct run *run)
         printf("weir: taking over the nginx that runs here (process %d)\n", (int)run->nginx.pid);
         run->started_ms = now_ms();
         run->adopted = true;
-        nginx_process_signal(&run->nginx, SIGHUP);
+        nginx_process_reload(&run->nginx);
         return CLI_GO_ON;
     }
     start_nginx(run);

@@ -12,6 +12,7 @@
 #include "base/str.h"
 #include "cli/cli.h"
 #include "cli/fake_server.h"
+#include "cli/image.h"
 
 enum { MAX_FILE_BYTES = 256 << 20, WARM_UP_RUNS = 64 };
 
@@ -20,7 +21,7 @@ static const char *const level_names[] = {"trace", "debug", "info", "warn", "err
 
 static struct {
     struct cli_texts configs;
-    const char *requests;
+    const char *requests, *image;
     int tier; /* of TIERS */
     uint64_t bench;
     uint64_t now_ns;
@@ -51,7 +52,12 @@ static const struct cli_option options[] = {
      .value = &args.tier,
      .arg = "TIER",
      .choices = TIERS,
-     .help = "how the module is run (" TIERS "; default auto)"},
+     .help = "how the module is run (default auto, which interprets without --image)"},
+    {.name = "image",
+     .kind = CLI_TEXT,
+     .value = &args.image,
+     .arg = "FILE",
+     .help = "native image made by weirc; the module itself for the one it carries"},
     {.name = "bench",
      .kind = CLI_NUMBER,
      .value = &args.bench,
@@ -67,7 +73,7 @@ static const struct cli_option options[] = {
      .value = &args.log_level,
      .arg = "LEVEL",
      .choices = LEVELS,
-     .help = "least level of plugin logs (default trace; info with --bench)"},
+     .help = "least level of plugin logs (default trace, with --bench info)"},
     {.name = "fail-open",
      .kind = CLI_FLAG,
      .value = &args.fail_open,
@@ -535,7 +541,12 @@ static int run_module(const char *path, const struct pw_plugin_options *opt,
     if (st != WEIR_OK) {
         return print_failed_start(&rep);
     }
-    int code = run_plugin(m, opt, requests, nrequests);
+    int code;
+    if (cli_prepare_image(m, opt->tier, path, args.image, &rep) == WEIR_OK) {
+        code = run_plugin(m, opt, requests, nrequests);
+    } else {
+        code = print_failed_start(&rep);
+    }
     weir_module_unref(m);
     return code;
 }

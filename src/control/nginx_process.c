@@ -36,6 +36,18 @@ static size_t read_start(const char *path, char *dst, size_t cap)
     return n;
 }
 
+/* nginx's title of a process, with blanks for NULs; "" if there is no such process. */
+static void read_title(pid_t pid, char *dst, size_t cap)
+{
+    char path[64];
+
+    snprintf(path, sizeof path, "/proc/%d/cmdline", (int)pid);
+    size_t n = read_start(path, dst, cap);
+    for (size_t i = 0; i < n; i++) {
+        dst[i] = dst[i] == '\0' ? ' ' : dst[i];
+    }
+}
+
 bool nginx_process_find(struct nginx_process *p)
 {
     char path[4096], text[4096];
@@ -54,11 +66,7 @@ bool nginx_process_find(struct nginx_process *p)
     }
 
     /* A pid may be somebody else's by now; nginx's title holds the command line, with our folder. */
-    snprintf(path, sizeof path, "/proc/%d/cmdline", (int)pid);
-    size_t n = read_start(path, text, sizeof text);
-    for (size_t i = 0; i < n; i++) {
-        text[i] = text[i] == '\0' ? ' ' : text[i];
-    }
+    read_title(pid, text, sizeof text);
     snprintf(path, sizeof path, "%s/nginx.conf", p->state_dir);
     if (strstr(text, "nginx: master process") == NULL || strstr(text, path) == NULL) {
         close(fd);
@@ -122,6 +130,43 @@ weir_status nginx_process_start(struct nginx_process *p, struct weir_report *rep
     strbuf_fini(&log);
     strbuf_fini(&sock);
     return st;
+}
+
+static bool is_serving_worker(pid_t pid)
+{
+    char title[256];
+
+    read_title(pid, title, sizeof title);
+    return strstr(title, "worker process") != NULL && strstr(title, "shutting down") == NULL;
+}
+
+void nginx_process_reload(struct nginx_process *p)
+{
+    char path[64], list[16384];
+
+    snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)p->pid, (int)p->pid);
+    read_start(path, list, sizeof list);
+    p->nold = 0;
+    for (char *at = list, *end; p->nold < NGINX_WORKERS_MAX; at = end) {
+        long pid = strtol(at, &end, 10);
+        if (end == at) {
+            break;
+        }
+        if (is_serving_worker((pid_t)pid)) {
+            p->old_workers[p->nold++] = (pid_t)pid;
+        }
+    }
+    nginx_process_signal(p, SIGHUP);
+}
+
+bool nginx_process_old_workers_serve(const struct nginx_process *p)
+{
+    for (size_t i = 0; i < p->nold; i++) {
+        if (is_serving_worker(p->old_workers[i])) {
+            return true;
+        }
+    }
+    return false;
 }
 
 void nginx_process_signal(const struct nginx_process *p, int signal_number)

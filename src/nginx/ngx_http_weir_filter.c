@@ -415,7 +415,7 @@ ngx_http_weir_resume_response(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
     }
 
     if (rc == NGX_ERROR || rc > NGX_OK) {
-        ngx_http_finalize_request(r, NGX_ERROR);
+        ngx_http_weir_abort(r);
         return;
     }
 
@@ -423,7 +423,7 @@ ngx_http_weir_resume_response(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
         consume(held);
 
     } else if (held != NULL && body_filter(r, held) == NGX_ERROR) {
-        ngx_http_finalize_request(r, NGX_ERROR);
+        ngx_http_weir_abort(r);
         return;
     }
 

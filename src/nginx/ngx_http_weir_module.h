@@ -193,6 +193,7 @@ ngx_int_t ngx_http_weir_access_handler(ngx_http_request_t *r);
 void ngx_http_weir_end(ngx_http_weir_ctx_t *ctx);
 /* Have the event loop go on with a request that waits. */
 void ngx_http_weir_post(ngx_http_weir_ctx_t *ctx);
+void ngx_http_weir_abort(ngx_http_request_t *r);
 
 /* ngx_http_weir_filter.c */
 ngx_int_t ngx_http_weir_filter_init(ngx_conf_t *cf);

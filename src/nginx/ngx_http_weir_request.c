@@ -324,14 +324,22 @@ has_body(ngx_http_request_t *r)
 static ngx_int_t
 finish(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
 {
-    bool                    changed;
-    ngx_str_t               path, query, uri;
-    struct str              host;
-    struct strbuf           rewritten = { 0 };
-    const struct gw_route  *route;
+    bool                      changed;
+    uint32_t                  before;
+    ngx_str_t                 path, query, uri;
+    struct str                host;
+    struct strbuf             rewritten = { 0 };
+    const struct gw_route    *route;
+    ngx_http_weir_service_t  *service;
 
     if (ctx->stale_route) {
+        before = ctx->route;
+        service = ctx->service;
         (void) find_route(r, ctx);
+
+        if (ctx->route == before) {
+            ctx->service = service;     /* the one the plugins were chosen for, not another draw of the lot */
+        }
 
         if (ctx->route == GW_NONE) {
             if (answer(r, ctx, NGX_HTTP_NOT_FOUND, "route_not_found", "no route matches this request\n")
@@ -504,6 +512,23 @@ respond(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
 }
 
 
+/* End a request that waits, and its connection. One that belongs to the upstream module must be ended there. */
+
+void
+ngx_http_weir_abort(ngx_http_request_t *r)
+{
+    r->keepalive = 0;
+    r->lingering_close = 0;
+
+    if (r->upstream != NULL && r->upstream->cleanup != NULL && *r->upstream->cleanup != NULL) {
+        (*r->upstream->cleanup)(r);
+        return;
+    }
+
+    ngx_http_finalize_request(r, NGX_HTTP_CLOSE);
+}
+
+
 void
 ngx_http_weir_post(ngx_http_weir_ctx_t *ctx)
 {
@@ -525,7 +550,7 @@ resume_handler(ngx_event_t *ev)
     ngx_http_set_log_request(c->log, r);
 
     if (ctx->closing) {
-        ngx_http_finalize_request(r, NGX_HTTP_CLOSE);
+        ngx_http_weir_abort(r);
 
     } else if (ctx->hold_response) {
         ngx_http_weir_resume_response(r, ctx);

@@ -84,7 +84,7 @@ uint32_t pw_call_proxy_send_local_response(struct weir_instance *inst, uint32_t 
         return PW_OK; /* there is nobody to answer, or he is answered */
     }
     s->local = (struct pw_local_response){
-        .status = status,
+        .status = status >= 200 && status <= 999 ? status : 500, /* not a final status: no answer to send */
         .details = keep_details(&s->arena, d),
         .body = keep(&s->arena, b),
         .grpc_status = grpc_status <= 16 ? (int32_t)grpc_status : -1,

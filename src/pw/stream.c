@@ -50,6 +50,9 @@ struct pw_stream *pw_stream_new(const struct pw_step *steps, size_t n, void *str
 
 void pw_stream_defer(struct pw_stream *s, struct pw_vm *vm, enum pw_pending action)
 {
+    if (s->closed) {
+        return;
+    }
     s->pending |= action;
     if (!s->running && !s->queued) {
         s->queued = true;
@@ -84,6 +87,7 @@ void pw_stream_apply(struct pw_stream *s)
         return;
     }
     if (pending & PW_PENDING_CLOSE) {
+        s->closed = true;
         s->server->close_stream(s->server_stream);
         return;
     }
@@ -109,7 +113,7 @@ static enum pw_verdict fail_step(struct pw_stream *s, uint32_t i)
         s->local_taken = false; /* asked for by the call that trapped */
         s->local_step = -1;
     }
-    if (st->plugin->opt.fail_open || s->local_sent) {
+    if (st->plugin->opt.fail_open || s->local_sent || s->closed) {
         return PW_CONTINUE;
     }
     s->local =
@@ -120,6 +124,19 @@ static enum pw_verdict fail_step(struct pw_stream *s, uint32_t i)
     return PW_LOCAL;
 }
 
+void pw_stream_vm_died(struct pw_stream *s, uint32_t step)
+{
+    for (int direction = REQUEST; direction <= RESPONSE; direction++) {
+        struct pw_flow *f = &s->flow[direction];
+        if (s->running || s->steps[step].failed || !f->paused || (uint32_t)(f->at - f->by) != step) {
+            continue;
+        }
+        if (fail_step(s, step) == PW_CONTINUE && resume(f)) {
+            (direction == REQUEST ? s->server->resume_request : s->server->resume_response)(s->server_stream);
+        }
+    }
+}
+
 /* What host calls asked for during the call that just returned. */
 static enum pw_verdict settle(struct pw_stream *s, uint8_t pending)
 {
@@ -127,6 +144,7 @@ static enum pw_verdict settle(struct pw_stream *s, uint8_t pending)
         send_local(s);
         return PW_LOCAL;
     }
+    s->closed = s->closed || (pending & PW_PENDING_CLOSE);
     return pending & PW_PENDING_CLOSE ? PW_CLOSE : PW_CONTINUE;
 }
 

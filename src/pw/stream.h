@@ -59,7 +59,8 @@ struct pw_stream {
     bool trapped;
     bool local_taken; /* the one local response is chosen */
     bool local_sent;
-    bool final; /* the response goes out as it is: no more callbacks for its headers */
+    bool closed; /* the server was told to reset it */
+    bool final;  /* the response goes out as it is: no more callbacks for its headers */
     int32_t local_step;
     struct pw_local_response local;
     struct pw_stream *next_deferred;
@@ -74,6 +75,10 @@ struct pw_stream {
 void pw_stream_defer(struct pw_stream *s, struct pw_vm *vm, enum pw_pending action);
 /* Apply what was noted, for a stream that is not running. */
 void pw_stream_apply(struct pw_stream *s);
+
+/* The VM of a step died in a call for somebody else: if the stream waits for that step, the step fails now.
+ */
+void pw_stream_vm_died(struct pw_stream *s, uint32_t step);
 
 /* Store a property under a flat name; false: the stream's room for properties is used up. */
 bool pw_stream_store(struct pw_stream *s, struct str name, struct str value);

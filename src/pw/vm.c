@@ -63,10 +63,11 @@ static void on_wasi_write(void *data, struct weir_instance *inst, int fd, struct
         return;
     }
     while (text.len != 0) {
-        size_t len = str_find_char(text, '\n');
-        bool ended = len < text.len;
-        strbuf_add(&vm->output[fd - 1], str_slice(text, 0, len));
-        if (ended || vm->output[fd - 1].len > MAX_OUTPUT_LINE) {
+        struct str room = str_slice(text, 0, MAX_OUTPUT_LINE - vm->output[fd - 1].len);
+        size_t len = str_find_char(room, '\n');
+        bool ended = len < room.len;
+        strbuf_add(&vm->output[fd - 1], str_slice(room, 0, len));
+        if (ended || vm->output[fd - 1].len == MAX_OUTPUT_LINE) {
             flush_output(vm, fd);
         }
         text = str_slice(text, len + ended, text.len);
@@ -108,6 +109,19 @@ static void apply_deferred(struct pw_vm *vm)
         vm->deferred = s->next_deferred;
         s->queued = false;
         pw_stream_apply(s);
+    }
+}
+
+/* Streams that wait for this VM to resume them would wait for ever.  Server functions do not call back, so
+ * the table stays as it is. */
+static void fail_waiting_streams(struct pw_vm *vm)
+{
+    for (uint32_t i = 0; vm->contexts.count != 0 && i <= vm->contexts.mask; i++) {
+        for (struct pw_context *c = vm->contexts.buckets[i]; c != NULL; c = c->next) {
+            if (c->stream != NULL) {
+                pw_stream_vm_died(c->stream, c->step);
+            }
+        }
     }
 }
 
@@ -192,6 +206,7 @@ bool pw_vm_call(struct pw_vm *vm, struct pw_context *ctx, enum pw_export_id id,
         if (vm->depth == 0) {
             give_memory_back(vm);
             pw_plugin_vm_failed(vm->plugin);
+            fail_waiting_streams(vm);
         }
         return false;
     }

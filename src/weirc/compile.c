@@ -1,8 +1,8 @@
 /* weirc/compile.c - from a module to objects: partitions, passes, child processes.
  *
  * Functions are dealt out in index order to partitions of about the same size.  With one job, or a
- * small module, one unit is compiled in this process; otherwise every child compiles one partition at a time, and
- * only object files come back.  Stubs and trampolines are partition 0's. */
+ * small module, one unit is compiled in this process; otherwise every child compiles one partition at a time,
+ * and only object files come back.  Stubs and trampolines are partition 0's. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -18,7 +18,6 @@
 #include <llvm-c/Transforms/PassBuilder.h>
 
 #include "base/mem.h"
-#include "wasm/names.h"
 #include "weirc/unit.h"
 #include "weirc/weirc.h"
 
@@ -37,7 +36,7 @@ struct partition {
 struct job {
     const struct weirc_options *opt;
     const struct wasm_module *m;
-    struct weirc_names names;
+    struct weirc_facts facts;
     char *dir;
     struct partition *parts;
     uint32_t nparts;
@@ -50,65 +49,31 @@ static double now_s(void)
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-/* ---- names ------------------------------------------------------------------------------------------ */
-
-/* "w12.name" with the bytes an ELF symbol takes badly replaced. */
-static char *symbol_of(uint32_t funcidx, struct str name)
-{
-    struct strbuf b = {0};
-    strbuf_printf(&b, "w%u", funcidx);
-    if (name.len > 0)
-        strbuf_add_char(&b, '.');
-    for (size_t i = 0; i < name.len && i < 200; i++) {
-        char c = name.at[i];
-        strbuf_add_char(&b, (unsigned char)c <= ' ' || c == '@' || c == 0x7f ? '_' : c);
-    }
-    return b.at;
-}
-
-static bool has_tail_calls(const struct wasm_module *m)
-{
-    for (uint32_t i = m->nimported_funcs; i < m->nfuncs; i++) {
-        struct wasm_reader r = wasm_reader_of(m, m->funcs[i].body, m->funcs[i].body_end);
-        struct wasm_instr in;
-        while (r.at < r.end && wasm_instr_read(&r, &in, NULL) == WEIR_OK)
-            if (in.op == OP_RETURN_CALL || in.op == OP_RETURN_CALL_INDIRECT)
-                return true;
-    }
-    return false;
-}
-
-static void names_init(struct weirc_names *n, const struct wasm_module *m)
-{
-    struct wasm_names wn;
-    wasm_names_init(&wn, m);
-    n->symbols = mem_zalloc_array(m->nfuncs + 1, sizeof *n->symbols);
-    n->names = mem_zalloc_array(m->nfuncs + 1, sizeof *n->names);
-    for (uint32_t i = m->nimported_funcs; i < m->nfuncs; i++) {
-        n->names[i] = wasm_names_func(&wn, i);
-        n->symbols[i] = symbol_of(i, n->names[i]);
-    }
-    wasm_names_fini(&wn);
-    n->tail_calls = has_tail_calls(m);
-}
-
-static void names_fini(struct weirc_names *n, const struct wasm_module *m)
-{
-    for (uint32_t i = 0; i < m->nfuncs; i++)
-        mem_free(n->symbols[i]);
-    mem_free(n->symbols);
-    mem_free(n->names);
-}
-
 /* ---- a unit ------------------------------------------------------------------------------------------ */
 
-/* Instruction-level passes per -O; mem2reg and exact_fix have run before. */
+/* Passes per -O; mem2reg and exact_fix have run before.  Functions are optimised one by one: whoever made the
+ * module has inlined, and frames of a backtrace stay functions of the module.  Not among them, because
+ * measured to cost more than they bring: reassociation (it undoes the addressing the producer chose), SLP
+ * vectorisation, and idioms of memset and memcpy, which cannot be called in the GS segment. */
+#define COMBINE "instcombine<no-verify-fixpoint>"
+#define EARLY                                                                                                \
+    "early-cse<memssa>,simplifycfg," COMBINE                                                                 \
+    ",jump-threading,correlated-propagation,simplifycfg,constraint-elimination,"
+#define LOOPS                                                                                                \
+    "loop-mssa(loop-instsimplify,loop-simplifycfg,licm,loop-rotate,licm,simple-loop-unswitch<trivial>),"     \
+    "simplifycfg," COMBINE                                                                                   \
+    ",loop(indvars,loop-deletion,loop-unroll-full),sroa,vector-combine,mldst-motion,gvn,sccp,bdce," COMBINE  \
+    ",jump-threading,adce,dse,loop-mssa(licm),simplifycfg"
+#define VECTORS ",loop-vectorize,loop-load-elim," COMBINE ",simplifycfg<sink-common-insts>,vector-combine"
+#define LATE                                                                                                 \
+    ",loop-unroll<O3>," COMBINE                                                                              \
+    ",loop-mssa(licm),alignment-from-assumptions,loop-sink,instsimplify,div-rem-pairs,simplifycfg"
 static const char *const pipelines[] = {
     NULL,
-    "function(early-cse<memssa>,simplifycfg,instcombine<no-verify-fixpoint>,loop-mssa(licm),gvn,simplifycfg,"
-    "instcombine<no-verify-fixpoint>,dse,adce)",
-    "default<O2>",
-    "default<O3>",
+    "function(early-cse<memssa>,simplifycfg," COMBINE ",loop-mssa(licm),gvn,simplifycfg," COMBINE
+    ",dse,adce)",
+    "function(" EARLY LOOPS ",loop-sink,instsimplify,div-rem-pairs,simplifycfg)",
+    "function(" EARLY LOOPS VECTORS LATE ")",
 };
 
 static weir_status run_passes(struct unit *u, const char *passes, struct weir_report *rep)
@@ -116,8 +81,9 @@ static weir_status run_passes(struct unit *u, const char *passes, struct weir_re
     LLVMPassBuilderOptionsRef po = LLVMCreatePassBuilderOptions();
     LLVMErrorRef err = LLVMRunPasses(u->mod, passes, u->tm, po);
     LLVMDisposePassBuilderOptions(po);
-    if (err == NULL)
+    if (err == NULL) {
         return WEIR_OK;
+    }
     char *text = LLVMGetErrorMessage(err);
     weir_report_set(rep, WEIR_E_CONFIG, WEIR_NO_OFFSET, "passes", "%s", text);
     LLVMDisposeErrorMessage(text);
@@ -130,9 +96,9 @@ static void emit_stubs(struct unit *u)
     const struct wasm_module *m = u->m;
     uint8_t *done = mem_zalloc(m->ntypes + 1);
     for (uint32_t i = 0; i < m->nfuncs; i++) {
-        if (i < m->nimported_funcs)
+        if (i < m->nimported_funcs) {
             unit_emit_import_stub(u, i);
-        else if (u->slots[i] != UINT32_MAX && !done[m->funcs[i].typeidx]) {
+        } else if (u->slots[i] != UINT32_MAX && !done[m->funcs[i].typeidx]) {
             done[m->funcs[i].typeidx] = 1;
             unit_emit_trampoline(u, m->funcs[i].typeidx);
         }
@@ -152,11 +118,13 @@ static void dump_ir(struct unit *u, const char *suffix)
     strbuf_fini(&path);
 }
 
-static weir_status emit_file(struct unit *u, const char *path, LLVMCodeGenFileType type, struct weir_report *rep)
+static weir_status emit_file(struct unit *u, const char *path, LLVMCodeGenFileType type,
+                             struct weir_report *rep)
 {
     char *message = NULL;
-    if (LLVMTargetMachineEmitToFile(u->tm, u->mod, (char *)(uintptr_t)path, type, &message) == 0)
+    if (LLVMTargetMachineEmitToFile(u->tm, u->mod, (char *)(uintptr_t)path, type, &message) == 0) {
         return WEIR_OK;
+    }
     weir_report_set(rep, WEIR_E_IO, WEIR_NO_OFFSET, "object", "%s", message);
     LLVMDisposeMessage(message);
     return WEIR_E_IO;
@@ -165,13 +133,16 @@ static weir_status emit_file(struct unit *u, const char *path, LLVMCodeGenFileTy
 static weir_status optimise(struct unit *u, struct weir_report *rep)
 {
     weir_status st = WEIR_OK;
-    if (u->opt->level > 0)
+    if (u->opt->level > 0) {
         st = run_passes(u, "function(mem2reg)", rep);
-    if (st == WEIR_OK)
+    }
+    if (st == WEIR_OK) {
         exact_fix(u);
+    }
     const char *passes = u->opt->passes != NULL ? u->opt->passes : pipelines[u->opt->level];
-    if (st == WEIR_OK && passes != NULL)
+    if (st == WEIR_OK && passes != NULL) {
         st = run_passes(u, passes, rep);
+    }
     return st;
 }
 
@@ -179,34 +150,44 @@ static weir_status compile_partition(const struct job *j, const struct partition
 {
     double t0 = now_s();
     struct unit u;
-    weir_status st = unit_init(&u, j->m, j->opt, &j->names, rep);
-    if (st != WEIR_OK)
+    weir_status st = unit_init(&u, j->m, j->opt, &j->facts, rep);
+    if (st != WEIR_OK) {
         return st;
-    for (uint32_t i = p->first; i < p->last; i++)
+    }
+    for (uint32_t i = p->first; i < p->last; i++) {
         unit_func(&u, i); /* in the order their code shall have */
-    for (uint32_t i = p->first; i < p->last; i++)
+    }
+    for (uint32_t i = p->first; i < p->last; i++) {
         fn_translate(&u, i);
-    if (p->first == j->m->nimported_funcs)
+    }
+    if (p->first == j->m->nimported_funcs) {
         emit_stubs(&u);
+        fixed_define(&u);
+    }
     LLVMDIBuilderFinalize(u.di);
     bool one = j->nparts == 1;
     char suffix[24] = "";
-    if (!one)
+    if (!one) {
         snprintf(suffix, sizeof suffix, ".%u", (unsigned)(p - j->parts));
+    }
     if (j->opt->emit_llvm) {
         char early[40];
         snprintf(early, sizeof early, "%s.early", suffix);
         dump_ir(&u, early);
     }
     char *message = NULL;
-    if (j->opt->verify && LLVMVerifyModule(u.mod, LLVMReturnStatusAction, &message) != 0)
-        st = weir_report_set(rep, WEIR_E_INVALID, WEIR_NO_OFFSET, "", "internal: LLVM refuses the translation: %.200s", message);
+    if (j->opt->verify && LLVMVerifyModule(u.mod, LLVMReturnStatusAction, &message) != 0) {
+        st = weir_report_set(rep, WEIR_E_INVALID, WEIR_NO_OFFSET, "",
+                             "internal: LLVM refuses the translation: %.200s", message);
+    }
     LLVMDisposeMessage(message);
     double t1 = now_s();
-    if (st == WEIR_OK)
+    if (st == WEIR_OK) {
         st = optimise(&u, rep);
-    if (j->opt->emit_llvm)
+    }
+    if (j->opt->emit_llvm) {
         dump_ir(&u, suffix);
+    }
     if (st == WEIR_OK && j->opt->emit_asm) {
         struct strbuf path = {0};
         strbuf_printf(&path, "%s%s.s", j->opt->output, suffix);
@@ -218,12 +199,15 @@ static weir_status compile_partition(const struct job *j, const struct partition
         strbuf_fini(&path);
     }
     double t2 = now_s();
-    if (st == WEIR_OK)
+    if (st == WEIR_OK) {
         st = emit_file(&u, p->object, LLVMObjectFile, rep);
+    }
     double t3 = now_s();
-    if (j->opt->stats)
-        fprintf(stderr, "weirc: functions %u..%u (%llu bytes): translate %.3f s, optimise %.3f s, generate %.3f s\n", p->first,
-                p->last, (unsigned long long)p->bytes, t1 - t0, t2 - t1, t3 - t2);
+    if (j->opt->stats) {
+        fprintf(stderr,
+                "weirc: functions %u..%u (%llu bytes): translate %.3f s, optimise %.3f s, generate %.3f s\n",
+                p->first, p->last, (unsigned long long)p->bytes, t1 - t0, t2 - t1, t3 - t2);
+    }
     unit_fini(&u);
     return st;
 }
@@ -234,16 +218,20 @@ static void make_partitions(struct job *j)
 {
     const struct wasm_module *m = j->m;
     uint64_t total = 0;
-    for (uint32_t i = m->nimported_funcs; i < m->nfuncs; i++)
+    for (uint32_t i = m->nimported_funcs; i < m->nfuncs; i++) {
         total += (uint64_t)(m->funcs[i].body_end - m->funcs[i].body);
+    }
     uint64_t want = total / PARTITION_BYTES;
     uint64_t most = j->opt->jobs <= 1 ? 1 : j->opt->jobs * 4ull;
-    if (want > most)
+    if (want > most) {
         want = most;
-    if (want < 1)
+    }
+    if (want < 1) {
         want = 1;
-    if (want > PARTITIONS_MAX)
+    }
+    if (want > PARTITIONS_MAX) {
         want = PARTITIONS_MAX;
+    }
     uint64_t size = total / want + 1;
     j->parts = mem_zalloc_array(want + 1, sizeof *j->parts);
     uint32_t i = m->nimported_funcs;
@@ -277,8 +265,9 @@ static _Noreturn void child_main(const struct job *j, const struct partition *p)
 
 static void show_progress(const struct job *j, uint32_t done, uint32_t total)
 {
-    if (!j->opt->quiet && isatty(STDERR_FILENO))
+    if (!j->opt->quiet && isatty(STDERR_FILENO)) {
         fprintf(stderr, "\rweirc: %u of %u parts%s", done, total, done == total ? "\n" : "");
+    }
 }
 
 static weir_status compile_in_children(struct job *j, struct weir_report *rep)
@@ -290,8 +279,9 @@ static weir_status compile_in_children(struct job *j, struct weir_report *rep)
             fflush(NULL);
             struct partition *p = &j->parts[next];
             p->pid = fork();
-            if (p->pid == 0)
+            if (p->pid == 0) {
                 child_main(j, p);
+            }
             if (p->pid < 0) {
                 st = weir_report_set(rep, WEIR_E_IO, WEIR_NO_OFFSET, "", "fork: %s", strerror(errno));
                 continue;
@@ -302,19 +292,23 @@ static weir_status compile_in_children(struct job *j, struct weir_report *rep)
         }
         int status;
         pid_t pid = wait(&status);
-        if (pid < 0 && errno == EINTR)
+        if (pid < 0 && errno == EINTR) {
             continue;
+        }
         running--;
         show_progress(j, ++done, j->nparts);
-        if (WIFSIGNALED(status))
-            st = weir_report_set(rep, WEIR_E_IO, WEIR_NO_OFFSET, "", "a compiling child was ended by signal %d", WTERMSIG(status));
-        else if (WEXITSTATUS(status) != 0)
+        if (WIFSIGNALED(status)) {
+            st = weir_report_set(rep, WEIR_E_IO, WEIR_NO_OFFSET, "",
+                                 "a compiling child was ended by signal %d", WTERMSIG(status));
+        } else if (WEXITSTATUS(status) != 0) {
             st = weir_report_set(rep, WEIR_E_IO, WEIR_NO_OFFSET, "", "a compiling child failed");
+        }
     }
     return st;
 }
 
-/* ---- the whole -------------------------------------------------------------------------------------------- */
+/* ---- the whole --------------------------------------------------------------------------------------------
+ */
 
 static void init_targets(void)
 {
@@ -330,21 +324,24 @@ static void init_targets(void)
 
 static void remove_dir(struct job *j)
 {
-    for (uint32_t i = 0; i < j->nparts; i++)
+    for (uint32_t i = 0; i < j->nparts; i++) {
         unlink(j->parts[i].object);
+    }
     rmdir(j->dir);
 }
 
 static weir_status link_and_write(struct job *j, struct weir_report *rep)
 {
     char **objs = mem_alloc((j->nparts + 1) * sizeof *objs);
-    for (uint32_t i = 0; i < j->nparts; i++)
+    for (uint32_t i = 0; i < j->nparts; i++) {
         objs[i] = j->parts[i].object;
+    }
     struct strbuf elf = {0};
     strbuf_printf(&elf, "%s/image.so", j->dir);
     weir_status st = weirc_link(j->opt, objs, j->nparts, elf.at, rep);
-    if (st == WEIR_OK)
-        st = weirc_image_write(j->opt, j->m, j->names.tail_calls, elf.at, rep);
+    if (st == WEIR_OK) {
+        st = weirc_image_write(j->opt, j->m, j->facts.tail_calls, elf.at, rep);
+    }
     unlink(elf.at);
     strbuf_fini(&elf);
     mem_free(objs);
@@ -365,35 +362,44 @@ static weir_status make_temp_dir(struct job *j, struct weir_report *rep)
     return WEIR_OK;
 }
 
-static weir_status compile_module(const struct weirc_options *opt, const struct wasm_module *m, struct weir_report *rep)
+static weir_status compile_module(const struct weirc_options *opt, const struct wasm_module *m,
+                                  struct weir_report *rep)
 {
     struct job j = {.opt = opt, .m = m};
     weir_status st = make_temp_dir(&j, rep);
-    if (st != WEIR_OK)
+    if (st != WEIR_OK) {
         return st;
-    names_init(&j.names, m);
+    }
+    weirc_facts_init(&j.facts, m, opt);
     make_partitions(&j);
     double t0 = now_s();
-    if (j.nparts == 1)
+    if (j.nparts == 1) {
         st = compile_partition(&j, &j.parts[0], rep);
-    else
+    } else {
         st = compile_in_children(&j, rep);
+    }
     double t1 = now_s();
-    if (st == WEIR_OK)
+    if (st == WEIR_OK) {
         st = link_and_write(&j, rep);
+    }
     if (opt->stats && st == WEIR_OK) {
         struct rusage self, children;
         getrusage(RUSAGE_SELF, &self);
         getrusage(RUSAGE_CHILDREN, &children);
-        double cpu = (double)(self.ru_utime.tv_sec + self.ru_stime.tv_sec + children.ru_utime.tv_sec + children.ru_stime.tv_sec) +
-                     (double)(self.ru_utime.tv_usec + self.ru_stime.tv_usec + children.ru_utime.tv_usec + children.ru_stime.tv_usec) * 1e-6;
-        fprintf(stderr, "weirc: compile %.3f s, link and write %.3f s, %.3f CPU s, %u parts\n", t1 - t0, now_s() - t1, cpu, j.nparts);
+        double cpu = (double)(self.ru_utime.tv_sec + self.ru_stime.tv_sec + children.ru_utime.tv_sec +
+                              children.ru_stime.tv_sec) +
+                     (double)(self.ru_utime.tv_usec + self.ru_stime.tv_usec + children.ru_utime.tv_usec +
+                              children.ru_stime.tv_usec) *
+                         1e-6;
+        fprintf(stderr, "weirc: compile %.3f s, link and write %.3f s, %.3f CPU s, %u parts\n", t1 - t0,
+                now_s() - t1, cpu, j.nparts);
     }
     remove_dir(&j);
-    for (uint32_t i = 0; i < j.nparts; i++)
+    for (uint32_t i = 0; i < j.nparts; i++) {
         mem_free(j.parts[i].object);
+    }
     mem_free(j.parts);
-    names_fini(&j.names, m);
+    weirc_facts_fini(&j.facts, m);
     mem_free(j.dir);
     return st;
 }
@@ -408,12 +414,15 @@ weir_status weirc_compile(const struct weirc_options *opt, struct weir_report *r
     struct strbuf bytes = {0};
     struct wasm_module *m = NULL;
     weir_status st = weirc_read_file(opt->input, &bytes, rep);
-    if (st == WEIR_OK)
+    if (st == WEIR_OK) {
         st = wasm_module_decode((const uint8_t *)bytes.at, bytes.len, WASM_FEATURES_ALL, &m, rep);
-    if (st == WEIR_OK)
+    }
+    if (st == WEIR_OK) {
         st = wasm_module_validate(m, rep);
-    if (st == WEIR_OK)
+    }
+    if (st == WEIR_OK) {
         st = compile_module(opt, m, rep);
+    }
     wasm_module_free(m);
     strbuf_fini(&bytes);
     return st;

@@ -15,14 +15,16 @@ static LLVMValueRef *make_phis(struct fn *f, LLVMBasicBlockRef bb, const uint8_t
     LLVMBasicBlockRef here = LLVMGetInsertBlock(f->b);
     LLVMValueRef *phis = ARENA_ARRAY(&f->arena, LLVMValueRef, n + 1);
     LLVMPositionBuilderAtEnd(f->b, bb);
-    for (uint32_t i = 0; i < n; i++)
+    for (uint32_t i = 0; i < n; i++) {
         phis[i] = LLVMBuildPhi(f->b, unit_type(f->u, types[i]), "");
+    }
     LLVMPositionBuilderAtEnd(f->b, here);
     return phis;
 }
 
 /* The phis and types a branch to `fr` gives values to, and where it goes. */
-static LLVMBasicBlockRef target_of(const struct frame *fr, LLVMValueRef **phis, const uint8_t **types, uint32_t *n)
+static LLVMBasicBlockRef target_of(const struct frame *fr, LLVMValueRef **phis, const uint8_t **types,
+                                   uint32_t *n)
 {
     bool loop = fr->kind == FRAME_LOOP;
     *phis = loop ? fr->loop_phis : fr->end_phis;
@@ -35,11 +37,13 @@ static LLVMBasicBlockRef target_of(const struct frame *fr, LLVMValueRef **phis, 
 static void canonicalize_top(struct fn *f, const uint8_t *types, uint32_t n)
 {
     LLVMValueRef *top = f->stack.at + f->stack.len - n;
-    for (uint32_t i = 0; i < n; i++)
+    for (uint32_t i = 0; i < n; i++) {
         top[i] = fn_canonical(f, top[i], types[i]);
+    }
 }
 
-/* Make the top of the stack what label `depth` receives from the current block; returns the block to branch to. */
+/* Make the top of the stack what label `depth` receives from the current block; returns the block to branch
+ * to. */
 static LLVMBasicBlockRef prepare_branch(struct fn *f, uint32_t depth)
 {
     struct frame *fr = &f->frames.at[f->frames.len - 1 - depth];
@@ -49,8 +53,9 @@ static LLVMBasicBlockRef prepare_branch(struct fn *f, uint32_t depth)
     LLVMBasicBlockRef to = target_of(fr, &phis, &types, &n), here = LLVMGetInsertBlock(f->b);
     canonicalize_top(f, types, n);
     LLVMValueRef *top = f->stack.at + f->stack.len - n;
-    for (uint32_t i = 0; i < n; i++)
+    for (uint32_t i = 0; i < n; i++) {
         LLVMAddIncoming(phis[i], &top[i], &here, 1);
+    }
     return to;
 }
 
@@ -85,8 +90,9 @@ static void open_frame(struct fn *f, const struct wasm_instr *in, enum frame_kin
     } else if (kind == FRAME_IF) {
         fr.otherwise = new_block(f);
         fr.params = ARENA_ARRAY(&f->arena, LLVMValueRef, fr.type.nparams + 1);
-        for (uint32_t i = 0; i < fr.type.nparams; i++)
+        for (uint32_t i = 0; i < fr.type.nparams; i++) {
             fr.params[i] = params[i];
+        }
         LLVMBasicBlockRef then = new_block(f);
         LLVMBuildCondBr(f->b, cond, then, fr.otherwise);
         LLVMPositionBuilderAtEnd(f->b, then);
@@ -115,8 +121,9 @@ static void begin_else(struct fn *f)
     LLVMPositionBuilderAtEnd(f->b, fr->otherwise);
     fr->kind = FRAME_ELSE;
     f->stack.len = fr->height;
-    for (uint32_t i = 0; i < fr->type.nparams; i++)
+    for (uint32_t i = 0; i < fr->type.nparams; i++) {
         push(f, fr->params[i]);
+    }
 }
 
 void control_return(struct fn *f, LLVMValueRef *results)
@@ -136,21 +143,24 @@ void control_return(struct fn *f, LLVMValueRef *results)
 
 static void end_frame(struct fn *f)
 {
-    if (vec_last(&f->frames).kind == FRAME_IF)
+    if (vec_last(&f->frames).kind == FRAME_IF) {
         begin_else(f); /* without an else: parameters are the results */
+    }
     fall_through(f);
     struct frame fr = vec_pop(&f->frames);
     bool reached = LLVMGetFirstUse(LLVMBasicBlockAsValue(fr.end)) != NULL;
     if (!reached) {
         LLVMDeleteBasicBlock(fr.end);
         go_dead(f);
-        if (f->frames.len == 0)
+        if (f->frames.len == 0) {
             f->dead = false;
+        }
         return;
     }
     LLVMBasicBlockRef last = LLVMGetLastBasicBlock(f->f);
-    if (last != fr.end)
+    if (last != fr.end) {
         LLVMMoveBasicBlockAfter(fr.end, last);
+    }
     LLVMPositionBuilderAtEnd(f->b, fr.end);
     if (fr.kind == FRAME_FUNC) {
         fn_locate(f);
@@ -158,8 +168,9 @@ static void end_frame(struct fn *f)
         return;
     }
     f->stack.len = fr.height;
-    for (uint32_t i = 0; i < fr.type.nresults; i++)
+    for (uint32_t i = 0; i < fr.type.nresults; i++) {
         push(f, fr.end_phis[i]);
+    }
 }
 
 static void branch_if(struct fn *f, uint32_t depth)
@@ -176,13 +187,15 @@ static void branch_table(struct fn *f, struct wasm_instr *in)
     LLVMValueRef index = pop(f);
     uint32_t n = in->count;
     uint32_t *labels = mem_alloc((n + 1) * sizeof *labels);
-    for (uint32_t i = 0; i <= n; i++)
+    for (uint32_t i = 0; i <= n; i++) {
         labels[i] = wasm_br_table_next(in);
+    }
     LLVMBasicBlockRef otherwise = prepare_branch(f, labels[n]);
     LLVMValueRef sw = LLVMBuildSwitch(f->b, index, otherwise, n);
     for (uint32_t i = 0; i < n; i++) {
-        if (labels[i] == labels[n])
+        if (labels[i] == labels[n]) {
             continue; /* the default goes there too */
+        }
         LLVMAddCase(sw, unit_const_i32(f->u, i), prepare_branch(f, labels[i]));
     }
     mem_free(labels);
@@ -197,17 +210,31 @@ void emit_control(struct fn *f, struct wasm_instr *in)
         fn_trap(f, WEIR_TRAP_UNREACHABLE);
         go_dead(f);
         break;
-    case OP_BLOCK: open_frame(f, in, FRAME_BLOCK); break;
-    case OP_LOOP: open_frame(f, in, FRAME_LOOP); break;
-    case OP_IF: open_frame(f, in, FRAME_IF); break;
-    case OP_ELSE: begin_else(f); break;
-    case OP_END: end_frame(f); break;
+    case OP_BLOCK:
+        open_frame(f, in, FRAME_BLOCK);
+        break;
+    case OP_LOOP:
+        open_frame(f, in, FRAME_LOOP);
+        break;
+    case OP_IF:
+        open_frame(f, in, FRAME_IF);
+        break;
+    case OP_ELSE:
+        begin_else(f);
+        break;
+    case OP_END:
+        end_frame(f);
+        break;
     case OP_BR:
         LLVMBuildBr(f->b, prepare_branch(f, in->index));
         go_dead(f);
         break;
-    case OP_BR_IF: branch_if(f, in->index); break;
-    case OP_BR_TABLE: branch_table(f, in); break;
+    case OP_BR_IF:
+        branch_if(f, in->index);
+        break;
+    case OP_BR_TABLE:
+        branch_table(f, in);
+        break;
     case OP_RETURN:
         LLVMBuildBr(f->b, prepare_branch(f, (uint32_t)f->frames.len - 1));
         go_dead(f);

@@ -19,7 +19,8 @@ static void emit_two(struct fn *f, enum unit_intrinsic id)
 LLVMValueRef float_minmax(struct fn *f, enum unit_intrinsic id, LLVMValueRef a, LLVMValueRef b)
 {
     LLVMValueRef nan = LLVMBuildFCmp(f->b, LLVMRealUNO, a, b, "");
-    LLVMValueRef quiet = LLVMBuildFAdd(f->b, a, b, ""); /* what LLVM makes of a NaN alone may stay signalling */
+    LLVMValueRef quiet =
+        LLVMBuildFAdd(f->b, a, b, ""); /* what LLVM makes of a NaN alone may stay signalling */
     LLVMValueRef r = fn_call_intrinsic(f, id, LLVMTypeOf(a), (LLVMValueRef[]){a, b}, 2);
     LLVMSetFastMathFlags(r, LLVMFastMathNoNaNs);
     return LLVMBuildSelect(f->b, nan, quiet, r, "");
@@ -39,7 +40,8 @@ static void emit_binary(struct fn *f, LLVMOpcode op)
 
 static void emit_compare(struct fn *f, unsigned n)
 {
-    static const LLVMRealPredicate preds[] = {LLVMRealOEQ, LLVMRealUNE, LLVMRealOLT, LLVMRealOGT, LLVMRealOLE, LLVMRealOGE};
+    static const LLVMRealPredicate preds[] = {LLVMRealOEQ, LLVMRealUNE, LLVMRealOLT,
+                                              LLVMRealOGT, LLVMRealOLE, LLVMRealOGE};
     LLVMValueRef b = pop(f), a = pop(f);
     push(f, LLVMBuildZExt(f->b, LLVMBuildFCmp(f->b, preds[n], a, b, ""), f->u->t_i32, ""));
 }
@@ -51,20 +53,48 @@ void emit_float(struct fn *f, const struct wasm_instr *in)
         return;
     }
     switch (in->op >= OP_F64_ABS ? in->op - OP_F64_ABS : in->op - OP_F32_ABS) {
-    case 0: emit_unary(f, INTR_FABS); break;
-    case 1: push(f, LLVMBuildFNeg(f->b, pop(f), "")); break;
-    case 2: emit_unary(f, INTR_CEIL); break;
-    case 3: emit_unary(f, INTR_FLOOR); break;
-    case 4: emit_unary(f, INTR_TRUNC); break;
-    case 5: emit_unary(f, INTR_ROUNDEVEN); break;
-    case 6: emit_unary(f, INTR_SQRT); break;
-    case 7: emit_binary(f, LLVMFAdd); break;
-    case 8: emit_binary(f, LLVMFSub); break;
-    case 9: emit_binary(f, LLVMFMul); break;
-    case 10: emit_binary(f, LLVMFDiv); break;
-    case 11: emit_minmax(f, INTR_MINIMUM); break;
-    case 12: emit_minmax(f, INTR_MAXIMUM); break;
-    default: emit_two(f, INTR_COPYSIGN); break;
+    case 0:
+        emit_unary(f, INTR_FABS);
+        break;
+    case 1:
+        push(f, LLVMBuildFNeg(f->b, pop(f), ""));
+        break;
+    case 2:
+        emit_unary(f, INTR_CEIL);
+        break;
+    case 3:
+        emit_unary(f, INTR_FLOOR);
+        break;
+    case 4:
+        emit_unary(f, INTR_TRUNC);
+        break;
+    case 5:
+        emit_unary(f, INTR_ROUNDEVEN);
+        break;
+    case 6:
+        emit_unary(f, INTR_SQRT);
+        break;
+    case 7:
+        emit_binary(f, LLVMFAdd);
+        break;
+    case 8:
+        emit_binary(f, LLVMFSub);
+        break;
+    case 9:
+        emit_binary(f, LLVMFMul);
+        break;
+    case 10:
+        emit_binary(f, LLVMFDiv);
+        break;
+    case 11:
+        emit_minmax(f, INTR_MINIMUM);
+        break;
+    case 12:
+        emit_minmax(f, INTR_MAXIMUM);
+        break;
+    default:
+        emit_two(f, INTR_COPYSIGN);
+        break;
     }
 }
 
@@ -96,7 +126,8 @@ static void emit_trunc(struct fn *f, bool from_f64, bool to_i64, bool is_unsigne
     const struct bounds *b = &bounds_of[(from_f64 ? 4 : 0) + (to_i64 ? 2 : 0) + (is_unsigned ? 1 : 0)];
     fn_locate(f);
     fn_trap_if(f, LLVMBuildFCmp(f->b, LLVMRealUNO, a, a, ""), WEIR_TRAP_INVALID_CONVERSION);
-    LLVMValueRef low = LLVMBuildFCmp(f->b, b->low_inclusive ? LLVMRealOGE : LLVMRealOGT, a, LLVMConstReal(from, b->low), "");
+    LLVMValueRef low =
+        LLVMBuildFCmp(f->b, b->low_inclusive ? LLVMRealOGE : LLVMRealOGT, a, LLVMConstReal(from, b->low), "");
     LLVMValueRef high = LLVMBuildFCmp(f->b, LLVMRealOLT, a, LLVMConstReal(from, b->high), "");
     LLVMValueRef inside = LLVMBuildAnd(f->b, low, high, "");
     fn_trap_if(f, LLVMBuildNot(f->b, inside, ""), WEIR_TRAP_INTEGER_OVERFLOW);
@@ -116,31 +147,73 @@ void emit_convert(struct fn *f, const struct wasm_instr *in)
     struct unit *u = f->u;
     LLVMBuilderRef b = f->b;
     switch (in->op) {
-    case OP_I32_WRAP_I64: push(f, LLVMBuildTrunc(b, pop(f), u->t_i32, "")); break;
-    case OP_I64_EXTEND_I32_S: push(f, LLVMBuildSExt(b, pop(f), u->t_i64, "")); break;
-    case OP_I64_EXTEND_I32_U: push(f, LLVMBuildZExt(b, pop(f), u->t_i64, "")); break;
-    case OP_I32_TRUNC_F32_S: emit_trunc(f, false, false, false); break;
-    case OP_I32_TRUNC_F32_U: emit_trunc(f, false, false, true); break;
-    case OP_I32_TRUNC_F64_S: emit_trunc(f, true, false, false); break;
-    case OP_I32_TRUNC_F64_U: emit_trunc(f, true, false, true); break;
-    case OP_I64_TRUNC_F32_S: emit_trunc(f, false, true, false); break;
-    case OP_I64_TRUNC_F32_U: emit_trunc(f, false, true, true); break;
-    case OP_I64_TRUNC_F64_S: emit_trunc(f, true, true, false); break;
-    case OP_I64_TRUNC_F64_U: emit_trunc(f, true, true, true); break;
+    case OP_I32_WRAP_I64:
+        push(f, LLVMBuildTrunc(b, pop(f), u->t_i32, ""));
+        break;
+    case OP_I64_EXTEND_I32_S:
+        push(f, LLVMBuildSExt(b, pop(f), u->t_i64, ""));
+        break;
+    case OP_I64_EXTEND_I32_U:
+        push(f, LLVMBuildZExt(b, pop(f), u->t_i64, ""));
+        break;
+    case OP_I32_TRUNC_F32_S:
+        emit_trunc(f, false, false, false);
+        break;
+    case OP_I32_TRUNC_F32_U:
+        emit_trunc(f, false, false, true);
+        break;
+    case OP_I32_TRUNC_F64_S:
+        emit_trunc(f, true, false, false);
+        break;
+    case OP_I32_TRUNC_F64_U:
+        emit_trunc(f, true, false, true);
+        break;
+    case OP_I64_TRUNC_F32_S:
+        emit_trunc(f, false, true, false);
+        break;
+    case OP_I64_TRUNC_F32_U:
+        emit_trunc(f, false, true, true);
+        break;
+    case OP_I64_TRUNC_F64_S:
+        emit_trunc(f, true, true, false);
+        break;
+    case OP_I64_TRUNC_F64_U:
+        emit_trunc(f, true, true, true);
+        break;
     case OP_F32_CONVERT_I32_S:
-    case OP_F32_CONVERT_I64_S: push(f, LLVMBuildSIToFP(b, pop(f), u->t_f32, "")); break;
+    case OP_F32_CONVERT_I64_S:
+        push(f, LLVMBuildSIToFP(b, pop(f), u->t_f32, ""));
+        break;
     case OP_F32_CONVERT_I32_U:
-    case OP_F32_CONVERT_I64_U: push(f, LLVMBuildUIToFP(b, pop(f), u->t_f32, "")); break;
-    case OP_F32_DEMOTE_F64: push(f, LLVMBuildFPTrunc(b, pop(f), u->t_f32, "")); break;
+    case OP_F32_CONVERT_I64_U:
+        push(f, LLVMBuildUIToFP(b, pop(f), u->t_f32, ""));
+        break;
+    case OP_F32_DEMOTE_F64:
+        push(f, LLVMBuildFPTrunc(b, pop(f), u->t_f32, ""));
+        break;
     case OP_F64_CONVERT_I32_S:
-    case OP_F64_CONVERT_I64_S: push(f, LLVMBuildSIToFP(b, pop(f), u->t_f64, "")); break;
+    case OP_F64_CONVERT_I64_S:
+        push(f, LLVMBuildSIToFP(b, pop(f), u->t_f64, ""));
+        break;
     case OP_F64_CONVERT_I32_U:
-    case OP_F64_CONVERT_I64_U: push(f, LLVMBuildUIToFP(b, pop(f), u->t_f64, "")); break;
-    case OP_F64_PROMOTE_F32: push(f, LLVMBuildFPExt(b, pop(f), u->t_f64, "")); break;
-    case OP_I32_REINTERPRET_F32: push(f, LLVMBuildBitCast(b, pop(f), u->t_i32, "")); break;
-    case OP_I64_REINTERPRET_F64: push(f, LLVMBuildBitCast(b, pop(f), u->t_i64, "")); break;
-    case OP_F32_REINTERPRET_I32: push(f, LLVMBuildBitCast(b, pop(f), u->t_f32, "")); break;
-    case OP_F64_REINTERPRET_I64: push(f, LLVMBuildBitCast(b, pop(f), u->t_f64, "")); break;
+    case OP_F64_CONVERT_I64_U:
+        push(f, LLVMBuildUIToFP(b, pop(f), u->t_f64, ""));
+        break;
+    case OP_F64_PROMOTE_F32:
+        push(f, LLVMBuildFPExt(b, pop(f), u->t_f64, ""));
+        break;
+    case OP_I32_REINTERPRET_F32:
+        push(f, LLVMBuildBitCast(b, pop(f), u->t_i32, ""));
+        break;
+    case OP_I64_REINTERPRET_F64:
+        push(f, LLVMBuildBitCast(b, pop(f), u->t_i64, ""));
+        break;
+    case OP_F32_REINTERPRET_I32:
+        push(f, LLVMBuildBitCast(b, pop(f), u->t_f32, ""));
+        break;
+    case OP_F64_REINTERPRET_I64:
+        push(f, LLVMBuildBitCast(b, pop(f), u->t_f64, ""));
+        break;
     default: { /* trunc_sat: bit 0 unsigned, bit 2 to i64; the operand has its type */
         unsigned n = in->op - OP_I32_TRUNC_SAT_F32_S;
         emit_trunc_sat(f, n >= 4, n & 1);

@@ -42,8 +42,9 @@ static void emit_compare(struct fn *f, LLVMIntPredicate pred)
 static void emit_binary(struct fn *f, LLVMOpcode op)
 {
     LLVMValueRef b = pop(f), a = pop(f);
-    if (op == LLVMShl || op == LLVMLShr || op == LLVMAShr)
+    if (op == LLVMShl || op == LLVMLShr || op == LLVMAShr) {
         b = shift_count(f, b, LLVMTypeOf(a));
+    }
     push(f, LLVMBuildBinOp(f->b, op, a, b, ""));
 }
 
@@ -57,7 +58,8 @@ static void emit_count(struct fn *f, enum unit_intrinsic id)
 {
     LLVMValueRef a = pop(f);
     LLVMValueRef zero_is_fine = LLVMConstInt(f->u->t_i1, 0, 0);
-    push(f, fn_call_intrinsic(f, id, LLVMTypeOf(a), (LLVMValueRef[]){a, zero_is_fine}, id == INTR_CTPOP ? 1 : 2));
+    push(f, fn_call_intrinsic(f, id, LLVMTypeOf(a), (LLVMValueRef[]){a, zero_is_fine},
+                              id == INTR_CTPOP ? 1 : 2));
 }
 
 static void emit_extend(struct fn *f, LLVMTypeRef from)
@@ -73,24 +75,60 @@ static const LLVMIntPredicate compares[] = {LLVMIntEQ,  LLVMIntNE,  LLVMIntSLT, 
 static void emit_operator(struct fn *f, unsigned n)
 {
     switch (n) { /* from clz on */
-    case 0: emit_count(f, INTR_CTLZ); break;
-    case 1: emit_count(f, INTR_CTTZ); break;
-    case 2: emit_count(f, INTR_CTPOP); break;
-    case 3: emit_binary(f, LLVMAdd); break;
-    case 4: emit_binary(f, LLVMSub); break;
-    case 5: emit_binary(f, LLVMMul); break;
-    case 6: emit_division(f, LLVMSDiv); break;
-    case 7: emit_division(f, LLVMUDiv); break;
-    case 8: emit_division(f, LLVMSRem); break;
-    case 9: emit_division(f, LLVMURem); break;
-    case 10: emit_binary(f, LLVMAnd); break;
-    case 11: emit_binary(f, LLVMOr); break;
-    case 12: emit_binary(f, LLVMXor); break;
-    case 13: emit_binary(f, LLVMShl); break;
-    case 14: emit_binary(f, LLVMAShr); break;
-    case 15: emit_binary(f, LLVMLShr); break;
-    case 16: emit_rotate(f, INTR_FSHL); break;
-    default: emit_rotate(f, INTR_FSHR); break;
+    case 0:
+        emit_count(f, INTR_CTLZ);
+        break;
+    case 1:
+        emit_count(f, INTR_CTTZ);
+        break;
+    case 2:
+        emit_count(f, INTR_CTPOP);
+        break;
+    case 3:
+        emit_binary(f, LLVMAdd);
+        break;
+    case 4:
+        emit_binary(f, LLVMSub);
+        break;
+    case 5:
+        emit_binary(f, LLVMMul);
+        break;
+    case 6:
+        emit_division(f, LLVMSDiv);
+        break;
+    case 7:
+        emit_division(f, LLVMUDiv);
+        break;
+    case 8:
+        emit_division(f, LLVMSRem);
+        break;
+    case 9:
+        emit_division(f, LLVMURem);
+        break;
+    case 10:
+        emit_binary(f, LLVMAnd);
+        break;
+    case 11:
+        emit_binary(f, LLVMOr);
+        break;
+    case 12:
+        emit_binary(f, LLVMXor);
+        break;
+    case 13:
+        emit_binary(f, LLVMShl);
+        break;
+    case 14:
+        emit_binary(f, LLVMAShr);
+        break;
+    case 15:
+        emit_binary(f, LLVMLShr);
+        break;
+    case 16:
+        emit_rotate(f, INTR_FSHL);
+        break;
+    default:
+        emit_rotate(f, INTR_FSHR);
+        break;
     }
 }
 

@@ -1,8 +1,8 @@
 /* weirc/emit_memory.c - loads, stores, bulk memory, locals and globals (core spec 4.4.5, 4.4.7).
  *
- * An address is base + zero-extended operand + offset: below 8 GiB, which the reservation covers, so there are no
- * checks: what is outside faults.  Memory 0's base is the GS base with Segue, otherwise, and for other memories,
- * a value loaded once per function (it never changes).  Alignment hints promise nothing. */
+ * An address is base + zero-extended operand + offset: below 8 GiB, which the reservation covers, so there
+ * are no checks: what is outside faults.  Memory 0's base is the GS base with Segue, otherwise, and for other
+ * memories, a value loaded once per function (it never changes).  Alignment hints promise nothing. */
 #include "weirc/unit.h"
 
 static bool in_gs(const struct fn *f, uint32_t memidx)
@@ -13,15 +13,17 @@ static bool in_gs(const struct fn *f, uint32_t memidx)
 static LLVMValueRef base_of(struct fn *f, uint32_t memidx)
 {
     struct unit *u = f->u;
-    if (in_gs(f, memidx))
+    if (in_gs(f, memidx)) {
         return LLVMConstNull(u->t_gsptr);
+    }
     if (f->bases[memidx] == NULL) {
         LLVMBasicBlockRef here = LLVMGetInsertBlock(f->b);
         LLVMPositionBuilderBefore(f->b, LLVMGetBasicBlockTerminator(f->entry));
         LLVMValueRef at = f->vmctx;
         uint64_t offset = WEIR_VM_MEMORY;
         if (memidx != 0) {
-            at = fn_load_field(f, u->t_ptr, f->vmctx, u->layout.memories + (uint64_t)memidx * WEIR_VM_MEM_BYTES, u->tag_vm, true);
+            at = fn_load_field(f, u->t_ptr, f->vmctx,
+                               u->layout.memories + (uint64_t)memidx * WEIR_VM_MEM_BYTES, u->tag_vm, true);
             offset = WEIR_VM_MEM_BASE;
         }
         f->bases[memidx] = fn_load_field(f, u->t_ptr, at, offset, u->tag_vm, true);
@@ -36,8 +38,9 @@ LLVMValueRef memory_address(struct fn *f, LLVMValueRef addr, uint32_t memidx, ui
     enum { NO_WRAP = LLVMGEPFlagNUSW | LLVMGEPFlagNUW };
     LLVMValueRef wide = LLVMBuildZExt(f->b, addr, u->t_i64, "");
     LLVMValueRef at = LLVMBuildGEPWithNoWrapFlags(f->b, u->t_i8, base_of(f, memidx), &wide, 1, "", NO_WRAP);
-    if (offset == 0)
+    if (offset == 0) {
         return at;
+    }
     LLVMValueRef more = unit_const_i64(u, offset);
     return LLVMBuildGEPWithNoWrapFlags(f->b, u->t_i8, at, &more, 1, "", NO_WRAP);
 }
@@ -72,21 +75,31 @@ static void width_of(uint16_t op, unsigned *bits, bool *is_signed)
     *is_signed = false;
     switch (op) {
     case OP_I32_LOAD8_S:
-    case OP_I64_LOAD8_S: *is_signed = true; /* fall through */
+    case OP_I64_LOAD8_S:
+        *is_signed = true; /* fall through */
     case OP_I32_LOAD8_U:
     case OP_I64_LOAD8_U:
     case OP_I32_STORE8:
-    case OP_I64_STORE8: *bits = 8; break;
+    case OP_I64_STORE8:
+        *bits = 8;
+        break;
     case OP_I32_LOAD16_S:
-    case OP_I64_LOAD16_S: *is_signed = true; /* fall through */
+    case OP_I64_LOAD16_S:
+        *is_signed = true; /* fall through */
     case OP_I32_LOAD16_U:
     case OP_I64_LOAD16_U:
     case OP_I32_STORE16:
-    case OP_I64_STORE16: *bits = 16; break;
-    case OP_I64_LOAD32_S: *is_signed = true; /* fall through */
+    case OP_I64_STORE16:
+        *bits = 16;
+        break;
+    case OP_I64_LOAD32_S:
+        *is_signed = true; /* fall through */
     case OP_I64_LOAD32_U:
-    case OP_I64_STORE32: *bits = 32; break;
-    default: break;
+    case OP_I64_STORE32:
+        *bits = 32;
+        break;
+    default:
+        break;
     }
 }
 
@@ -99,22 +112,28 @@ void emit_memory(struct fn *f, const struct wasm_instr *in)
     width_of(in->op, &bits, &is_signed);
     LLVMTypeRef narrow = bits == 8 ? u->t_i8 : bits == 16 ? u->t_i16 : u->t_i32;
     if (sig[1] == ':') {
-        LLVMTypeRef type = sig[2] == 'i' ? u->t_i32 : sig[2] == 'I' ? u->t_i64 : sig[2] == 'f' ? u->t_f32 : u->t_f64;
+        LLVMTypeRef type = sig[2] == 'i'   ? u->t_i32
+                           : sig[2] == 'I' ? u->t_i64
+                           : sig[2] == 'f' ? u->t_f32
+                                           : u->t_f64;
         LLVMValueRef at = memory_address(f, pop(f), in->mem.memory, in->mem.offset);
         LLVMValueRef v = memory_load(f, bits == 0 ? type : narrow, at, in->mem.memory);
-        if (bits != 0)
+        if (bits != 0) {
             v = is_signed ? LLVMBuildSExt(f->b, v, type, "") : LLVMBuildZExt(f->b, v, type, "");
+        }
         push(f, v);
         return;
     }
     LLVMValueRef v = pop(f);
     LLVMValueRef at = memory_address(f, pop(f), in->mem.memory, in->mem.offset);
-    if (bits != 0)
+    if (bits != 0) {
         v = LLVMBuildTrunc(f->b, v, narrow, "");
+    }
     memory_store(f, v, at, in->mem.memory);
 }
 
-/* ---- size, grow, bulk ----------------------------------------------------------------------------------- */
+/* ---- size, grow, bulk -----------------------------------------------------------------------------------
+ */
 
 static LLVMValueRef memory_size(struct fn *f, uint32_t memidx)
 {
@@ -122,7 +141,8 @@ static LLVMValueRef memory_size(struct fn *f, uint32_t memidx)
     LLVMValueRef at = f->vmctx;
     uint64_t offset = WEIR_VM_MEMORY_BYTES;
     if (memidx != 0) {
-        at = fn_load_field(f, u->t_ptr, f->vmctx, u->layout.memories + (uint64_t)memidx * WEIR_VM_MEM_BYTES, u->tag_vm, true);
+        at = fn_load_field(f, u->t_ptr, f->vmctx, u->layout.memories + (uint64_t)memidx * WEIR_VM_MEM_BYTES,
+                           u->tag_vm, true);
         offset = WEIR_VM_MEM_SIZE;
     }
     LLVMValueRef bytes = fn_load_field(f, u->t_i64, at, offset, u->tag_vm, false);
@@ -138,7 +158,8 @@ void emit_bulk(struct fn *f, const struct wasm_instr *in)
     }
     if (in->op == OP_MEMORY_GROW) {
         LLVMValueRef delta = pop(f);
-        push(f, fn_call_helper(f, WEIR_VM_HELPER_memory_grow, (LLVMValueRef[]){unit_const_i32(u, in->index), delta}));
+        push(f, fn_call_helper(f, WEIR_VM_HELPER_memory_grow,
+                               (LLVMValueRef[]){unit_const_i32(u, in->index), delta}));
         return;
     }
     LLVMValueRef first = unit_const_i32(u, in->index), second = unit_const_i32(u, in->index2);
@@ -147,26 +168,31 @@ void emit_bulk(struct fn *f, const struct wasm_instr *in)
         return;
     }
     LLVMValueRef n = pop(f), b = pop(f), a = pop(f);
-    if (in->op == OP_MEMORY_FILL)
+    if (in->op == OP_MEMORY_FILL) {
         fn_call_helper(f, WEIR_VM_HELPER_memory_fill, (LLVMValueRef[]){first, a, b, n});
-    else
+    } else {
         fn_call_helper(f, in->op == OP_MEMORY_COPY ? WEIR_VM_HELPER_memory_copy : WEIR_VM_HELPER_memory_init,
                        (LLVMValueRef[]){first, second, a, b, n});
+    }
 }
 
-/* ---- locals and globals ------------------------------------------------------------------------------------ */
+/* ---- locals and globals
+ * ------------------------------------------------------------------------------------ */
 
 static LLVMValueRef global_tag(struct unit *u, uint32_t idx)
 {
-    if (idx < u->m->nimported_globals)
+    if (idx < u->m->nimported_globals) {
         return u->tag_global_shared;
+    }
     if (u->tag_globals[idx] == NULL) {
         char name[32];
         int len = snprintf(name, sizeof name, "global %u", idx);
         LLVMMetadataRef zero = LLVMValueAsMetadata(unit_const_i64(u, 0));
         LLVMMetadataRef type = LLVMMDNodeInContext2(
-            u->cx, (LLVMMetadataRef[]){LLVMMDStringInContext2(u->cx, name, (size_t)len), u->tbaa_root, zero}, 3);
-        u->tag_globals[idx] = LLVMMetadataAsValue(u->cx, LLVMMDNodeInContext2(u->cx, (LLVMMetadataRef[]){type, type, zero}, 3));
+            u->cx, (LLVMMetadataRef[]){LLVMMDStringInContext2(u->cx, name, (size_t)len), u->tbaa_root, zero},
+            3);
+        u->tag_globals[idx] =
+            LLVMMetadataAsValue(u->cx, LLVMMDNodeInContext2(u->cx, (LLVMMetadataRef[]){type, type, zero}, 3));
     }
     return u->tag_globals[idx];
 }
@@ -203,6 +229,8 @@ void emit_variable(struct fn *f, const struct wasm_instr *in)
     case OP_LOCAL_TEE:
         LLVMBuildStore(f->b, fn_canonical(f, vec_last(&f->stack), f->wf->locals[i]), f->locals[i]);
         break;
-    default: emit_global(f, i, in->op == OP_GLOBAL_SET); break;
+    default:
+        emit_global(f, i, in->op == OP_GLOBAL_SET);
+        break;
     }
 }

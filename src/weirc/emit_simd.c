@@ -1,4 +1,5 @@
-/* weirc/emit_simd.c - vectors (core spec 4.4.3): every operation as LLVM vector IR with WebAssembly's exact meaning.
+/* weirc/emit_simd.c - vectors (core spec 4.4.3): every operation as LLVM vector IR with WebAssembly's exact
+ * meaning.
  *
  * Where x86-64 has the very instruction (pshufb, packs, pmulhrsw, pmaddwd, cvttps2dq) and LLVM's generic form
  * would not always find it, the intrinsic is used; the generic form serves aarch64. */
@@ -22,8 +23,9 @@ static LLVMValueRef const_splat(LLVMTypeRef type, LLVMValueRef lane)
 {
     LLVMValueRef lanes[16];
     unsigned n = LLVMGetVectorSize(type);
-    for (unsigned i = 0; i < n; i++)
+    for (unsigned i = 0; i < n; i++) {
         lanes[i] = lane;
+    }
     return LLVMConstVector(lanes, n);
 }
 
@@ -38,11 +40,13 @@ static LLVMValueRef const_real_splat(LLVMTypeRef type, double v)
 }
 
 /* Lanes first, first + step, ... (n of them) of the two vectors side by side. */
-static LLVMValueRef pick(struct fn *f, LLVMValueRef a, LLVMValueRef b, unsigned first, unsigned step, unsigned n)
+static LLVMValueRef pick(struct fn *f, LLVMValueRef a, LLVMValueRef b, unsigned first, unsigned step,
+                         unsigned n)
 {
     LLVMValueRef lanes[16];
-    for (unsigned i = 0; i < n; i++)
+    for (unsigned i = 0; i < n; i++) {
         lanes[i] = unit_const_i32(f->u, first + i * step);
+    }
     return LLVMBuildShuffleVector(f->b, a, b, LLVMConstVector(lanes, n), "");
 }
 
@@ -139,26 +143,48 @@ static void emit_vector_memory(struct fn *f, const struct wasm_instr *in)
         at = memory_address(f, pop(f), in->mem.memory, in->mem.offset);
         memory_store(f, v, at, in->mem.memory);
         break;
-    case OP_V128_LOAD8X8_S: load_extend(f, in, u->v_i16, true); break;
-    case OP_V128_LOAD8X8_U: load_extend(f, in, u->v_i16, false); break;
-    case OP_V128_LOAD16X4_S: load_extend(f, in, u->v_i32, true); break;
-    case OP_V128_LOAD16X4_U: load_extend(f, in, u->v_i32, false); break;
-    case OP_V128_LOAD32X2_S: load_extend(f, in, u->v_i64, true); break;
-    case OP_V128_LOAD32X2_U: load_extend(f, in, u->v_i64, false); break;
+    case OP_V128_LOAD8X8_S:
+        load_extend(f, in, u->v_i16, true);
+        break;
+    case OP_V128_LOAD8X8_U:
+        load_extend(f, in, u->v_i16, false);
+        break;
+    case OP_V128_LOAD16X4_S:
+        load_extend(f, in, u->v_i32, true);
+        break;
+    case OP_V128_LOAD16X4_U:
+        load_extend(f, in, u->v_i32, false);
+        break;
+    case OP_V128_LOAD32X2_S:
+        load_extend(f, in, u->v_i64, true);
+        break;
+    case OP_V128_LOAD32X2_U:
+        load_extend(f, in, u->v_i64, false);
+        break;
     case OP_V128_LOAD8_SPLAT:
     case OP_V128_LOAD16_SPLAT:
     case OP_V128_LOAD32_SPLAT:
-    case OP_V128_LOAD64_SPLAT: load_splat(f, in, by_width[in->op - OP_V128_LOAD8_SPLAT]); break;
+    case OP_V128_LOAD64_SPLAT:
+        load_splat(f, in, by_width[in->op - OP_V128_LOAD8_SPLAT]);
+        break;
     case OP_V128_LOAD8_LANE:
     case OP_V128_LOAD16_LANE:
     case OP_V128_LOAD32_LANE:
-    case OP_V128_LOAD64_LANE: lane_access(f, in, by_width[in->op - OP_V128_LOAD8_LANE], false); break;
+    case OP_V128_LOAD64_LANE:
+        lane_access(f, in, by_width[in->op - OP_V128_LOAD8_LANE], false);
+        break;
     case OP_V128_STORE8_LANE:
     case OP_V128_STORE16_LANE:
     case OP_V128_STORE32_LANE:
-    case OP_V128_STORE64_LANE: lane_access(f, in, by_width[in->op - OP_V128_STORE8_LANE], true); break;
-    case OP_V128_LOAD32_ZERO: load_zero(f, in, u->v_i32); break;
-    default: load_zero(f, in, u->v_i64); break;
+    case OP_V128_STORE64_LANE:
+        lane_access(f, in, by_width[in->op - OP_V128_STORE8_LANE], true);
+        break;
+    case OP_V128_LOAD32_ZERO:
+        load_zero(f, in, u->v_i32);
+        break;
+    default:
+        load_zero(f, in, u->v_i64);
+        break;
     }
 }
 
@@ -167,16 +193,18 @@ static void emit_vector_memory(struct fn *f, const struct wasm_instr *in)
 static void emit_const(struct fn *f, const struct wasm_instr *in)
 {
     LLVMValueRef lanes[16];
-    for (unsigned i = 0; i < 16; i++)
+    for (unsigned i = 0; i < 16; i++) {
         lanes[i] = LLVMConstInt(f->u->t_i8, in->v128[i], 0);
+    }
     push(f, LLVMConstBitCast(LLVMConstVector(lanes, 16), f->u->v_i64));
 }
 
 static void emit_shuffle(struct fn *f, const struct wasm_instr *in)
 {
     LLVMValueRef b = pop_as(f, f->u->v_i8), a = pop_as(f, f->u->v_i8), lanes[16];
-    for (unsigned i = 0; i < 16; i++)
+    for (unsigned i = 0; i < 16; i++) {
         lanes[i] = unit_const_i32(f->u, in->v128[i]);
+    }
     push(f, LLVMBuildShuffleVector(f->b, a, b, LLVMConstVector(lanes, 16), ""));
 }
 
@@ -197,24 +225,27 @@ static void emit_extract(struct fn *f, const struct wasm_instr *in, LLVMTypeRef 
 {
     LLVMValueRef v = pop_as(f, type);
     v = LLVMBuildExtractElement(f->b, v, unit_const_i32(f->u, in->lane), "");
-    if (sign != 0)
+    if (sign != 0) {
         v = extend(f, v, f->u->t_i32, sign > 0);
+    }
     push(f, v);
 }
 
 static void emit_replace(struct fn *f, const struct wasm_instr *in, LLVMTypeRef type)
 {
     LLVMValueRef lane = pop(f), v = pop_as(f, type);
-    if (LLVMTypeOf(lane) != LLVMGetElementType(type))
+    if (LLVMTypeOf(lane) != LLVMGetElementType(type)) {
         lane = LLVMBuildTrunc(f->b, lane, LLVMGetElementType(type), "");
+    }
     push(f, LLVMBuildInsertElement(f->b, v, lane, unit_const_i32(f->u, in->lane), ""));
 }
 
 static void emit_splat(struct fn *f, LLVMTypeRef type)
 {
     LLVMValueRef lane = pop(f);
-    if (LLVMTypeOf(lane) != LLVMGetElementType(type))
+    if (LLVMTypeOf(lane) != LLVMGetElementType(type)) {
         lane = LLVMBuildTrunc(f->b, lane, LLVMGetElementType(type), "");
+    }
     push(f, splat(f, lane, type));
 }
 
@@ -222,33 +253,80 @@ static void emit_lanes(struct fn *f, const struct wasm_instr *in)
 {
     struct unit *u = f->u;
     switch (in->op) {
-    case OP_V128_CONST: emit_const(f, in); break;
-    case OP_I8X16_SHUFFLE: emit_shuffle(f, in); break;
-    case OP_I8X16_SWIZZLE: emit_swizzle(f); break;
-    case OP_I8X16_SPLAT: emit_splat(f, u->v_i8); break;
-    case OP_I16X8_SPLAT: emit_splat(f, u->v_i16); break;
-    case OP_I32X4_SPLAT: emit_splat(f, u->v_i32); break;
-    case OP_I64X2_SPLAT: emit_splat(f, u->v_i64); break;
-    case OP_F32X4_SPLAT: emit_splat(f, u->v_f32); break;
-    case OP_F64X2_SPLAT: emit_splat(f, u->v_f64); break;
-    case OP_I8X16_EXTRACT_LANE_S: emit_extract(f, in, u->v_i8, 1); break;
-    case OP_I8X16_EXTRACT_LANE_U: emit_extract(f, in, u->v_i8, -1); break;
-    case OP_I16X8_EXTRACT_LANE_S: emit_extract(f, in, u->v_i16, 1); break;
-    case OP_I16X8_EXTRACT_LANE_U: emit_extract(f, in, u->v_i16, -1); break;
-    case OP_I32X4_EXTRACT_LANE: emit_extract(f, in, u->v_i32, 0); break;
-    case OP_I64X2_EXTRACT_LANE: emit_extract(f, in, u->v_i64, 0); break;
-    case OP_F32X4_EXTRACT_LANE: emit_extract(f, in, u->v_f32, 0); break;
-    case OP_F64X2_EXTRACT_LANE: emit_extract(f, in, u->v_f64, 0); break;
-    case OP_I8X16_REPLACE_LANE: emit_replace(f, in, u->v_i8); break;
-    case OP_I16X8_REPLACE_LANE: emit_replace(f, in, u->v_i16); break;
-    case OP_I32X4_REPLACE_LANE: emit_replace(f, in, u->v_i32); break;
-    case OP_I64X2_REPLACE_LANE: emit_replace(f, in, u->v_i64); break;
-    case OP_F32X4_REPLACE_LANE: emit_replace(f, in, u->v_f32); break;
-    default: emit_replace(f, in, u->v_f64); break;
+    case OP_V128_CONST:
+        emit_const(f, in);
+        break;
+    case OP_I8X16_SHUFFLE:
+        emit_shuffle(f, in);
+        break;
+    case OP_I8X16_SWIZZLE:
+        emit_swizzle(f);
+        break;
+    case OP_I8X16_SPLAT:
+        emit_splat(f, u->v_i8);
+        break;
+    case OP_I16X8_SPLAT:
+        emit_splat(f, u->v_i16);
+        break;
+    case OP_I32X4_SPLAT:
+        emit_splat(f, u->v_i32);
+        break;
+    case OP_I64X2_SPLAT:
+        emit_splat(f, u->v_i64);
+        break;
+    case OP_F32X4_SPLAT:
+        emit_splat(f, u->v_f32);
+        break;
+    case OP_F64X2_SPLAT:
+        emit_splat(f, u->v_f64);
+        break;
+    case OP_I8X16_EXTRACT_LANE_S:
+        emit_extract(f, in, u->v_i8, 1);
+        break;
+    case OP_I8X16_EXTRACT_LANE_U:
+        emit_extract(f, in, u->v_i8, -1);
+        break;
+    case OP_I16X8_EXTRACT_LANE_S:
+        emit_extract(f, in, u->v_i16, 1);
+        break;
+    case OP_I16X8_EXTRACT_LANE_U:
+        emit_extract(f, in, u->v_i16, -1);
+        break;
+    case OP_I32X4_EXTRACT_LANE:
+        emit_extract(f, in, u->v_i32, 0);
+        break;
+    case OP_I64X2_EXTRACT_LANE:
+        emit_extract(f, in, u->v_i64, 0);
+        break;
+    case OP_F32X4_EXTRACT_LANE:
+        emit_extract(f, in, u->v_f32, 0);
+        break;
+    case OP_F64X2_EXTRACT_LANE:
+        emit_extract(f, in, u->v_f64, 0);
+        break;
+    case OP_I8X16_REPLACE_LANE:
+        emit_replace(f, in, u->v_i8);
+        break;
+    case OP_I16X8_REPLACE_LANE:
+        emit_replace(f, in, u->v_i16);
+        break;
+    case OP_I32X4_REPLACE_LANE:
+        emit_replace(f, in, u->v_i32);
+        break;
+    case OP_I64X2_REPLACE_LANE:
+        emit_replace(f, in, u->v_i64);
+        break;
+    case OP_F32X4_REPLACE_LANE:
+        emit_replace(f, in, u->v_f32);
+        break;
+    default:
+        emit_replace(f, in, u->v_f64);
+        break;
     }
 }
 
-/* ---- comparisons and bits --------------------------------------------------------------------------------- */
+/* ---- comparisons and bits ---------------------------------------------------------------------------------
+ */
 
 static void push_mask(struct fn *f, LLVMValueRef lanes_i1, LLVMTypeRef type)
 {
@@ -263,7 +341,8 @@ static void emit_int_compare(struct fn *f, LLVMTypeRef type, LLVMIntPredicate pr
 
 static void emit_float_compare(struct fn *f, LLVMTypeRef type, LLVMTypeRef mask, unsigned n)
 {
-    static const LLVMRealPredicate preds[] = {LLVMRealOEQ, LLVMRealUNE, LLVMRealOLT, LLVMRealOGT, LLVMRealOLE, LLVMRealOGE};
+    static const LLVMRealPredicate preds[] = {LLVMRealOEQ, LLVMRealUNE, LLVMRealOLT,
+                                              LLVMRealOGT, LLVMRealOLE, LLVMRealOGE};
     LLVMValueRef b = pop_as(f, type), a = pop_as(f, type);
     push_mask(f, LLVMBuildFCmp(f->b, preds[n], a, b, ""), mask);
 }
@@ -272,20 +351,22 @@ static void emit_vector_compare(struct fn *f, uint16_t op)
 {
     static const LLVMIntPredicate preds[] = {LLVMIntEQ,  LLVMIntNE,  LLVMIntSLT, LLVMIntULT, LLVMIntSGT,
                                              LLVMIntUGT, LLVMIntSLE, LLVMIntULE, LLVMIntSGE, LLVMIntUGE};
-    static const LLVMIntPredicate wide[] = {LLVMIntEQ, LLVMIntNE, LLVMIntSLT, LLVMIntSGT, LLVMIntSLE, LLVMIntSGE};
+    static const LLVMIntPredicate wide[] = {LLVMIntEQ,  LLVMIntNE,  LLVMIntSLT,
+                                            LLVMIntSGT, LLVMIntSLE, LLVMIntSGE};
     struct unit *u = f->u;
-    if (op >= OP_I64X2_EQ)
+    if (op >= OP_I64X2_EQ) {
         emit_int_compare(f, u->v_i64, wide[op - OP_I64X2_EQ]);
-    else if (op >= OP_F64X2_EQ)
+    } else if (op >= OP_F64X2_EQ) {
         emit_float_compare(f, u->v_f64, u->v_i64, op - OP_F64X2_EQ);
-    else if (op >= OP_F32X4_EQ)
+    } else if (op >= OP_F32X4_EQ) {
         emit_float_compare(f, u->v_f32, u->v_i32, op - OP_F32X4_EQ);
-    else if (op >= OP_I32X4_EQ)
+    } else if (op >= OP_I32X4_EQ) {
         emit_int_compare(f, u->v_i32, preds[op - OP_I32X4_EQ]);
-    else if (op >= OP_I16X8_EQ)
+    } else if (op >= OP_I16X8_EQ) {
         emit_int_compare(f, u->v_i16, preds[op - OP_I16X8_EQ]);
-    else
+    } else {
         emit_int_compare(f, u->v_i8, preds[op - OP_I8X16_EQ]);
+    }
 }
 
 static void emit_bits(struct fn *f, uint16_t op)
@@ -300,11 +381,21 @@ static void emit_bits(struct fn *f, uint16_t op)
     LLVMValueRef c = op == OP_V128_BITSELECT ? pop_as(f, u->v_i64) : NULL;
     LLVMValueRef b = op == OP_V128_NOT ? NULL : pop_as(f, u->v_i64), a = pop_as(f, u->v_i64);
     switch (op) {
-    case OP_V128_NOT: push(f, LLVMBuildNot(f->b, a, "")); break;
-    case OP_V128_AND: push(f, LLVMBuildAnd(f->b, a, b, "")); break;
-    case OP_V128_ANDNOT: push(f, LLVMBuildAnd(f->b, a, LLVMBuildNot(f->b, b, ""), "")); break;
-    case OP_V128_OR: push(f, LLVMBuildOr(f->b, a, b, "")); break;
-    case OP_V128_XOR: push(f, LLVMBuildXor(f->b, a, b, "")); break;
+    case OP_V128_NOT:
+        push(f, LLVMBuildNot(f->b, a, ""));
+        break;
+    case OP_V128_AND:
+        push(f, LLVMBuildAnd(f->b, a, b, ""));
+        break;
+    case OP_V128_ANDNOT:
+        push(f, LLVMBuildAnd(f->b, a, LLVMBuildNot(f->b, b, ""), ""));
+        break;
+    case OP_V128_OR:
+        push(f, LLVMBuildOr(f->b, a, b, ""));
+        break;
+    case OP_V128_XOR:
+        push(f, LLVMBuildXor(f->b, a, b, ""));
+        break;
     default:
         a = LLVMBuildAnd(f->b, a, c, "");
         b = LLVMBuildAnd(f->b, b, LLVMBuildNot(f->b, c, ""), "");
@@ -326,7 +417,8 @@ static void emit_bitmask(struct fn *f, LLVMTypeRef type)
     push(f, LLVMBuildZExt(f->b, LLVMBuildBitCast(f->b, signs, bits, ""), f->u->t_i32, ""));
 }
 
-/* ---- integer arithmetic ------------------------------------------------------------------------------------ */
+/* ---- integer arithmetic
+ * ------------------------------------------------------------------------------------ */
 
 static void emit_vector_binary(struct fn *f, LLVMTypeRef type, LLVMOpcode op)
 {
@@ -351,10 +443,11 @@ static void emit_shift(struct fn *f, LLVMTypeRef type, LLVMOpcode op)
     LLVMValueRef n = pop(f), a = pop_as(f, type);
     LLVMTypeRef elem = LLVMGetElementType(type);
     n = LLVMBuildAnd(f->b, n, unit_const_i32(u, LLVMGetIntTypeWidth(elem) - 1), "");
-    if (elem == u->t_i64)
+    if (elem == u->t_i64) {
         n = LLVMBuildZExt(f->b, n, elem, "");
-    else if (elem != u->t_i32)
+    } else if (elem != u->t_i32) {
         n = LLVMBuildTrunc(f->b, n, elem, "");
+    }
     push(f, LLVMBuildBinOp(f->b, op, a, splat(f, n, type), ""));
 }
 
@@ -397,7 +490,8 @@ static void emit_narrow(struct fn *f, LLVMTypeRef from, bool is_signed)
     unsigned n = LLVMGetVectorSize(from);
     LLVMValueRef both = pick(f, a, b, 0, 1, 2 * n);
     LLVMTypeRef wide = LLVMTypeOf(both);
-    both = call2(f, INTR_SMIN, call2(f, INTR_SMAX, both, const_int_splat(wide, (uint64_t)low)), const_int_splat(wide, (uint64_t)high));
+    both = call2(f, INTR_SMIN, call2(f, INTR_SMAX, both, const_int_splat(wide, (uint64_t)low)),
+                 const_int_splat(wide, (uint64_t)high));
     push(f, LLVMBuildTrunc(f->b, both, narrow_of(u, from), ""));
 }
 
@@ -461,7 +555,8 @@ static void emit_q15mulr(struct fn *f)
     push(f, LLVMBuildTrunc(f->b, r, u->v_i16, ""));
 }
 
-/* ---- floating point ---------------------------------------------------------------------------------------- */
+/* ---- floating point
+ * ---------------------------------------------------------------------------------------- */
 
 static void emit_vector_minmax(struct fn *f, LLVMTypeRef type, enum unit_intrinsic id)
 {
@@ -473,23 +568,45 @@ static void emit_vector_minmax(struct fn *f, LLVMTypeRef type, enum unit_intrins
 static void emit_pseudo_minmax(struct fn *f, LLVMTypeRef type, bool max)
 {
     LLVMValueRef b = pop_as(f, type), a = pop_as(f, type);
-    LLVMValueRef take = max ? LLVMBuildFCmp(f->b, LLVMRealOLT, a, b, "") : LLVMBuildFCmp(f->b, LLVMRealOLT, b, a, "");
+    LLVMValueRef take =
+        max ? LLVMBuildFCmp(f->b, LLVMRealOLT, a, b, "") : LLVMBuildFCmp(f->b, LLVMRealOLT, b, a, "");
     push(f, LLVMBuildSelect(f->b, take, b, a, ""));
 }
 
-static void emit_float_arith(struct fn *f, LLVMTypeRef type, unsigned n) /* abs neg - sqrt add sub mul div min max pmin pmax */
+static void emit_float_arith(struct fn *f, LLVMTypeRef type,
+                             unsigned n) /* abs neg - sqrt add sub mul div min max pmin pmax */
 {
     switch (n) {
-    case 0: emit_vector_one(f, type, INTR_FABS); break;
-    case 1: push(f, LLVMBuildFNeg(f->b, pop_as(f, type), "")); break;
-    case 3: emit_vector_one(f, type, INTR_SQRT); break;
-    case 4: emit_vector_binary(f, type, LLVMFAdd); break;
-    case 5: emit_vector_binary(f, type, LLVMFSub); break;
-    case 6: emit_vector_binary(f, type, LLVMFMul); break;
-    case 7: emit_vector_binary(f, type, LLVMFDiv); break;
-    case 8: emit_vector_minmax(f, type, INTR_MINIMUM); break;
-    case 9: emit_vector_minmax(f, type, INTR_MAXIMUM); break;
-    default: emit_pseudo_minmax(f, type, n == 11); break;
+    case 0:
+        emit_vector_one(f, type, INTR_FABS);
+        break;
+    case 1:
+        push(f, LLVMBuildFNeg(f->b, pop_as(f, type), ""));
+        break;
+    case 3:
+        emit_vector_one(f, type, INTR_SQRT);
+        break;
+    case 4:
+        emit_vector_binary(f, type, LLVMFAdd);
+        break;
+    case 5:
+        emit_vector_binary(f, type, LLVMFSub);
+        break;
+    case 6:
+        emit_vector_binary(f, type, LLVMFMul);
+        break;
+    case 7:
+        emit_vector_binary(f, type, LLVMFDiv);
+        break;
+    case 8:
+        emit_vector_minmax(f, type, INTR_MINIMUM);
+        break;
+    case 9:
+        emit_vector_minmax(f, type, INTR_MAXIMUM);
+        break;
+    default:
+        emit_pseudo_minmax(f, type, n == 11);
+        break;
     }
 }
 
@@ -555,37 +672,68 @@ static void emit_vector_convert(struct fn *f, uint16_t op)
         v = pop_as(f, u->v_f32);
         push(f, LLVMBuildFPExt(f->b, pick(f, v, LLVMGetPoison(u->v_f32), 0, 1, 2), u->v_f64, ""));
         break;
-    case OP_I32X4_TRUNC_SAT_F32X4_S: emit_trunc_sat_f32(f, false); break;
-    case OP_I32X4_TRUNC_SAT_F32X4_U: emit_trunc_sat_f32(f, true); break;
-    case OP_F32X4_CONVERT_I32X4_S: push(f, LLVMBuildSIToFP(f->b, pop_as(f, u->v_i32), u->v_f32, "")); break;
-    case OP_F32X4_CONVERT_I32X4_U: push(f, LLVMBuildUIToFP(f->b, pop_as(f, u->v_i32), u->v_f32, "")); break;
-    case OP_I32X4_TRUNC_SAT_F64X2_S_ZERO: emit_trunc_sat_f64(f, false); break;
-    case OP_I32X4_TRUNC_SAT_F64X2_U_ZERO: emit_trunc_sat_f64(f, true); break;
+    case OP_I32X4_TRUNC_SAT_F32X4_S:
+        emit_trunc_sat_f32(f, false);
+        break;
+    case OP_I32X4_TRUNC_SAT_F32X4_U:
+        emit_trunc_sat_f32(f, true);
+        break;
+    case OP_F32X4_CONVERT_I32X4_S:
+        push(f, LLVMBuildSIToFP(f->b, pop_as(f, u->v_i32), u->v_f32, ""));
+        break;
+    case OP_F32X4_CONVERT_I32X4_U:
+        push(f, LLVMBuildUIToFP(f->b, pop_as(f, u->v_i32), u->v_f32, ""));
+        break;
+    case OP_I32X4_TRUNC_SAT_F64X2_S_ZERO:
+        emit_trunc_sat_f64(f, false);
+        break;
+    case OP_I32X4_TRUNC_SAT_F64X2_U_ZERO:
+        emit_trunc_sat_f64(f, true);
+        break;
     default: /* f64x2.convert_low_i32x4_s, _u */
         v = pick(f, pop_as(f, u->v_i32), LLVMGetPoison(u->v_i32), 0, 1, 2);
-        push(f, op == OP_F64X2_CONVERT_LOW_I32X4_S ? LLVMBuildSIToFP(f->b, v, u->v_f64, "") : LLVMBuildUIToFP(f->b, v, u->v_f64, ""));
+        push(f, op == OP_F64X2_CONVERT_LOW_I32X4_S ? LLVMBuildSIToFP(f->b, v, u->v_f64, "")
+                                                   : LLVMBuildUIToFP(f->b, v, u->v_f64, ""));
         break;
     }
 }
 
-/* ---- dispatch ------------------------------------------------------------------------------------------------ */
+/* ---- dispatch
+ * ------------------------------------------------------------------------------------------------ */
 
 static void emit_round(struct fn *f, uint16_t op)
 {
     struct unit *u = f->u;
     switch (op) {
-    case OP_F32X4_CEIL: emit_vector_one(f, u->v_f32, INTR_CEIL); break;
-    case OP_F32X4_FLOOR: emit_vector_one(f, u->v_f32, INTR_FLOOR); break;
-    case OP_F32X4_TRUNC: emit_vector_one(f, u->v_f32, INTR_TRUNC); break;
-    case OP_F32X4_NEAREST: emit_vector_one(f, u->v_f32, INTR_ROUNDEVEN); break;
-    case OP_F64X2_CEIL: emit_vector_one(f, u->v_f64, INTR_CEIL); break;
-    case OP_F64X2_FLOOR: emit_vector_one(f, u->v_f64, INTR_FLOOR); break;
-    case OP_F64X2_TRUNC: emit_vector_one(f, u->v_f64, INTR_TRUNC); break;
-    default: emit_vector_one(f, u->v_f64, INTR_ROUNDEVEN); break;
+    case OP_F32X4_CEIL:
+        emit_vector_one(f, u->v_f32, INTR_CEIL);
+        break;
+    case OP_F32X4_FLOOR:
+        emit_vector_one(f, u->v_f32, INTR_FLOOR);
+        break;
+    case OP_F32X4_TRUNC:
+        emit_vector_one(f, u->v_f32, INTR_TRUNC);
+        break;
+    case OP_F32X4_NEAREST:
+        emit_vector_one(f, u->v_f32, INTR_ROUNDEVEN);
+        break;
+    case OP_F64X2_CEIL:
+        emit_vector_one(f, u->v_f64, INTR_CEIL);
+        break;
+    case OP_F64X2_FLOOR:
+        emit_vector_one(f, u->v_f64, INTR_FLOOR);
+        break;
+    case OP_F64X2_TRUNC:
+        emit_vector_one(f, u->v_f64, INTR_TRUNC);
+        break;
+    default:
+        emit_vector_one(f, u->v_f64, INTR_ROUNDEVEN);
+        break;
     }
 }
 
-/* The blocks 0x60.., 0x80.., 0xa0.., 0xc0.. hold the integer operations of the four widths in the same order. */
+/* The blocks 0x60.., 0x80.., 0xa0.., 0xc0.. hold the integer operations of the four widths in the same order.
+ */
 static void emit_int_arith(struct fn *f, uint16_t op)
 {
     struct unit *u = f->u;
@@ -593,34 +741,90 @@ static void emit_int_arith(struct fn *f, uint16_t op)
     unsigned width = (op - OP_I8X16_ABS) >> 5;
     LLVMTypeRef type = types[width];
     switch ((op - OP_I8X16_ABS) & 0x1f) {
-    case 0x00: emit_int_abs(f, type); break;
-    case 0x01: emit_neg(f, type); break;
-    case 0x02: width == 0 ? emit_vector_one(f, type, INTR_CTPOP) : emit_q15mulr(f); break;
-    case 0x03: emit_all_true(f, type); break;
-    case 0x04: emit_bitmask(f, type); break;
-    case 0x05: emit_narrow(f, types[width + 1], true); break;
-    case 0x06: emit_narrow(f, types[width + 1], false); break;
-    case 0x07: emit_extend_half(f, type, 0); break;
-    case 0x08: emit_extend_half(f, type, 1); break;
-    case 0x09: emit_extend_half(f, type, 2); break;
-    case 0x0a: emit_extend_half(f, type, 3); break;
-    case 0x0b: emit_shift(f, type, LLVMShl); break;
-    case 0x0c: emit_shift(f, type, LLVMAShr); break;
-    case 0x0d: emit_shift(f, type, LLVMLShr); break;
-    case 0x0e: emit_vector_binary(f, type, LLVMAdd); break;
-    case 0x0f: emit_vector_two(f, type, INTR_SADD_SAT); break;
-    case 0x10: emit_vector_two(f, type, INTR_UADD_SAT); break;
-    case 0x11: emit_vector_binary(f, type, LLVMSub); break;
-    case 0x12: emit_vector_two(f, type, INTR_SSUB_SAT); break;
-    case 0x13: emit_vector_two(f, type, INTR_USUB_SAT); break;
-    case 0x15: emit_vector_binary(f, type, LLVMMul); break;
-    case 0x16: emit_vector_two(f, type, INTR_SMIN); break;
-    case 0x17: emit_vector_two(f, type, INTR_UMIN); break;
-    case 0x18: emit_vector_two(f, type, INTR_SMAX); break;
-    case 0x19: emit_vector_two(f, type, INTR_UMAX); break;
-    case 0x1a: emit_dot(f); break;
-    case 0x1b: emit_average(f, type); break;
-    default: emit_extmul(f, type, op & 3); break;
+    case 0x00:
+        emit_int_abs(f, type);
+        break;
+    case 0x01:
+        emit_neg(f, type);
+        break;
+    case 0x02:
+        width == 0 ? emit_vector_one(f, type, INTR_CTPOP) : emit_q15mulr(f);
+        break;
+    case 0x03:
+        emit_all_true(f, type);
+        break;
+    case 0x04:
+        emit_bitmask(f, type);
+        break;
+    case 0x05:
+        emit_narrow(f, types[width + 1], true);
+        break;
+    case 0x06:
+        emit_narrow(f, types[width + 1], false);
+        break;
+    case 0x07:
+        emit_extend_half(f, type, 0);
+        break;
+    case 0x08:
+        emit_extend_half(f, type, 1);
+        break;
+    case 0x09:
+        emit_extend_half(f, type, 2);
+        break;
+    case 0x0a:
+        emit_extend_half(f, type, 3);
+        break;
+    case 0x0b:
+        emit_shift(f, type, LLVMShl);
+        break;
+    case 0x0c:
+        emit_shift(f, type, LLVMAShr);
+        break;
+    case 0x0d:
+        emit_shift(f, type, LLVMLShr);
+        break;
+    case 0x0e:
+        emit_vector_binary(f, type, LLVMAdd);
+        break;
+    case 0x0f:
+        emit_vector_two(f, type, INTR_SADD_SAT);
+        break;
+    case 0x10:
+        emit_vector_two(f, type, INTR_UADD_SAT);
+        break;
+    case 0x11:
+        emit_vector_binary(f, type, LLVMSub);
+        break;
+    case 0x12:
+        emit_vector_two(f, type, INTR_SSUB_SAT);
+        break;
+    case 0x13:
+        emit_vector_two(f, type, INTR_USUB_SAT);
+        break;
+    case 0x15:
+        emit_vector_binary(f, type, LLVMMul);
+        break;
+    case 0x16:
+        emit_vector_two(f, type, INTR_SMIN);
+        break;
+    case 0x17:
+        emit_vector_two(f, type, INTR_UMIN);
+        break;
+    case 0x18:
+        emit_vector_two(f, type, INTR_SMAX);
+        break;
+    case 0x19:
+        emit_vector_two(f, type, INTR_UMAX);
+        break;
+    case 0x1a:
+        emit_dot(f);
+        break;
+    case 0x1b:
+        emit_average(f, type);
+        break;
+    default:
+        emit_extmul(f, type, op & 3);
+        break;
     }
 }
 
@@ -628,26 +832,28 @@ void emit_simd(struct fn *f, const struct wasm_instr *in)
 {
     struct unit *u = f->u;
     uint16_t op = in->op;
-    if (op <= OP_V128_STORE || (op >= OP_V128_LOAD8_LANE && op <= OP_V128_LOAD64_ZERO))
+    if (op <= OP_V128_STORE || (op >= OP_V128_LOAD8_LANE && op <= OP_V128_LOAD64_ZERO)) {
         emit_vector_memory(f, in);
-    else if (op <= OP_F64X2_REPLACE_LANE)
+    } else if (op <= OP_F64X2_REPLACE_LANE) {
         emit_lanes(f, in);
-    else if (op <= OP_F64X2_GE || (op >= OP_I64X2_EQ && op <= OP_I64X2_GE_S))
+    } else if (op <= OP_F64X2_GE || (op >= OP_I64X2_EQ && op <= OP_I64X2_GE_S)) {
         emit_vector_compare(f, op);
-    else if (op <= OP_V128_ANY_TRUE)
+    } else if (op <= OP_V128_ANY_TRUE) {
         emit_bits(f, op);
-    else if (op == OP_F32X4_DEMOTE_F64X2_ZERO || op == OP_F64X2_PROMOTE_LOW_F32X4 || op >= OP_I32X4_TRUNC_SAT_F32X4_S)
+    } else if (op == OP_F32X4_DEMOTE_F64X2_ZERO || op == OP_F64X2_PROMOTE_LOW_F32X4 ||
+               op >= OP_I32X4_TRUNC_SAT_F32X4_S) {
         emit_vector_convert(f, op);
-    else if (op >= OP_F64X2_ABS)
+    } else if (op >= OP_F64X2_ABS) {
         emit_float_arith(f, u->v_f64, op - OP_F64X2_ABS);
-    else if (op >= OP_F32X4_ABS)
+    } else if (op >= OP_F32X4_ABS) {
         emit_float_arith(f, u->v_f32, op - OP_F32X4_ABS);
-    else if ((op >= OP_F32X4_CEIL && op <= OP_F32X4_NEAREST) || op == OP_F64X2_CEIL || op == OP_F64X2_FLOOR ||
-             op == OP_F64X2_TRUNC || op == OP_F64X2_NEAREST)
+    } else if ((op >= OP_F32X4_CEIL && op <= OP_F32X4_NEAREST) || op == OP_F64X2_CEIL ||
+               op == OP_F64X2_FLOOR || op == OP_F64X2_TRUNC || op == OP_F64X2_NEAREST) {
         emit_round(f, op);
-    else if (op >= OP_I16X8_EXTADD_PAIRWISE_I8X16_S && op <= OP_I32X4_EXTADD_PAIRWISE_I16X8_U)
+    } else if (op >= OP_I16X8_EXTADD_PAIRWISE_I8X16_S && op <= OP_I32X4_EXTADD_PAIRWISE_I16X8_U) {
         emit_extadd_pairwise(f, op <= OP_I16X8_EXTADD_PAIRWISE_I8X16_U ? u->v_i16 : u->v_i32,
                              !((op - OP_I16X8_EXTADD_PAIRWISE_I8X16_S) & 1));
-    else
+    } else {
         emit_int_arith(f, op);
+    }
 }

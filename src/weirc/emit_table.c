@@ -1,10 +1,12 @@
-/* weirc/emit_table.c - tables and references (core spec 4.4.2, 4.4.6).  Bulk operations are the run time's. */
+/* weirc/emit_table.c - tables and references (core spec 4.4.2, 4.4.6).  Bulk operations are the run time's.
+ */
 #include "weirc/unit.h"
 
 static LLVMValueRef table_of(struct fn *f, uint32_t tableidx)
 {
     struct unit *u = f->u;
-    return fn_load_field(f, u->t_ptr, f->vmctx, u->layout.tables + (uint64_t)tableidx * WEIR_VM_TABLE_BYTES, u->tag_vm, true);
+    return fn_load_field(f, u->t_ptr, f->vmctx, u->layout.tables + (uint64_t)tableidx * WEIR_VM_TABLE_BYTES,
+                         u->tag_vm, true);
 }
 
 /* Address of element `index`, checked. */
@@ -34,11 +36,12 @@ static void emit_bulk_table(struct fn *f, const struct wasm_instr *in)
         return;
     }
     LLVMValueRef n = pop(f), b = pop(f), a = pop(f);
-    if (in->op == OP_TABLE_FILL)
+    if (in->op == OP_TABLE_FILL) {
         fn_call_helper(f, WEIR_VM_HELPER_table_fill, (LLVMValueRef[]){first, a, b, n});
-    else
+    } else {
         fn_call_helper(f, in->op == OP_TABLE_COPY ? WEIR_VM_HELPER_table_copy : WEIR_VM_HELPER_table_init,
                        (LLVMValueRef[]){first, second, a, b, n});
+    }
 }
 
 void emit_table(struct fn *f, const struct wasm_instr *in)
@@ -60,7 +63,9 @@ void emit_table(struct fn *f, const struct wasm_instr *in)
         v = fn_load_field(f, u->t_i64, table_of(f, in->index), WEIR_VM_TABLE_LENGTH, u->tag_table, false);
         push(f, LLVMBuildTrunc(f->b, v, u->t_i32, ""));
         break;
-    case OP_REF_NULL: push(f, unit_const_i64(u, 0)); break;
+    case OP_REF_NULL:
+        push(f, unit_const_i64(u, 0));
+        break;
     case OP_REF_IS_NULL:
         v = LLVMBuildICmp(f->b, LLVMIntEQ, pop(f), unit_const_i64(u, 0), "");
         push(f, LLVMBuildZExt(f->b, v, u->t_i32, ""));
@@ -69,6 +74,8 @@ void emit_table(struct fn *f, const struct wasm_instr *in)
         v = fn_field(f, f->vmctx, u->layout.funcs + (uint64_t)u->slots[in->index] * WEIR_VM_FUNC_BYTES);
         push(f, LLVMBuildPtrToInt(f->b, v, u->t_i64, ""));
         break;
-    default: emit_bulk_table(f, in); break;
+    default:
+        emit_bulk_table(f, in);
+        break;
     }
 }

@@ -1,7 +1,8 @@
 /* weirc/exact.c - keeping what LLVM would optimise away though WebAssembly can see it.
  *
  * Runs on SSA form, before the optimiser:
- *   - A load whose value nothing needs must still trap, and all of its bytes count: such loads become volatile.
+ *   - A load whose value nothing needs must still trap, and all of its bytes count: such loads become
+ * volatile.
  *   - x * 1, x + -0, float->double->float and the like must still make a NaN quiet; LLVM folds them to x. */
 #include "weirc/unit.h"
 
@@ -19,27 +20,32 @@ static LLVMValueRef quieted(struct unit *u, LLVMBuilderRef b, LLVMValueRef v)
     if (vector) {
         unsigned n = LLVMGetVectorSize(type);
         LLVMValueRef lanes[4];
-        for (unsigned i = 0; i < n; i++)
+        for (unsigned i = 0; i < n; i++) {
             lanes[i] = bit;
+        }
         bit = LLVMConstVector(lanes, n);
         itype = LLVMVectorType(ielem, n);
     }
-    LLVMValueRef set = LLVMBuildBitCast(b, LLVMBuildOr(b, LLVMBuildBitCast(b, v, itype, ""), bit, ""), type, "");
+    LLVMValueRef set =
+        LLVMBuildBitCast(b, LLVMBuildOr(b, LLVMBuildBitCast(b, v, itype, ""), bit, ""), type, "");
     return LLVMBuildSelect(b, LLVMBuildFCmp(b, LLVMRealUNO, v, v, ""), set, v, "");
 }
 
 /* The value of a constant float, or of all lanes of a constant vector. */
 static bool constant_of(LLVMValueRef v, double *out)
 {
-    if (!LLVMIsConstant(v))
+    if (!LLVMIsConstant(v)) {
         return false;
+    }
     if (LLVMGetTypeKind(LLVMTypeOf(v)) == LLVMVectorTypeKind) {
-        if (!LLVMIsAConstantDataVector(v) && !LLVMIsAConstantAggregateZero(v))
+        if (!LLVMIsAConstantDataVector(v) && !LLVMIsAConstantAggregateZero(v)) {
             return false;
+        }
         v = LLVMGetAggregateElement(v, 0); /* different lanes: the first decides, which is safe */
     }
-    if (v == NULL || !LLVMIsAConstantFP(v))
+    if (v == NULL || !LLVMIsAConstantFP(v)) {
         return false;
+    }
     LLVMBool lossy;
     *out = LLVMConstRealGetDouble(v, &lossy);
     return true;
@@ -53,21 +59,27 @@ static LLVMValueRef folded(LLVMBuilderRef b, LLVMValueRef i, LLVMOpcode op)
     double c;
     if (constant_of(y, &c)) {
         bool minus = signbit(c) != 0;
-        if ((op == LLVMFMul || op == LLVMFDiv) && fabs(c) == 1)
+        if ((op == LLVMFMul || op == LLVMFDiv) && fabs(c) == 1) {
             return minus ? LLVMBuildFNeg(b, x, "") : x;
-        if ((op == LLVMFSub && c == 0 && !minus) || (op == LLVMFAdd && c == 0 && minus))
+        }
+        if ((op == LLVMFSub && c == 0 && !minus) || (op == LLVMFAdd && c == 0 && minus)) {
             return x;
+        }
         return NULL;
     }
-    if (!constant_of(x, &c))
+    if (!constant_of(x, &c)) {
         return NULL;
+    }
     bool minus = signbit(c) != 0;
-    if (op == LLVMFMul && fabs(c) == 1)
+    if (op == LLVMFMul && fabs(c) == 1) {
         return minus ? LLVMBuildFNeg(b, y, "") : y;
-    if (op == LLVMFAdd && c == 0 && minus)
+    }
+    if (op == LLVMFAdd && c == 0 && minus) {
         return y;
-    if (op == LLVMFSub && c == 0 && minus)
+    }
+    if (op == LLVMFSub && c == 0 && minus) {
         return LLVMBuildFNeg(b, y, "");
+    }
     return NULL;
 }
 
@@ -84,24 +96,29 @@ static LLVMValueRef unfolded(LLVMBuilderRef b, LLVMValueRef i)
         return folded(b, i, op);
     case LLVMFPTrunc: {
         LLVMValueRef from = LLVMGetOperand(i, 0);
-        if (!LLVMIsAFPExtInst(from) || LLVMTypeOf(LLVMGetOperand(from, 0)) != LLVMTypeOf(i))
+        if (!LLVMIsAFPExtInst(from) || LLVMTypeOf(LLVMGetOperand(from, 0)) != LLVMTypeOf(i)) {
             return NULL;
+        }
         LLVMPositionBuilderBefore(b, i);
         return LLVMGetOperand(from, 0);
     }
-    default: return NULL;
+    default:
+        return NULL;
     }
 }
 
 /* ---- what is needed of a value ------------------------------------------------------------------------
  *
- * A backward analysis: NOTHING, LOW (bits below the top byte only: LLVM may narrow a load that is needed so, and a
- * narrower load does not trap at the end of memory), or ALL. */
+ * A backward analysis: NOTHING, LOW (bits below the top byte only: LLVM may narrow a load that is needed so,
+ * and a narrower load does not trap at the end of memory), or ALL. */
 
 enum need { NOTHING, LOW, ALL };
 
 struct needs {
-    struct { LLVMValueRef v; enum need need; } *slots; /* open addressing */
+    struct {
+        LLVMValueRef v;
+        enum need need;
+    } *slots; /* open addressing */
     size_t cap, len;
     VEC(LLVMValueRef) work;
 };
@@ -109,8 +126,9 @@ struct needs {
 static size_t slot_of(const struct needs *n, LLVMValueRef v)
 {
     size_t i = ((uintptr_t)v >> 4) * 0x9e3779b97f4a7c15ull >> 20 & (n->cap - 1);
-    while (n->slots[i].v != NULL && n->slots[i].v != v)
+    while (n->slots[i].v != NULL && n->slots[i].v != v) {
         i = (i + 1) & (n->cap - 1);
+    }
     return i;
 }
 
@@ -119,23 +137,28 @@ static void grow(struct needs *n)
     struct needs old = *n;
     n->cap = old.cap == 0 ? 4096 : old.cap * 2;
     n->slots = mem_zalloc_array(n->cap, sizeof *n->slots);
-    for (size_t i = 0; i < old.cap; i++)
-        if (old.slots[i].v != NULL)
+    for (size_t i = 0; i < old.cap; i++) {
+        if (old.slots[i].v != NULL) {
             n->slots[slot_of(n, old.slots[i].v)] = old.slots[i];
+        }
+    }
     mem_free(old.slots);
 }
 
 static void demand(struct needs *n, LLVMValueRef v, enum need need)
 {
-    if (need == NOTHING || !LLVMIsAInstruction(v))
+    if (need == NOTHING || !LLVMIsAInstruction(v)) {
         return;
-    if (n->len * 2 >= n->cap)
+    }
+    if (n->len * 2 >= n->cap) {
         grow(n);
+    }
     size_t i = slot_of(n, v);
-    if (n->slots[i].v == NULL)
+    if (n->slots[i].v == NULL) {
         n->len++;
-    else if (n->slots[i].need >= need)
+    } else if (n->slots[i].need >= need) {
         return;
+    }
     n->slots[i].v = v;
     n->slots[i].need = need;
     vec_push(&n->work, v);
@@ -157,7 +180,8 @@ static unsigned int_bits(LLVMValueRef v)
 static bool lacks_top_byte(LLVMValueRef c)
 {
     unsigned bits = int_bits(c);
-    return LLVMIsAConstantInt(c) && bits >= 16 && bits <= 64 && LLVMConstIntGetZExtValue(c) >> (bits - 8) == 0;
+    return LLVMIsAConstantInt(c) && bits >= 16 && bits <= 64 &&
+           LLVMConstIntGetZExtValue(c) >> (bits - 8) == 0;
 }
 
 static bool shifts_out_a_byte(LLVMValueRef c)
@@ -170,9 +194,11 @@ static bool takes_top_lane(LLVMValueRef shuffle, unsigned which)
 {
     int n = (int)LLVMGetVectorSize(LLVMTypeOf(LLVMGetOperand(shuffle, 0)));
     unsigned len = LLVMGetNumMaskElements(shuffle);
-    for (unsigned i = 0; i < len; i++)
-        if (LLVMGetMaskValue(shuffle, i) == n - 1 + (which == 1 ? n : 0))
+    for (unsigned i = 0; i < len; i++) {
+        if (LLVMGetMaskValue(shuffle, i) == n - 1 + (which == 1 ? n : 0)) {
             return true;
+        }
+    }
     return false;
 }
 
@@ -190,7 +216,9 @@ static enum need operand_need(LLVMValueRef i, unsigned k, enum need need)
         return LLVMGetOperand(i, 0) == LLVMGetOperand(i, 1) ? NOTHING : need;
     case LLVMMul:
         other = LLVMGetOperand(i, 1 - k);
-        return LLVMIsAConstantInt(other) && LLVMConstIntGetZExtValue(other) == 0 ? NOTHING : LLVMIsConstant(other) ? LOW : need;
+        return LLVMIsAConstantInt(other) && LLVMConstIntGetZExtValue(other) == 0 ? NOTHING
+               : LLVMIsConstant(other)                                           ? LOW
+                                                                                 : need;
     case LLVMAnd:
         other = LLVMGetOperand(i, 1 - k);
         return lacks_top_byte(other) ? LOW : need;
@@ -203,7 +231,8 @@ static enum need operand_need(LLVMValueRef i, unsigned k, enum need need)
     case LLVMExtractElement:
         other = LLVMGetOperand(i, 1);
         return k == 0 && LLVMIsAConstantInt(other) &&
-                       LLVMConstIntGetZExtValue(other) + 1 < LLVMGetVectorSize(LLVMTypeOf(LLVMGetOperand(i, 0)))
+                       LLVMConstIntGetZExtValue(other) + 1 <
+                           LLVMGetVectorSize(LLVMTypeOf(LLVMGetOperand(i, 0)))
                    ? LOW
                    : ALL;
     case LLVMShuffleVector:
@@ -225,7 +254,8 @@ static bool is_root(LLVMValueRef i)
         return true;
     case LLVMCall: { /* intrinsics that only compute are no roots; what has no result has effects */
         LLVMValueRef callee = LLVMGetCalledValue(i);
-        return LLVMGetTypeKind(LLVMTypeOf(i)) == LLVMVoidTypeKind || !LLVMIsAFunction(callee) || LLVMGetIntrinsicID(callee) == 0;
+        return LLVMGetTypeKind(LLVMTypeOf(i)) == LLVMVoidTypeKind || !LLVMIsAFunction(callee) ||
+               LLVMGetIntrinsicID(callee) == 0;
     }
     default:
         return false;
@@ -234,16 +264,20 @@ static bool is_root(LLVMValueRef i)
 
 static void mark_needs(struct needs *n, LLVMValueRef fn)
 {
-    for (LLVMBasicBlockRef bb = LLVMGetFirstBasicBlock(fn); bb != NULL; bb = LLVMGetNextBasicBlock(bb))
-        for (LLVMValueRef i = LLVMGetFirstInstruction(bb); i != NULL; i = LLVMGetNextInstruction(i))
-            if (is_root(i))
+    for (LLVMBasicBlockRef bb = LLVMGetFirstBasicBlock(fn); bb != NULL; bb = LLVMGetNextBasicBlock(bb)) {
+        for (LLVMValueRef i = LLVMGetFirstInstruction(bb); i != NULL; i = LLVMGetNextInstruction(i)) {
+            if (is_root(i)) {
                 demand(n, i, ALL);
+            }
+        }
+    }
     while (n->work.len > 0) {
         LLVMValueRef i = vec_pop(&n->work);
         enum need need = need_of(n, i);
         int operands = LLVMGetNumOperands(i);
-        for (int k = 0; k < operands; k++)
+        for (int k = 0; k < operands; k++) {
             demand(n, LLVMGetOperand(i, (unsigned)k), operand_need(i, (unsigned)k, need));
+        }
     }
 }
 
@@ -254,13 +288,14 @@ static void fix_function(struct unit *u, LLVMBuilderRef b, LLVMValueRef fn)
     struct needs n = {0};
     grow(&n);
     mark_needs(&n, fn);
-    for (LLVMBasicBlockRef bb = LLVMGetFirstBasicBlock(fn); bb != NULL; bb = LLVMGetNextBasicBlock(bb))
+    for (LLVMBasicBlockRef bb = LLVMGetFirstBasicBlock(fn); bb != NULL; bb = LLVMGetNextBasicBlock(bb)) {
         for (LLVMValueRef i = LLVMGetFirstInstruction(bb), next; i != NULL; i = next) {
             next = LLVMGetNextInstruction(i);
             if (LLVMIsALoadInst(i)) { /* only accesses to linear memory promise no alignment */
                 enum need need = LLVMGetAlignment(i) == 1 ? need_of(&n, i) : ALL;
-                if (need == NOTHING || (need == LOW && int_bits(i) != 8))
+                if (need == NOTHING || (need == LOW && int_bits(i) != 8)) {
                     LLVMSetVolatile(i, 1);
+                }
                 continue;
             }
             LLVMValueRef to = unfolded(b, i);
@@ -269,6 +304,7 @@ static void fix_function(struct unit *u, LLVMBuilderRef b, LLVMValueRef fn)
                 LLVMInstructionEraseFromParent(i);
             }
         }
+    }
     mem_free(n.slots);
     vec_fini(&n.work);
 }
@@ -276,8 +312,10 @@ static void fix_function(struct unit *u, LLVMBuilderRef b, LLVMValueRef fn)
 void exact_fix(struct unit *u)
 {
     LLVMBuilderRef b = LLVMCreateBuilderInContext(u->cx);
-    for (LLVMValueRef f = LLVMGetFirstFunction(u->mod); f != NULL; f = LLVMGetNextFunction(f))
-        if (!LLVMIsDeclaration(f))
+    for (LLVMValueRef f = LLVMGetFirstFunction(u->mod); f != NULL; f = LLVMGetNextFunction(f)) {
+        if (!LLVMIsDeclaration(f)) {
             fix_function(u, b, f);
+        }
+    }
     LLVMDisposeBuilder(b);
 }

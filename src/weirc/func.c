@@ -11,10 +11,12 @@
 
 void fn_locate(struct fn *f)
 {
-    LLVMSetCurrentDebugLocation2(f->b, LLVMDIBuilderCreateDebugLocation(f->u->cx, f->offset, 0, f->subprogram, NULL));
+    LLVMSetCurrentDebugLocation2(
+        f->b, LLVMDIBuilderCreateDebugLocation(f->u->cx, f->offset, 0, f->subprogram, NULL));
 }
 
-LLVMValueRef fn_call_intrinsic(struct fn *f, enum unit_intrinsic id, LLVMTypeRef overload, LLVMValueRef *args, unsigned nargs)
+LLVMValueRef fn_call_intrinsic(struct fn *f, enum unit_intrinsic id, LLVMTypeRef overload, LLVMValueRef *args,
+                               unsigned nargs)
 {
     LLVMTypeRef ft;
     LLVMValueRef fn = unit_intrinsic(f->u, id, &overload, overload == NULL ? 0 : 1, &ft);
@@ -24,15 +26,17 @@ LLVMValueRef fn_call_intrinsic(struct fn *f, enum unit_intrinsic id, LLVMTypeRef
 /* The instruction carries kind + 1 (image.h): with 0 x86 has a shorter encoding. */
 void fn_trap(struct fn *f, enum weir_trap_kind kind)
 {
-    LLVMValueRef call = fn_call_intrinsic(f, INTR_UBSANTRAP, NULL, (LLVMValueRef[]){LLVMConstInt(f->u->t_i8, kind + 1u, 0)}, 1);
+    LLVMValueRef call = fn_call_intrinsic(f, INTR_UBSANTRAP, NULL,
+                                          (LLVMValueRef[]){LLVMConstInt(f->u->t_i8, kind + 1u, 0)}, 1);
     LLVMAddCallSiteAttribute(call, LLVMAttributeFunctionIndex, f->u->attr_nomerge);
     LLVMBuildUnreachable(f->b);
 }
 
 void fn_trap_if(struct fn *f, LLVMValueRef bad, enum weir_trap_kind kind)
 {
-    if (LLVMIsAConstantInt(bad) && LLVMConstIntGetZExtValue(bad) == 0)
+    if (LLVMIsAConstantInt(bad) && LLVMConstIntGetZExtValue(bad) == 0) {
         return;
+    }
     LLVMBasicBlockRef trap = LLVMAppendBasicBlockInContext(f->u->cx, f->f, "");
     LLVMBasicBlockRef next = LLVMAppendBasicBlockInContext(f->u->cx, f->f, "");
     LLVMValueRef br = LLVMBuildCondBr(f->b, bad, trap, next);
@@ -46,8 +50,9 @@ LLVMValueRef fn_condition(struct fn *f, LLVMValueRef v)
 {
     if (LLVMIsAZExtInst(v)) {
         LLVMValueRef from = LLVMGetOperand(v, 0);
-        if (LLVMTypeOf(from) == f->u->t_i1)
+        if (LLVMTypeOf(from) == f->u->t_i1) {
             return from;
+        }
     }
     return LLVMBuildICmp(f->b, LLVMIntNE, v, LLVMConstNull(LLVMTypeOf(v)), "");
 }
@@ -58,12 +63,14 @@ LLVMValueRef fn_field(struct fn *f, LLVMValueRef base, uint64_t offset)
     return LLVMBuildInBoundsGEP2(f->b, f->u->t_i8, base, &at, 1, "");
 }
 
-LLVMValueRef fn_load_field(struct fn *f, LLVMTypeRef type, LLVMValueRef base, uint64_t offset, LLVMValueRef tag, bool invariant)
+LLVMValueRef fn_load_field(struct fn *f, LLVMTypeRef type, LLVMValueRef base, uint64_t offset,
+                           LLVMValueRef tag, bool invariant)
 {
     LLVMValueRef load = LLVMBuildLoad2(f->b, type, fn_field(f, base, offset), "");
     LLVMSetMetadata(load, f->u->md_tbaa, tag);
-    if (invariant)
+    if (invariant) {
         LLVMSetMetadata(load, f->u->md_invariant, f->u->empty_node);
+    }
     return load;
 }
 
@@ -81,10 +88,12 @@ void fn_store_cell(struct fn *f, LLVMValueRef v, uint8_t valtype, LLVMValueRef b
 {
     struct unit *u = f->u;
     LLVMValueRef at = fn_field(f, base, cell * 8);
-    if (valtype == WASM_F32)
+    if (valtype == WASM_F32) {
         v = LLVMBuildBitCast(f->b, v, u->t_i32, "");
-    if (valtype == WASM_F32 || valtype == WASM_I32)
+    }
+    if (valtype == WASM_F32 || valtype == WASM_I32) {
         v = LLVMBuildZExt(f->b, v, u->t_i64, "");
+    }
     v = fn_canonical(f, v, valtype);
     LLVMSetAlignment(LLVMBuildStore(f->b, v, at), 8);
 }
@@ -96,7 +105,8 @@ LLVMValueRef fn_load_cell(struct fn *f, uint8_t valtype, LLVMValueRef base, uint
     return load;
 }
 
-/* ---- helpers of the run time ---------------------------------------------------------------------------- */
+/* ---- helpers of the run time ----------------------------------------------------------------------------
+ */
 
 static const char *const helper_types[] = {
 #define X(name, type) type,
@@ -115,8 +125,9 @@ LLVMValueRef fn_call_helper(struct fn *f, enum weir_vm_helper h, LLVMValueRef *a
         all[n] = n == 0 ? f->vmctx : args[n - 1];
         params[n++] = *c == 'p' ? u->t_ptr : *c == 'i' ? u->t_i32 : u->t_i64;
     }
-    if (c[1] != 0)
+    if (c[1] != 0) {
         result = c[1] == 'i' ? u->t_i32 : u->t_i64;
+    }
     f->calls = true;
     fn_locate(f);
     LLVMValueRef table = fn_load_field(f, u->t_ptr, f->vmctx, WEIR_VM_HELPERS, u->tag_vm, true);
@@ -134,10 +145,18 @@ static void emit_const(struct fn *f, const struct wasm_instr *in)
 {
     struct unit *u = f->u;
     switch (in->op) {
-    case OP_I32_CONST: push(f, unit_const_i32(u, (uint32_t)in->bits)); break;
-    case OP_I64_CONST: push(f, unit_const_i64(u, in->bits)); break;
-    case OP_F32_CONST: push(f, LLVMConstBitCast(unit_const_i32(u, (uint32_t)in->bits), u->t_f32)); break;
-    default: push(f, LLVMConstBitCast(unit_const_i64(u, in->bits), u->t_f64)); break;
+    case OP_I32_CONST:
+        push(f, unit_const_i32(u, (uint32_t)in->bits));
+        break;
+    case OP_I64_CONST:
+        push(f, unit_const_i64(u, in->bits));
+        break;
+    case OP_F32_CONST:
+        push(f, LLVMConstBitCast(unit_const_i32(u, (uint32_t)in->bits), u->t_f32));
+        break;
+    default:
+        push(f, LLVMConstBitCast(unit_const_i64(u, in->bits), u->t_f64));
+        break;
     }
 }
 
@@ -184,14 +203,18 @@ static const struct {
 static void emit_instr(struct fn *f, struct wasm_instr *in)
 {
     static emitter *by_op[WASM_OP_LIMIT];
-    if (by_op[OP_DROP] == NULL)
-        for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++)
-            for (unsigned op = ranges[i].first; op <= ranges[i].last; op++)
+    if (by_op[OP_DROP] == NULL) {
+        for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++) {
+            for (unsigned op = ranges[i].first; op <= ranges[i].last; op++) {
                 by_op[op] = ranges[i].emit;
-    if (by_op[in->op] != NULL)
+            }
+        }
+    }
+    if (by_op[in->op] != NULL) {
         by_op[in->op](f, in);
-    else
+    } else {
         emit_control(f, in);
+    }
 }
 
 /* In dead code only the ends of what encloses it matter. */
@@ -206,8 +229,9 @@ static bool skip_dead(struct fn *f, const struct wasm_instr *in)
     case OP_ELSE:
         return f->skip > 0;
     case OP_END:
-        if (f->skip == 0)
+        if (f->skip == 0) {
             return false;
+        }
         f->skip--;
         return true;
     default:
@@ -239,10 +263,12 @@ static void check_stack(struct fn *f, LLVMBasicBlockRef body)
     if (f->calls) {
         f->offset = (uint32_t)(f->wf->body - u->m->bytes);
         fn_locate(f);
-        LLVMValueRef fp = fn_call_intrinsic(f, INTR_FRAMEADDRESS, u->t_ptr, (LLVMValueRef[]){unit_const_i32(u, 0)}, 1);
+        LLVMValueRef fp =
+            fn_call_intrinsic(f, INTR_FRAMEADDRESS, u->t_ptr, (LLVMValueRef[]){unit_const_i32(u, 0)}, 1);
         fp = LLVMBuildPtrToInt(f->b, fp, u->t_i64, "");
-        if (f->wf->nlocals > 256)
+        if (f->wf->nlocals > 256) {
             fp = LLVMBuildSub(f->b, fp, unit_const_i64(u, (uint64_t)f->wf->nlocals * 16), "");
+        }
         LLVMValueRef limit = fn_load_field(f, u->t_i64, f->vmctx, WEIR_VM_STACK_LIMIT, u->tag_vm, false);
         fn_trap_if(f, LLVMBuildICmp(f->b, LLVMIntULT, fp, limit, ""), WEIR_TRAP_STACK_EXHAUSTED);
     }
@@ -263,19 +289,22 @@ static void open_function(struct fn *f)
         f->results = LLVMGetParam(f->f, 1);
         LLVMAddAttributeAtIndex(f->f, 2, u->attr_noalias);
     }
-    struct str name = u->names->names[f->idx];
+    struct str name = u->facts->names[f->idx];
     uint32_t at = (uint32_t)(f->wf->body - u->m->bytes);
-    const char *symbol = u->names->symbols[f->idx];
-    if (name.len == 0)
+    const char *symbol = u->facts->symbols[f->idx];
+    if (name.len == 0) {
         name = str_of(symbol);
-    f->subprogram = LLVMDIBuilderCreateFunction(u->di, u->di_file, name.at, name.len, symbol, strlen(symbol), u->di_file, at,
-                                                u->di_functype, 1, 1, at, 0, u->opt->level > 0);
+    }
+    f->subprogram =
+        LLVMDIBuilderCreateFunction(u->di, u->di_file, name.at, name.len, symbol, strlen(symbol), u->di_file,
+                                    at, u->di_functype, 1, 1, at, 0, u->opt->level > 0);
     LLVMSetSubprogram(f->f, f->subprogram);
 }
 
 void fn_translate(struct unit *u, uint32_t funcidx)
 {
-    struct fn f = {.u = u, .idx = funcidx, .wf = &u->m->funcs[funcidx], .type = wasm_func_type(u->m, funcidx)};
+    struct fn f = {
+        .u = u, .idx = funcidx, .wf = &u->m->funcs[funcidx], .type = wasm_func_type(u->m, funcidx)};
     arena_init(&f.arena);
     open_function(&f);
     f.b = LLVMCreateBuilderInContext(u->cx);
@@ -293,8 +322,9 @@ void fn_translate(struct unit *u, uint32_t funcidx)
     outer.end = LLVMAppendBasicBlockInContext(u->cx, f.f, "return");
     outer.end_phis = ARENA_ARRAY(&f.arena, LLVMValueRef, f.type->nresults + 1);
     LLVMPositionBuilderAtEnd(f.b, outer.end);
-    for (uint32_t i = 0; i < f.type->nresults; i++)
+    for (uint32_t i = 0; i < f.type->nresults; i++) {
         outer.end_phis[i] = LLVMBuildPhi(f.b, unit_type(u, f.type->results[i]), "");
+    }
     LLVMPositionBuilderAtEnd(f.b, body);
     vec_push(&f.frames, outer);
 
@@ -304,8 +334,9 @@ void fn_translate(struct unit *u, uint32_t funcidx)
         weir_status st = wasm_instr_read(&r, &in, NULL);
         WEIR_ASSERT(st == WEIR_OK); /* the body was validated */
         f.offset = in.offset;
-        if (f.dead && skip_dead(&f, &in))
+        if (f.dead && skip_dead(&f, &in)) {
             continue;
+        }
         emit_instr(&f, &in);
     }
     WEIR_ASSERT(f.frames.len == 0);

@@ -23,12 +23,13 @@ struct tables {
 static void on_symbol(void *ctx, char kind, uint32_t n, uint32_t address, uint32_t bytes)
 {
     struct tables *t = ctx;
-    if (kind == 'w' && n >= t->m->nimported_funcs && n < t->m->nfuncs)
+    if (kind == 'w' && n >= t->m->nimported_funcs && n < t->m->nfuncs) {
         t->funcs[n - t->m->nimported_funcs] = (struct weir_image_range){address, bytes};
-    else if (kind == 't' && n < t->m->ntypes)
+    } else if (kind == 't' && n < t->m->ntypes) {
         t->tramps[n] = address;
-    else if (kind == 'a' && n < t->m->nimported_funcs)
+    } else if (kind == 'a' && n < t->m->nimported_funcs) {
         t->stubs[n] = address;
+    }
 }
 
 static void add_leb_u(struct strbuf *b, uint64_t v)
@@ -55,10 +56,11 @@ static size_t first_row_from(const line_rows *rows, uint32_t address)
     size_t low = 0, high = rows->len;
     while (low < high) {
         size_t mid = (low + high) / 2;
-        if (rows->at[mid].address < address)
+        if (rows->at[mid].address < address) {
             low = mid + 1;
-        else
+        } else {
             high = mid;
+        }
     }
     return low;
 }
@@ -67,11 +69,13 @@ static size_t first_row_from(const line_rows *rows, uint32_t address)
 static void add_rows(struct strbuf *b, const line_rows *rows, struct weir_image_range fn)
 {
     uint32_t pc = fn.start, line = 0;
-    for (size_t i = first_row_from(rows, fn.start); i < rows->len && rows->at[i].address < fn.start + fn.bytes; i++) {
+    for (size_t i = first_row_from(rows, fn.start);
+         i < rows->len && rows->at[i].address < fn.start + fn.bytes; i++) {
         const struct line_row *r = &rows->at[i];
         bool last = i + 1 == rows->len || rows->at[i + 1].address != r->address;
-        if (!last || r->line == line || r->line == 0)
+        if (!last || r->line == line || r->line == 0) {
             continue;
+        }
         add_leb_u(b, r->address - pc);
         add_leb_s(b, (int64_t)r->line - line);
         pc = r->address;
@@ -81,8 +85,9 @@ static void add_rows(struct strbuf *b, const line_rows *rows, struct weir_image_
 
 static void pad4(struct strbuf *b)
 {
-    while (b->len % 4 != 0)
+    while (b->len % 4 != 0) {
         strbuf_add_char(b, '\0');
+    }
 }
 
 static void copy_text(char *dst, size_t cap, const char *src)
@@ -91,13 +96,15 @@ static void copy_text(char *dst, size_t cap, const char *src)
     memcpy(dst, src, len < cap ? len : cap - 1);
 }
 
-static void add_footer(const struct weirc_options *opt, const struct tables *t, struct strbuf *b, uint64_t elf_bytes)
+static void add_footer(const struct weirc_options *opt, const struct tables *t, struct strbuf *b,
+                       uint64_t elf_bytes)
 {
     struct weir_image_footer f = {
         .version = WEIR_IMAGE_VERSION,
         .vm_abi = WEIR_VM_ABI,
         .machine = opt->aarch64 ? WEIR_IMAGE_MACHINE_AARCH64 : WEIR_IMAGE_MACHINE_X86_64,
-        .flags = (opt->segue ? WEIR_IMAGE_SEGUE : 0) | (t->tail_calls ? WEIR_IMAGE_STUBS : 0),
+        .flags = (opt->segue ? WEIR_IMAGE_SEGUE : 0) | (t->tail_calls ? WEIR_IMAGE_STUBS : 0) |
+                 (opt->open ? 0 : WEIR_IMAGE_CLOSED),
         .elf_bytes = elf_bytes,
         .file_bytes = b->len + sizeof f,
         .cpu_needs = opt->needs,
@@ -136,10 +143,12 @@ static void add_section(struct strbuf *module, struct str image)
     strbuf_fini(&body);
 }
 
-static weir_status write_output(const struct weirc_options *opt, struct str module, struct str image, struct weir_report *rep)
+static weir_status write_output(const struct weirc_options *opt, struct str module, struct str image,
+                                struct weir_report *rep)
 {
-    if (!str_ends_with(str_of(opt->output), STR(".wasm")))
+    if (!str_ends_with(str_of(opt->output), STR(".wasm"))) {
         return weirc_write_file(opt->output, image.at, image.len, rep);
+    }
     struct strbuf b = {0};
     strbuf_add(&b, module);
     add_section(&b, image);
@@ -198,15 +207,20 @@ weir_status weirc_append(const struct weirc_options *opt, struct weir_report *re
     struct weir_image_footer f;
     uint8_t digest[32];
     weir_status st = weirc_read_file(opt->input, &module, rep);
-    if (st == WEIR_OK)
+    if (st == WEIR_OK) {
         st = weirc_read_file(opt->append, &image, rep);
-    if (st == WEIR_OK && (image.len < sizeof f || memcmp(image.at + image.len - sizeof f, WEIR_IMAGE_MAGIC, 8) != 0))
+    }
+    if (st == WEIR_OK &&
+        (image.len < sizeof f || memcmp(image.at + image.len - sizeof f, WEIR_IMAGE_MAGIC, 8) != 0)) {
         st = weir_report_set(rep, WEIR_E_MALFORMED, WEIR_NO_OFFSET, "", "%s is no image", opt->append);
+    }
     if (st == WEIR_OK) {
         memcpy(&f, image.at + image.len - sizeof f, sizeof f);
         hash_sha256_of(module.at, module.len, digest);
-        if (memcmp(digest, f.module_sha256, sizeof digest) != 0)
-            st = weir_report_set(rep, WEIR_E_MISMATCH, WEIR_NO_OFFSET, "", "%s was made from another module", opt->append);
+        if (memcmp(digest, f.module_sha256, sizeof digest) != 0) {
+            st = weir_report_set(rep, WEIR_E_MISMATCH, WEIR_NO_OFFSET, "", "%s was made from another module",
+                                 opt->append);
+        }
     }
     if (st == WEIR_OK) {
         add_section(&module, strbuf_str(&image));

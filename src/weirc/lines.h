@@ -7,7 +7,8 @@
 #include "base/str.h"
 #include "base/vec.h"
 
-/* Called for each of our symbols: kind 'w' (function), 't' (trampoline) or 'a' (import stub) and its number. */
+/* Called for each of our symbols: kind 'w' (function), 't' (trampoline) or 'a' (import stub) and its number.
+ */
 typedef void lines_symbol(void *ctx, char kind, uint32_t n, uint32_t address, uint32_t bytes);
 void lines_symbols(struct str elf, lines_symbol *found, void *ctx);
 

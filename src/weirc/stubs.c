@@ -1,7 +1,7 @@
 /* weirc/stubs.c - the small functions between calling conventions.
  *
- * Trampolines take the host's cells apart for compiled code.  Import stubs and slow calls go the other way: they gather
- * parameters in cells and let the run time's `invoke` call functions of other instances. */
+ * Trampolines take the host's cells apart for compiled code.  Import stubs and slow calls go the other way:
+ * they gather parameters in cells and let the run time's `invoke` call functions of other instances. */
 #include "weirc/unit.h"
 
 #include <stddef.h>
@@ -31,18 +31,20 @@ void unit_emit_trampoline(struct unit *u, uint32_t typeidx)
     LLVMValueRef *args = mem_alloc((t->nparams + 2) * sizeof *args);
     unsigned n = 0;
     args[n++] = vmctx;
-    if (t->nresults > 1)
+    if (t->nresults > 1) {
         args[n++] = cells;
+    }
     uint64_t cell = 0;
     for (uint32_t i = 0; i < t->nparams; i++) {
         args[n++] = fn_load_cell(&f, t->params[i], cells, cell);
         cell += wasm_valtype_cells(t->params[i]);
     }
     LLVMValueRef call = LLVMBuildCall2(f.b, unit_functype(u, typeidx), code, args, n, "");
-    LLVMSetInstructionCallConv(call, u->cc);
+    unit_mark_guest_call(u, call);
     LLVMSetTailCallKind(call, LLVMTailCallKindNoTail);
-    if (t->nresults == 1)
+    if (t->nresults == 1) {
         fn_store_cell(&f, call, t->results[0], cells, 0);
+    }
     LLVMBuildRetVoid(f.b);
     LLVMDisposeBuilder(f.b);
     mem_free(args);
@@ -72,19 +74,21 @@ static void call_by_cells(struct fn *f, const struct wasm_functype *t, LLVMValue
         fn_store_cell(f, v, t->results[i], LLVMGetParam(f->f, 1), cell);
         cell += wasm_valtype_cells(t->results[i]);
     }
-    if (t->nresults == 1)
+    if (t->nresults == 1) {
         LLVMBuildRet(f->b, fn_load_cell(f, t->results[0], cells, 0));
-    else
+    } else {
         LLVMBuildRetVoid(f->b);
+    }
 }
 
 LLVMValueRef unit_slow_call(struct unit *u, uint32_t typeidx)
 {
-    if (u->slow_calls[typeidx] != NULL)
+    if (u->slow_calls[typeidx] != NULL) {
         return u->slow_calls[typeidx];
+    }
     LLVMValueRef fn = LLVMAddFunction(u->mod, "", unit_slow_call_type(u, typeidx));
     LLVMSetLinkage(fn, LLVMInternalLinkage);
-    LLVMSetFunctionCallConv(fn, u->cc);
+    unit_mark_guest(u, fn);
     struct fn f = stub_open(u, fn);
     LLVMAddAttributeAtIndex(fn, LLVMAttributeFunctionIndex, u->attr_cold);
     LLVMAddAttributeAtIndex(fn, LLVMAttributeFunctionIndex, u->attr_noinline);
@@ -93,8 +97,9 @@ LLVMValueRef unit_slow_call(struct unit *u, uint32_t typeidx)
     return u->slow_calls[typeidx] = fn;
 }
 
-/* The stub of import N runs in the importing instance: vmctx's slot N holds in `exec` what is behind it (src/aot):
- * the struct weir_host_func of a host function, or the function entry in the exporting instance with bit 0 set. */
+/* The stub of import N runs in the importing instance: vmctx's slot N holds in `exec` what is behind it
+ * (src/aot): the struct weir_host_func of a host function, or the function entry in the exporting instance
+ * with bit 0 set. */
 void unit_emit_import_stub(struct unit *u, uint32_t funcidx)
 {
     uint32_t typeidx = u->m->funcs[funcidx].typeidx;
@@ -106,10 +111,12 @@ void unit_emit_import_stub(struct unit *u, uint32_t funcidx)
     LLVMSetFunctionCallConv(fn, u->cc);
     struct fn f = stub_open(u, fn);
     LLVMAddAttributeAtIndex(fn, LLVMAttributeFunctionIndex, u->attr_noinline);
-    LLVMValueRef exec = fn_load_field(&f, u->t_i64, f.vmctx,
-                                      u->layout.funcs + (uint64_t)funcidx * WEIR_VM_FUNC_BYTES + WEIR_VM_FUNC_EXEC, u->tag_vm, false);
+    LLVMValueRef exec = fn_load_field(
+        &f, u->t_i64, f.vmctx, u->layout.funcs + (uint64_t)funcidx * WEIR_VM_FUNC_BYTES + WEIR_VM_FUNC_EXEC,
+        u->tag_vm, false);
     if (t->nresults > 1) { /* no host function has that type */
-        LLVMValueRef entry = LLVMBuildIntToPtr(f.b, LLVMBuildAnd(f.b, exec, unit_const_i64(u, ~1ull), ""), u->t_ptr, "");
+        LLVMValueRef entry =
+            LLVMBuildIntToPtr(f.b, LLVMBuildAnd(f.b, exec, unit_const_i64(u, ~1ull), ""), u->t_ptr, "");
         call_by_cells(&f, t, entry);
         LLVMDisposeBuilder(f.b);
         return;
@@ -119,20 +126,23 @@ void unit_emit_import_stub(struct unit *u, uint32_t funcidx)
     LLVMValueRef bit = LLVMBuildTrunc(f.b, exec, u->t_i1, "");
     LLVMBuildCondBr(f.b, bit, guest, host);
     LLVMPositionBuilderAtEnd(f.b, guest);
-    LLVMValueRef entry = LLVMBuildIntToPtr(f.b, LLVMBuildAnd(f.b, exec, unit_const_i64(u, ~1ull), ""), u->t_ptr, "");
+    LLVMValueRef entry =
+        LLVMBuildIntToPtr(f.b, LLVMBuildAnd(f.b, exec, unit_const_i64(u, ~1ull), ""), u->t_ptr, "");
     call_by_cells(&f, t, entry);
     LLVMPositionBuilderAtEnd(f.b, host);
     LLVMValueRef hf = LLVMBuildIntToPtr(f.b, exec, u->t_ptr, "");
-    LLVMValueRef native = fn_load_field(&f, u->t_ptr, hf, offsetof(struct weir_host_func, native), u->tag_vm, false);
+    LLVMValueRef native =
+        fn_load_field(&f, u->t_ptr, hf, offsetof(struct weir_host_func, native), u->tag_vm, false);
     unsigned n = LLVMCountParams(fn);
     LLVMValueRef *args = mem_alloc(n * sizeof *args);
     LLVMGetParams(fn, args);
     LLVMValueRef call = LLVMBuildCall2(f.b, unit_functype(u, typeidx), native, args, n, "");
     LLVMSetTailCallKind(call, LLVMTailCallKindNoTail);
     mem_free(args);
-    if (t->nresults == 1)
+    if (t->nresults == 1) {
         LLVMBuildRet(f.b, call);
-    else
+    } else {
         LLVMBuildRetVoid(f.b);
+    }
     LLVMDisposeBuilder(f.b);
 }

@@ -1,7 +1,7 @@
 /* weirc/unit.c - the LLVM module of one partition: types, metadata, declarations.
  *
- * Alias information: linear memories, vmctx, tables and every global have TBAA types of their own, because no guest
- * store can reach the run time's data: the memory reservation holds nothing else. */
+ * Alias information: linear memories, vmctx, tables and every global have TBAA types of their own, because no
+ * guest store can reach the run time's data: the memory reservation holds nothing else. */
 #include "weirc/unit.h"
 
 #include <stdio.h>
@@ -101,12 +101,14 @@ static void make_attrs(struct unit *u)
     u->attrs[u->nattrs++] = string_attr(u, "probe-stack", "inline-asm");
     u->attrs[u->nattrs++] = string_attr(u, "target-cpu", u->opt->base_cpu);
     u->attrs[u->nattrs++] = string_attr(u, "target-features", u->opt->features);
-    if (u->opt->tune_cpu != NULL)
+    if (u->opt->tune_cpu != NULL) {
         u->attrs[u->nattrs++] = string_attr(u, "tune-cpu", u->opt->tune_cpu);
+    }
     u->attr_noalias = enum_attr(u, "noalias", 0);
     u->attr_nonnull = enum_attr(u, "nonnull", 0);
     u->attr_align = enum_attr(u, "align", 16);
     u->attr_deref = enum_attr(u, "dereferenceable", u->layout.bytes);
+    u->attr_self = enum_attr(u, "swiftself", 0);
     u->attr_cold = enum_attr(u, "cold", 0);
     u->attr_noinline = enum_attr(u, "noinline", 0);
     u->attr_nomerge = enum_attr(u, "nomerge", 0);
@@ -119,12 +121,13 @@ static uint32_t *make_slots(const struct wasm_module *m, uint32_t *nslots)
     uint32_t *slots = mem_zalloc_array(m->nfuncs + 1, sizeof *slots);
     uint32_t n = m->nimported_funcs;
     for (uint32_t i = 0; i < m->nfuncs; i++) {
-        if (i < m->nimported_funcs)
+        if (i < m->nimported_funcs) {
             slots[i] = i;
-        else if (m->funcs[i].referenced || (m->has_start && m->start == i))
+        } else if (m->funcs[i].referenced || (m->has_start && m->start == i)) {
             slots[i] = n++;
-        else
+        } else {
             slots[i] = UINT32_MAX;
+        }
     }
     *nslots = n;
     return slots;
@@ -139,16 +142,21 @@ static void make_debug_info(struct unit *u)
     const char *file = slash == NULL ? u->opt->input : slash + 1;
     u->di = LLVMCreateDIBuilder(u->mod);
     u->di_file = LLVMDIBuilderCreateFile(u->di, file, strlen(file), ".", 1);
-    u->di_cu = LLVMDIBuilderCreateCompileUnit(u->di, LLVMDWARFSourceLanguageC99, u->di_file, "weirc", 5, u->opt->level > 0, "",
-                                              0, 0, "", 0, LLVMDWARFEmissionLineTablesOnly, 0, 0, 0, "", 0, "", 0);
+    u->di_cu = LLVMDIBuilderCreateCompileUnit(u->di, LLVMDWARFSourceLanguageC99, u->di_file, "weirc", 5,
+                                              u->opt->level > 0, "", 0, 0, "", 0,
+                                              LLVMDWARFEmissionLineTablesOnly, 0, 0, 0, "", 0, "", 0);
     u->di_functype = LLVMDIBuilderCreateSubroutineType(u->di, u->di_file, NULL, 0, 0);
 }
 
 weir_status unit_init(struct unit *u, const struct wasm_module *m, const struct weirc_options *opt,
-                      const struct weirc_names *names, struct weir_report *rep)
+                      const struct weirc_facts *facts, struct weir_report *rep)
 {
-    *u = (struct unit){.m = m, .opt = opt, .names = names, .x86 = !opt->aarch64, .segue = opt->segue && !opt->aarch64,
-                       .cc = names->tail_calls ? UNIT_TAILCC : UNIT_CCC};
+    *u = (struct unit){.m = m,
+                       .opt = opt,
+                       .facts = facts,
+                       .x86 = !opt->aarch64,
+                       .segue = opt->segue && !opt->aarch64,
+                       .cc = facts->tail_calls ? UNIT_TAILCC : UNIT_CCC};
     LLVMTargetRef target;
     char *message = NULL;
     if (LLVMGetTargetFromTriple(opt->triple, &target, &message) != 0) {
@@ -156,8 +164,8 @@ weir_status unit_init(struct unit *u, const struct wasm_module *m, const struct 
         LLVMDisposeMessage(message);
         return WEIR_E_CONFIG;
     }
-    static const LLVMCodeGenOptLevel levels[] = {LLVMCodeGenLevelNone, LLVMCodeGenLevelLess, LLVMCodeGenLevelDefault,
-                                                 LLVMCodeGenLevelAggressive};
+    static const LLVMCodeGenOptLevel levels[] = {LLVMCodeGenLevelNone, LLVMCodeGenLevelLess,
+                                                 LLVMCodeGenLevelDefault, LLVMCodeGenLevelAggressive};
     u->tm = LLVMCreateTargetMachine(target, opt->triple, opt->base_cpu, opt->features, levels[opt->level],
                                     LLVMRelocPIC, LLVMCodeModelSmall);
     u->cx = LLVMContextCreate();
@@ -174,8 +182,9 @@ weir_status unit_init(struct unit *u, const struct wasm_module *m, const struct 
     make_metadata(u);
     make_attrs(u);
     make_debug_info(u);
-    for (size_t i = 0; i < INTR_COUNT; i++)
+    for (size_t i = 0; i < INTR_COUNT; i++) {
         u->intrinsics[i] = LLVMLookupIntrinsicID(intrinsic_names[i], strlen(intrinsic_names[i]));
+    }
     u->functypes = mem_zalloc_array(m->ntypes + 1, sizeof *u->functypes);
     u->slow_calls = mem_zalloc_array(m->ntypes + 1, sizeof *u->slow_calls);
     u->funcs = mem_zalloc_array(m->nfuncs + 1, sizeof *u->funcs);
@@ -210,11 +219,16 @@ LLVMValueRef unit_const_i64(const struct unit *u, uint64_t v)
 LLVMTypeRef unit_type(const struct unit *u, uint8_t valtype)
 {
     switch (valtype) {
-    case WASM_I32: return u->t_i32;
-    case WASM_F32: return u->t_f32;
-    case WASM_F64: return u->t_f64;
-    case WASM_V128: return u->v_i64;
-    default: return u->t_i64; /* i64 and references */
+    case WASM_I32:
+        return u->t_i32;
+    case WASM_F32:
+        return u->t_f32;
+    case WASM_F64:
+        return u->t_f64;
+    case WASM_V128:
+        return u->v_i64;
+    default:
+        return u->t_i64; /* i64 and references */
     }
 }
 
@@ -224,12 +238,15 @@ static LLVMTypeRef make_functype(struct unit *u, const struct wasm_functype *t, 
     LLVMTypeRef *params = mem_alloc((t->nparams + 3) * sizeof *params);
     unsigned n = 0;
     params[n++] = u->t_ptr;
-    if (t->nresults > 1)
+    if (t->nresults > 1) {
         params[n++] = u->t_ptr;
-    for (uint32_t i = 0; i < t->nparams; i++)
+    }
+    for (uint32_t i = 0; i < t->nparams; i++) {
         params[n++] = unit_type(u, t->params[i]);
-    if (entry)
+    }
+    if (entry) {
         params[n++] = u->t_ptr;
+    }
     LLVMTypeRef result = t->nresults == 1 ? unit_type(u, t->results[0]) : u->t_void;
     LLVMTypeRef ft = LLVMFunctionType(result, params, n, 0);
     mem_free(params);
@@ -238,8 +255,9 @@ static LLVMTypeRef make_functype(struct unit *u, const struct wasm_functype *t, 
 
 LLVMTypeRef unit_functype(struct unit *u, uint32_t typeidx)
 {
-    if (u->functypes[typeidx] == NULL)
+    if (u->functypes[typeidx] == NULL) {
         u->functypes[typeidx] = make_functype(u, &u->m->types[typeidx], false);
+    }
     return u->functypes[typeidx];
 }
 
@@ -250,23 +268,39 @@ LLVMTypeRef unit_slow_call_type(struct unit *u, uint32_t typeidx)
 
 void unit_add_attrs(struct unit *u, LLVMValueRef fn)
 {
-    for (uint32_t i = 0; i < u->nattrs; i++)
+    for (uint32_t i = 0; i < u->nattrs; i++) {
         LLVMAddAttributeAtIndex(fn, LLVMAttributeFunctionIndex, u->attrs[i]);
+    }
+}
+
+void unit_mark_guest(struct unit *u, LLVMValueRef fn)
+{
+    LLVMSetFunctionCallConv(fn, u->cc);
+    LLVMAddAttributeAtIndex(fn, 1, u->attr_self);
+}
+
+void unit_mark_guest_call(struct unit *u, LLVMValueRef call)
+{
+    LLVMSetInstructionCallConv(call, u->cc);
+    LLVMAddCallSiteAttribute(call, 1, u->attr_self);
 }
 
 LLVMValueRef unit_func(struct unit *u, uint32_t funcidx)
 {
-    if (u->funcs[funcidx] != NULL)
+    if (u->funcs[funcidx] != NULL) {
         return u->funcs[funcidx];
-    LLVMValueRef fn = LLVMAddFunction(u->mod, u->names->symbols[funcidx], unit_functype(u, u->m->funcs[funcidx].typeidx));
-    LLVMSetFunctionCallConv(fn, u->cc);
+    }
+    LLVMValueRef fn =
+        LLVMAddFunction(u->mod, u->facts->symbols[funcidx], unit_functype(u, u->m->funcs[funcidx].typeidx));
+    unit_mark_guest(u, fn);
     LLVMSetVisibility(fn, LLVMHiddenVisibility);
     LLVMAddAttributeAtIndex(fn, LLVMAttributeFunctionIndex, u->attrs[0]);
     u->funcs[funcidx] = fn;
     return fn;
 }
 
-LLVMValueRef unit_intrinsic(struct unit *u, enum unit_intrinsic id, LLVMTypeRef *types, unsigned ntypes, LLVMTypeRef *fntype)
+LLVMValueRef unit_intrinsic(struct unit *u, enum unit_intrinsic id, LLVMTypeRef *types, unsigned ntypes,
+                            LLVMTypeRef *fntype)
 {
     *fntype = LLVMIntrinsicGetType(u->cx, u->intrinsics[id], types, ntypes);
     return LLVMGetIntrinsicDeclaration(u->mod, u->intrinsics[id], types, ntypes);

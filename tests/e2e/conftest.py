@@ -121,7 +121,7 @@ class Gateway(Process):
         with open(self.config, "w", encoding="utf-8") as f:
             f.write(config)
         super().__init__([WEIR, "run", "-c", self.config, "--state", self.state, *options],
-                         os.path.join(self.state, "run.log"))
+                         os.path.join(self.state, f"run-{len(glob.glob(self.state + '/run-*.log'))}.log"))
 
     def wait_ready(self, times=1):
         def ready():
@@ -261,6 +261,14 @@ def fixture_trapper_module():
     ok, why = make("build/guests/trapper.wasm")
     assert ok, why
     return "file:" + os.path.join(GUESTS, "trapper.wasm")
+
+
+def example(echo):
+    """examples/gateway.yaml with another port, this upstream, and this build's plugin."""
+    with open(os.path.join(ROOT, "examples/gateway.yaml"), encoding="utf-8") as f:
+        text = f.read()
+    text = text.replace("127.0.0.1:10000", f"127.0.0.1:{free_port()}").replace("127.0.0.1:10080", echo.address)
+    return text.replace("file:build", f"file:{ROOT}/build")
 
 
 KEY_AUTH = "file:" + os.path.join(ROOT, "build/plugins/key-auth.wasm")

@@ -43,8 +43,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         uint32_t action = proxy_on_request_headers(STREAM, (uint32_t)fake.request.n, 1);
         proxy_on_delete(STREAM);
         if (fake.responded != (action == WP_PAUSE) ||
-            (fake.responded && fake.status != 401 && fake.status != 403))
+            (fake.responded && fake.status != 401 && fake.status != 403)) {
             abort();
+        }
     } else if (fake.log[0] == '\0') {
         abort(); /* refused without a word */
     }

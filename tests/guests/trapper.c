@@ -37,8 +37,9 @@ __attribute__((noinline)) static void trap_div0(void)
 /* Nothing of it lies on the stack in memory, so it is the engine's that overflows. */
 __attribute__((noinline)) static uint32_t recurse(uint32_t n)
 {
-    if (n == UINT32_MAX)
+    if (n == UINT32_MAX) {
         return 0;
+    }
     return recurse(n + 1) * 3 + sink;
 }
 
@@ -54,16 +55,19 @@ __attribute__((noinline)) static void trap_by(const char *how)
         void (*trap)(void);
     } traps[] = {
         {"unreachable", trap_unreachable}, {"oob", trap_oob}, {"div0", trap_div0}, {"stack", trap_stack}};
-    for (size_t i = 0; i < sizeof traps / sizeof *traps; i++)
-        if (strcmp(how, traps[i].name) == 0)
+    for (size_t i = 0; i < sizeof traps / sizeof *traps; i++) {
+        if (strcmp(how, traps[i].name) == 0) {
             traps[i].trap();
+        }
+    }
 }
 
 static bool configure(struct root *root, struct wp_str config)
 {
     (void)root;
-    if (wp_str_eq(config, WP_STR("trap")))
+    if (wp_str_eq(config, WP_STR("trap"))) {
         trap_unreachable();
+    }
     return true;
 }
 
@@ -78,8 +82,9 @@ static enum wp_action request_headers(struct stream *s, uint32_t count, bool end
     (void)end_of_stream;
     keep(s->how, wp_request_header(WP_STR("x-trap")));
     keep(s->where, wp_request_header(WP_STR("x-trap-in")));
-    if (s->where[0] == '\0' || strcmp(s->where, "request") == 0)
+    if (s->where[0] == '\0' || strcmp(s->where, "request") == 0) {
         trap_by(s->how);
+    }
     return WP_CONTINUE;
 }
 
@@ -87,8 +92,9 @@ static enum wp_action response_headers(struct stream *s, uint32_t count, bool en
 {
     (void)count;
     (void)end_of_stream;
-    if (strcmp(s->where, "response") == 0)
+    if (strcmp(s->where, "response") == 0) {
         trap_by(s->how);
+    }
     return WP_CONTINUE;
 }
 

@@ -31,6 +31,11 @@ def test_details_without_white_space(probe):
     assert probe({"request": "local 403 a\tb\nc b -1"})["details"] == "a_b_c"
 
 
+@pytest.mark.parametrize("status,sent", [(200, 200), (999, 999), (0, 500), (100, 500), (1000, 500), (99999, 500)])
+def test_status(probe, status, sent):
+    assert probe({"request": f"local {status} d b -1"})["status"] == sent
+
+
 @pytest.mark.parametrize("grpc,out", [("0", 0), ("16", 16), ("17", None), ("-1", None), ("99", None)])
 def test_grpc_status(probe, grpc, out):
     assert probe({"request": f"local 403 d b {grpc}"}).get("grpc_status") == out

@@ -35,12 +35,15 @@ static uint32_t ask(struct request r)
     fake.responded = false;
     fake_set(&fake.request, WP_STR(":authority"), r.host ? r.host : "example.com");
     fake_set(&fake.request, WP_STR(":path"), r.path ? r.path : "/");
-    if (r.route)
+    if (r.route) {
         fake_set(&fake.properties, WP_STR("route_name"), r.route);
-    if (r.cluster)
+    }
+    if (r.cluster) {
         fake_set(&fake.properties, WP_STR("cluster_name"), r.cluster);
-    if (r.header)
+    }
+    if (r.header) {
         fake_set(&fake.request, wp_str_of(r.header), r.value);
+    }
     return run();
 }
 
@@ -274,8 +277,9 @@ static void test_refused_configurations(void **state)
         "{\"_rules_\":[{\"_match_route_\":[\"r\"],\"keys\":[\"k\"]}]}",
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        if (configure(bad[i]))
+        if (configure(bad[i])) {
             fail_msg("accepted: %s", bad[i]);
+        }
         assert_true(fake.log[0] != '\0'); /* and says why */
     }
     assert_true(configure("")); /* no configuration: nothing to do */

@@ -22,8 +22,9 @@ static void entry_init(struct fake_entry *e, const char *name, size_t name_len, 
     assert(name_len < sizeof e->name && value_len < sizeof e->value);
     memset(e, 0, sizeof *e);
     memcpy(e->name, name, name_len);
-    if (value_len != 0)
+    if (value_len != 0) {
         memcpy(e->value, value, value_len);
+    }
     e->name_len = name_len;
     e->value_len = value_len;
 }
@@ -47,26 +48,31 @@ static bool same_name(const struct fake_entry *e, const char *name, size_t len)
 
 const char *fake_get(const struct fake_map *map, const char *name)
 {
-    for (size_t i = 0; i < map->n; i++)
-        if (same_name(&map->at[i], name, strlen(name)))
+    for (size_t i = 0; i < map->n; i++) {
+        if (same_name(&map->at[i], name, strlen(name))) {
             return map->at[i].value;
+        }
+    }
     return NULL;
 }
 
 size_t fake_count(const struct fake_map *map, const char *name)
 {
     size_t n = 0;
-    for (size_t i = 0; i < map->n; i++)
+    for (size_t i = 0; i < map->n; i++) {
         n += same_name(&map->at[i], name, strlen(name));
+    }
     return n;
 }
 
 static void map_remove(struct fake_map *map, const char *name, size_t len)
 {
     size_t kept = 0;
-    for (size_t i = 0; i < map->n; i++)
-        if (!same_name(&map->at[i], name, len))
+    for (size_t i = 0; i < map->n; i++) {
+        if (!same_name(&map->at[i], name, len)) {
             map->at[kept++] = map->at[i];
+        }
+    }
     map->n = kept;
 }
 
@@ -74,8 +80,9 @@ static uint32_t give(const char *at, size_t len, char **out, size_t *out_len)
 {
     *out = NULL;
     *out_len = len;
-    if (len != 0)
+    if (len != 0) {
         *out = memcpy(wp_host_malloc(len), at, len);
+    }
     return WP_OK;
 }
 
@@ -89,8 +96,9 @@ uint32_t proxy_log(uint32_t level, const char *line, size_t line_len)
     fake.calls++;
     fake.log_calls++;
     size_t used = strlen(fake.log);
-    if (level >= fake.level && used + line_len + 2 < sizeof fake.log)
+    if (level >= fake.level && used + line_len + 2 < sizeof fake.log) {
         snprintf(fake.log + used, sizeof fake.log - used, "%.*s\n", (int)line_len, line);
+    }
     return WP_OK;
 }
 
@@ -119,8 +127,9 @@ uint32_t proxy_get_property(const char *path, size_t path_len, char **value, siz
     fake.calls++;
     for (size_t i = 0; i < fake.properties.n; i++) {
         struct fake_entry *e = &fake.properties.at[i];
-        if (e->name_len == path_len && memcmp(e->name, path, path_len) == 0)
+        if (e->name_len == path_len && memcmp(e->name, path, path_len) == 0) {
             return give(e->value, e->value_len, value, value_len);
+        }
     }
     return WP_NOT_FOUND;
 }
@@ -137,11 +146,14 @@ uint32_t proxy_get_header_map_value(uint32_t map, const char *name, size_t name_
 {
     fake.calls++;
     struct fake_map *m = map_of(map);
-    if (!m)
+    if (!m) {
         return WP_BAD_ARGUMENT;
-    for (size_t i = 0; i < m->n; i++)
-        if (same_name(&m->at[i], name, name_len))
+    }
+    for (size_t i = 0; i < m->n; i++) {
+        if (same_name(&m->at[i], name, name_len)) {
             return give(m->at[i].value, m->at[i].value_len, value, value_len);
+        }
+    }
     return WP_NOT_FOUND;
 }
 
@@ -150,8 +162,9 @@ uint32_t proxy_add_header_map_value(uint32_t map, const char *name, size_t name_
 {
     fake.calls++;
     struct fake_map *m = map_of(map);
-    if (!m)
+    if (!m) {
         return WP_BAD_ARGUMENT;
+    }
     map_add(m, name, name_len, value, value_len);
     return WP_OK;
 }
@@ -160,8 +173,9 @@ uint32_t proxy_replace_header_map_value(uint32_t map, const char *name, size_t n
                                         size_t value_len)
 {
     struct fake_map *m = map_of(map);
-    if (!m)
+    if (!m) {
         return WP_BAD_ARGUMENT;
+    }
     map_remove(m, name, name_len);
     return proxy_add_header_map_value(map, name, name_len, value, value_len);
 }
@@ -170,8 +184,9 @@ uint32_t proxy_remove_header_map_value(uint32_t map, const char *name, size_t na
 {
     fake.calls++;
     struct fake_map *m = map_of(map);
-    if (!m)
+    if (!m) {
         return WP_BAD_ARGUMENT;
+    }
     map_remove(m, name, name_len);
     return WP_OK;
 }
@@ -179,12 +194,14 @@ uint32_t proxy_remove_header_map_value(uint32_t map, const char *name, size_t na
 uint32_t proxy_get_header_map_pairs(uint32_t map, char **data, size_t *data_len)
 {
     struct fake_map *m = map_of(map);
-    if (!m)
+    if (!m) {
         return give(NULL, 0, data, data_len);
+    }
     struct wp_header entries[FAKE_MAX];
-    for (size_t i = 0; i < m->n; i++)
+    for (size_t i = 0; i < m->n; i++) {
         entries[i] =
             (struct wp_header){{m->at[i].name, m->at[i].name_len}, {m->at[i].value, m->at[i].value_len}};
+    }
     struct wp_str pairs = wp_pairs_write(entries, m->n);
     return give(pairs.at, pairs.len, data, data_len);
 }
@@ -193,27 +210,31 @@ uint32_t proxy_set_header_map_pairs(uint32_t map, const char *data, size_t data_
 {
     struct fake_map *m = map_of(map);
     struct wp_pairs pairs;
-    if (!m || !wp_pairs_parse((struct wp_str){data, data_len}, &pairs))
+    if (!m || !wp_pairs_parse((struct wp_str){data, data_len}, &pairs)) {
         return WP_BAD_ARGUMENT;
+    }
     m->n = 0;
-    for (struct wp_header h; wp_pairs_next(&pairs, &h);)
+    for (struct wp_header h; wp_pairs_next(&pairs, &h);) {
         map_add(m, h.name.at, h.name.len, h.value.at, h.value.len);
+    }
     return WP_OK;
 }
 
 uint32_t proxy_get_buffer_bytes(uint32_t buffer, size_t start, size_t max_len, char **data, size_t *data_len)
 {
     struct wp_str from = buffer == WP_PLUGIN_CONFIG ? fake.config : fake.body;
-    if (buffer != WP_PLUGIN_CONFIG && buffer != WP_REQUEST_BODY)
+    if (buffer != WP_PLUGIN_CONFIG && buffer != WP_REQUEST_BODY) {
         return WP_NOT_FOUND;
+    }
     struct wp_str part = wp_str_slice(from, start, start + max_len);
     return give(part.at, part.len, data, data_len);
 }
 
 uint32_t proxy_set_buffer_bytes(uint32_t buffer, size_t start, size_t len, const char *data, size_t data_len)
 {
-    if (buffer != WP_REQUEST_BODY)
+    if (buffer != WP_REQUEST_BODY) {
         return WP_BAD_ARGUMENT;
+    }
     static char body[FAKE_TEXT];
     struct wp_str head = start == 0 ? WP_STR("") : fake.body;
     struct wp_str tail = start == 0 ? wp_str_slice(fake.body, len, fake.body.len) : WP_STR("");
@@ -236,9 +257,11 @@ uint32_t proxy_send_local_response(uint32_t status, const char *details, size_t 
     snprintf(fake.response_body, sizeof fake.response_body, "%.*s", (int)body_len, body ? body : "");
     struct wp_pairs pairs;
     assert(wp_pairs_parse((struct wp_str){headers, headers_len}, &pairs));
-    for (struct wp_header h; wp_pairs_next(&pairs, &h);)
-        if (wp_str_eq_nocase(h.name, WP_STR("www-authenticate")))
+    for (struct wp_header h; wp_pairs_next(&pairs, &h);) {
+        if (wp_str_eq_nocase(h.name, WP_STR("www-authenticate"))) {
             snprintf(fake.www_authenticate, sizeof fake.www_authenticate, "%.*s", WP_ARG(h.value));
+        }
+    }
     return WP_OK;
 }
 

@@ -79,8 +79,9 @@ static void test_many_contexts(void **state)
         proxy_on_context_create(1000 + i * 8, 1);
         proxy_on_request_headers(1000 + i * 8, 0, 0);
     }
-    for (uint32_t i = 0; i < N; i += 2)
+    for (uint32_t i = 0; i < N; i += 2) {
         proxy_on_delete(1000 + i * 8);
+    }
     for (uint32_t i = 1; i < N; i += 2) {
         proxy_on_request_headers(1000 + i * 8, i, 0);
         char want[64];
@@ -123,8 +124,9 @@ static void test_log_is_cheap_when_filtered(void **state)
     fake.level = WP_LOG_WARN;
     proxy_on_context_create(1, 0);
     fake.log_level_calls = fake.log_calls = 0;
-    for (int i = 0; i < 100; i++)
+    for (int i = 0; i < 100; i++) {
         wp_debug("line %d", i);
+    }
     assert_int_equal(fake.log_level_calls, 1);
     assert_int_equal(fake.log_calls, 0);
     wp_error("broken: %s", "x");
@@ -195,15 +197,18 @@ static void test_pairs(void **state)
     assert_false(wp_pairs_next(&p, &h));
     /* Every cut and every changed byte of the lengths is either refused or stays inside. */
     char copy[64];
-    for (size_t len = 1; len < data.len; len++)
+    for (size_t len = 1; len < data.len; len++) {
         assert_false(wp_pairs_parse((struct wp_str){data.at, len}, &p));
+    }
     for (size_t i = 0; i < data.len; i++) {
         for (int c = 0; c < 256; c += 15) {
             memcpy(copy, data.at, data.len);
             copy[i] = (char)c;
-            if (wp_pairs_parse((struct wp_str){copy, data.len}, &p))
-                while (wp_pairs_next(&p, &h))
+            if (wp_pairs_parse((struct wp_str){copy, data.len}, &p)) {
+                while (wp_pairs_next(&p, &h)) {
                     assert_true(h.value.at + h.value.len < copy + data.len);
+                }
+            }
         }
     }
     fake_set(&fake.request, WP_STR(":path"), "/");
@@ -253,8 +258,9 @@ static void test_callback_arena(void **state)
             memset(last, round, 1000);
         }
         assert_int_equal((uintptr_t)last % 16, 0);
-        if (round > 0)
+        if (round > 0) {
             assert_null(wp_callback_arena()->chunks);
+        }
     }
 }
 

@@ -1,0 +1,446 @@
+/* Streams side by side on one VM: what one does to another, and VMs that are replaced under them.
+ *
+ * The guest is probe (tests/guests/host), driven by the request headers of a small server. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "base/str.h"
+#include "weir/proxy_wasm.h"
+
+enum { MAX_HEADERS = 4 };
+
+struct fake {
+    struct pw_header headers[MAX_HEADERS];
+    size_t nheaders;
+    uint32_t local_status, resumed_requests, resumed_responses, closed;
+    struct str details;
+};
+
+static char log_text[65536]; /* of everything */
+static uint64_t clock_ns = 1;
+
+static void server_log(void *server, void *stream, struct str plugin, enum pw_log_level level,
+                       struct str line)
+{
+    size_t len = strlen(log_text);
+    (void)server;
+    (void)stream;
+    (void)plugin;
+    (void)level;
+    snprintf(log_text + len, sizeof log_text - len, "%.*s\n", STR_ARG(line));
+}
+
+static enum pw_log_level log_level(void *server)
+{
+    (void)server;
+    return PW_LOG_TRACE;
+}
+
+static uint64_t now_ns(void *server, void *stream)
+{
+    (void)server;
+    (void)stream;
+    return clock_ns;
+}
+
+static uint64_t monotonic_ns(void *server)
+{
+    (void)server;
+    return clock_ns;
+}
+
+static bool map_available(void *stream, enum pw_map map)
+{
+    (void)stream;
+    return map == PW_MAP_REQUEST_HEADERS;
+}
+
+static size_t map_count(void *stream, enum pw_map map)
+{
+    return map == PW_MAP_REQUEST_HEADERS ? ((struct fake *)stream)->nheaders : 0;
+}
+
+static bool map_at(void *stream, enum pw_map map, size_t i, struct pw_header *out)
+{
+    struct fake *f = stream;
+    if (map != PW_MAP_REQUEST_HEADERS || i >= f->nheaders) {
+        return false;
+    }
+    *out = f->headers[i];
+    return true;
+}
+
+static bool map_get(void *stream, enum pw_map map, struct str name, struct str *value)
+{
+    struct fake *f = stream;
+    for (size_t i = 0; map == PW_MAP_REQUEST_HEADERS && i < f->nheaders; i++) {
+        if (str_eq(f->headers[i].name, name)) {
+            *value = f->headers[i].value;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool map_set(void *stream, enum pw_map map, struct str name, struct str value)
+{
+    (void)stream;
+    (void)map;
+    (void)name;
+    (void)value;
+    return false;
+}
+
+static bool map_remove(void *stream, enum pw_map map, struct str name)
+{
+    (void)stream;
+    (void)map;
+    (void)name;
+    return false;
+}
+
+static bool map_set_all(void *stream, enum pw_map map, const struct pw_header *entries, size_t n)
+{
+    (void)stream;
+    (void)map;
+    (void)entries;
+    (void)n;
+    return false;
+}
+
+static bool property(void *server, void *stream, const struct str *path, size_t segments,
+                     struct pw_value *out)
+{
+    (void)server;
+    (void)stream;
+    (void)path;
+    (void)segments;
+    (void)out;
+    return false;
+}
+
+static void send_local_response(void *stream, const struct pw_local_response *r)
+{
+    struct fake *f = stream;
+    assert_int_equal(f->local_status, 0); /* once a stream */
+    f->local_status = r->status;
+    f->details = str_eq(r->details, STR("wasm_fail_stream")) ? STR("wasm_fail_stream") : STR("other");
+}
+
+static void resume_request(void *stream)
+{
+    ((struct fake *)stream)->resumed_requests++;
+}
+
+static void resume_response(void *stream)
+{
+    ((struct fake *)stream)->resumed_responses++;
+}
+
+static void close_stream(void *stream)
+{
+    ((struct fake *)stream)->closed++;
+}
+
+static void clear_route_cache(void *stream)
+{
+    (void)stream;
+}
+
+static const struct pw_server server = {
+    .log = server_log,
+    .log_level = log_level,
+    .now_ns = now_ns,
+    .monotonic_ns = monotonic_ns,
+    .map_available = map_available,
+    .map_count = map_count,
+    .map_at = map_at,
+    .map_get = map_get,
+    .map_add = map_set,
+    .map_replace = map_set,
+    .map_remove = map_remove,
+    .map_set_all = map_set_all,
+    .property = property,
+    .send_local_response = send_local_response,
+    .resume_request = resume_request,
+    .resume_response = resume_response,
+    .close_stream = close_stream,
+    .clear_route_cache = clear_route_cache,
+};
+
+static struct weir_module *load(const char *path)
+{
+    static uint8_t bytes[1 << 20];
+    struct weir_module *m = NULL;
+    FILE *f = fopen(path, "rb");
+
+    assert_non_null(f);
+    size_t len = fread(bytes, 1, sizeof bytes, f);
+    fclose(f);
+    assert_int_equal(weir_module_new(bytes, len, WEIR_FEATURES_ALL, &m, NULL), WEIR_OK);
+    return m;
+}
+
+static struct pw_plugin *start(bool fail_open)
+{
+    static const struct str configs[] = {STR("a"), STR("b")};
+    struct pw_plugin_options opt = {
+        .name = STR("probe"), .configs = configs, .nconfigs = 2, .fail_open = fail_open};
+    struct weir_module *m = load("build/guests/host/probe.wasm");
+    struct pw_plugin *p;
+
+    log_text[0] = '\0';
+    assert_int_equal(pw_plugin_new(m, &opt, &server, NULL, &p, NULL), WEIR_OK);
+    assert_int_equal(pw_plugin_tier(p), WEIR_TIER_AUTO);
+    assert_int_equal(pw_plugin_start(p, NULL), WEIR_OK);
+    assert_int_not_equal(pw_plugin_tier(p), WEIR_TIER_AUTO);
+    weir_module_unref(m);
+    return p;
+}
+
+/* A stream through both configurations, with a script for the request callbacks. */
+static struct pw_stream *begin(struct pw_plugin *p, struct fake *f, const char *script, const char *response)
+{
+    const struct pw_step steps[] = {{p, 0}, {p, 1}};
+
+    memset(f, 0, sizeof *f);
+    f->headers[f->nheaders++] = (struct pw_header){STR("x-request"), str_of(script)};
+    if (response != NULL) {
+        f->headers[f->nheaders++] = (struct pw_header){STR("x-response"), str_of(response)};
+    }
+    return pw_stream_new(steps, 2, f);
+}
+
+/* Contexts: roots 1 and 2; the first stream has 3, and 4 once it gets there. */
+static void test_resume_by_another_stream(void **state)
+{
+    struct pw_plugin *p = start(false);
+    struct fake fa, fb;
+    struct pw_stream *a = begin(p, &fa, "ret 1", NULL);
+    (void)state;
+
+    assert_int_equal(pw_stream_on_request_headers(a, true), PW_PAUSE);
+    assert_int_equal(pw_stream_on_request_headers(a, true), PW_PAUSE); /* nobody resumed it */
+
+    struct pw_stream *b = begin(p, &fb, "effective 3; continue 0; continue 1; continue 0", NULL);
+    assert_int_equal(pw_stream_on_request_headers(b, true), PW_CONTINUE);
+    /* Both steps of b asked for it; a was told once. */
+    assert_int_equal(fa.resumed_requests, 1);
+    assert_int_equal(fa.resumed_responses, 0);
+    assert_int_equal(fb.resumed_requests, 0);
+    /* It goes on with its second step, which pauses again. */
+    assert_int_equal(pw_stream_on_request_headers(a, true), PW_PAUSE);
+    assert_non_null(strstr(log_text, "on_context_create 6 2\n"));
+    pw_stream_end(b);
+    pw_stream_end(a);
+    pw_plugin_free(p);
+}
+
+static void test_local_response_and_close_by_another_stream(void **state)
+{
+    struct pw_plugin *p = start(false);
+    struct fake fa, fb, fc;
+    struct pw_stream *a = begin(p, &fa, "ret 1", NULL);
+    (void)state;
+
+    assert_int_equal(pw_stream_on_request_headers(a, true), PW_PAUSE);
+    struct pw_stream *b = begin(p, &fb, "effective 3; local 403 d b -1", NULL);
+    assert_int_equal(pw_stream_on_request_headers(b, true), PW_CONTINUE);
+    assert_int_equal(fa.local_status, 403);
+    assert_int_equal(fb.local_status, 0);
+    assert_int_equal(pw_stream_local_step(a), 0);
+    assert_int_equal(pw_stream_local_step(b), -1);
+    /* The response passes the callbacks of the one context there is. */
+    assert_int_equal(pw_stream_on_response_headers(a, false), PW_CONTINUE);
+    assert_non_null(strstr(log_text, "on_response_headers 3 0 0\n"));
+
+    struct pw_stream *c = begin(p, &fc, "effective 4; close 0", NULL);
+    assert_int_equal(pw_stream_on_request_headers(c, true), PW_CONTINUE);
+    assert_int_equal(fb.closed, 1);
+    pw_stream_end(c);
+    pw_stream_end(b);
+    pw_stream_end(a);
+    pw_plugin_free(p);
+}
+
+static void test_response_pauses(void **state)
+{
+    struct pw_plugin *p = start(false);
+    struct fake fa, fb;
+    struct pw_stream *a = begin(p, &fa, "", "ret 3");
+    (void)state;
+
+    assert_int_equal(pw_stream_on_request_headers(a, true), PW_CONTINUE);
+    assert_int_equal(pw_stream_on_response_headers(a, true), PW_PAUSE); /* 4, the last step, is first */
+    struct pw_stream *b = begin(p, &fb, "effective 3; continue 0; continue 1", NULL);
+    assert_int_equal(pw_stream_on_request_headers(b, true), PW_CONTINUE);
+    assert_int_equal(fa.resumed_responses, 1);
+    assert_int_equal(fa.resumed_requests, 0);
+    assert_int_equal(pw_stream_on_response_headers(a, true), PW_PAUSE);
+    assert_non_null(strstr(log_text, "on_response_headers 3 0 1\n"));
+    pw_stream_end(b);
+    pw_stream_end(a);
+    pw_plugin_free(p);
+}
+
+/* A trap in one stream: who waits for the VM fails at once, who is elsewhere when he comes back to it. */
+static void fail_others(bool fail_open)
+{
+    struct pw_plugin *p = start(fail_open);
+    struct fake waiting, passing, trapping, fresh;
+    struct pw_stream *w = begin(p, &waiting, "ret 1", NULL);
+    struct pw_stream *a = begin(p, &passing, "", NULL);
+
+    assert_int_equal(pw_stream_on_request_headers(w, true), PW_PAUSE);
+    assert_int_equal(pw_stream_on_request_headers(a, true), PW_CONTINUE);
+    struct pw_stream *t = begin(p, &trapping, "trap", NULL);
+    assert_int_equal(pw_stream_on_request_headers(t, true), fail_open ? PW_CONTINUE : PW_LOCAL);
+    assert_true(pw_stream_trapped(t) && pw_stream_trapped(w) && !pw_stream_trapped(a));
+
+    assert_int_equal(waiting.local_status, fail_open ? 0 : 503);
+    assert_int_equal(waiting.resumed_requests, fail_open ? 1 : 0);
+    assert_int_equal(pw_stream_on_request_headers(w, true), PW_CONTINUE);
+
+    log_text[0] = '\0';
+    assert_int_equal(pw_stream_on_response_headers(a, true), fail_open ? PW_CONTINUE : PW_LOCAL);
+    assert_int_equal(passing.local_status, fail_open ? 0 : 503);
+    assert_int_equal(pw_stream_on_response_headers(a, true), PW_CONTINUE); /* it failed once */
+
+    struct pw_stream *f = begin(p, &fresh, "", NULL);
+    assert_int_equal(pw_stream_on_request_headers(f, true), PW_CONTINUE);
+    pw_stream_end(t);
+    pw_stream_end(a);
+    pw_stream_end(w);
+    assert_null(strstr(log_text, "on_done")); /* nobody calls a dead VM */
+    assert_non_null(strstr(log_text, "on_configure 1 1\n"));
+    pw_stream_end(f);
+    assert_non_null(strstr(log_text, "on_done 3\n"));
+    pw_plugin_free(p);
+}
+
+static void test_trap_fails_others_closed(void **state)
+{
+    (void)state;
+    fail_others(false);
+}
+
+static void test_trap_fails_others_open(void **state)
+{
+    (void)state;
+    fail_others(true);
+}
+
+static void test_back_off(void **state)
+{
+    struct pw_plugin *p = start(false);
+    struct fake f;
+    (void)state;
+
+    for (int i = 0; i < 6; i++) {
+        struct pw_stream *s = begin(p, &f, "trap", NULL);
+        assert_int_equal(pw_stream_on_request_headers(s, true), PW_LOCAL);
+        pw_stream_end(s);
+    }
+    log_text[0] = '\0';
+    struct pw_stream *early = begin(p, &f, "", NULL);
+    assert_int_equal(pw_stream_on_request_headers(early, true), PW_LOCAL);
+    assert_string_equal(log_text, "");
+    assert_int_equal(pw_plugin_memory_bytes(p), 0);
+    pw_stream_end(early);
+    clock_ns += 100000000;
+    struct pw_stream *later = begin(p, &f, "", NULL);
+    assert_int_equal(pw_stream_on_request_headers(later, true), PW_CONTINUE);
+    assert_true(pw_plugin_memory_bytes(p) >= 65536);
+    pw_stream_end(later);
+    pw_plugin_free(p);
+}
+
+/* Running streams stay on the old VM; its roots end with the last of them. */
+static void test_replace_module(void **state)
+{
+    struct pw_plugin *p = start(false);
+    struct weir_module *m = load("build/guests/host/probe-0_2_100.wasm");
+    struct weir_module *bad = load("build/guests/host/no_marker.wasm");
+    struct fake fa, fb;
+    struct weir_report rep;
+    struct pw_stream *a = begin(p, &fa, "ret 1", NULL);
+    (void)state;
+
+    assert_int_equal(pw_stream_on_request_headers(a, true), PW_PAUSE);
+    weir_report_init(&rep);
+    assert_int_equal(pw_plugin_replace_module(p, bad, &rep), WEIR_E_UNSUPPORTED);
+    weir_report_init(&rep);
+    log_text[0] = '\0';
+    assert_int_equal(pw_plugin_replace_module(p, m, &rep), WEIR_OK);
+    assert_null(strstr(log_text, "on_done"));
+    weir_module_unref(m);
+    weir_module_unref(bad);
+
+    struct pw_stream *b = begin(p, &fb, "effective 4; continue 0", NULL); /* 4 is in another VM */
+    assert_int_equal(pw_stream_on_request_headers(b, true), PW_CONTINUE);
+    assert_int_equal(fa.resumed_requests, 0);
+    assert_null(strstr(log_text, "on_done"));
+    log_text[0] = '\0';
+    pw_stream_end(a);
+    assert_string_equal(log_text,
+                        "on_done 3\non_log 3\non_delete 3\non_done 1\non_delete 1\non_done 2\non_delete 2\n");
+    pw_stream_end(b);
+    pw_plugin_free(p);
+}
+
+static void test_stored_properties_for_access_logs(void **state)
+{
+    struct pw_plugin *p = start(false);
+    struct fake f;
+    struct str v;
+    struct pw_stream *s = begin(p, &f, "setprop custom_log text; setprop a~b c", NULL);
+    (void)state;
+
+    assert_false(pw_stream_get_property(s, STR("custom_log"), &v));
+    assert_int_equal(pw_stream_on_request_headers(s, true), PW_CONTINUE);
+    assert_true(pw_stream_get_property(s, STR("custom_log"), &v) && str_eq(v, STR("text")));
+    assert_true(pw_stream_get_property(s, (struct str){"a\0b", 3}, &v) && str_eq(v, STR("c")));
+    pw_stream_end(s);
+    pw_plugin_free(p);
+}
+
+/* A stream that ends before any plugin saw it creates nothing; one without steps passes. */
+static void test_streams_without_contexts(void **state)
+{
+    struct pw_plugin *p = start(false);
+    struct fake f;
+    struct pw_stream *s = begin(p, &f, "", NULL);
+    (void)state;
+
+    log_text[0] = '\0';
+    assert_int_equal(pw_stream_on_response_headers(s, true), PW_CONTINUE);
+    pw_stream_end(s);
+    assert_string_equal(log_text, "");
+    s = pw_stream_new(NULL, 0, &f);
+    assert_int_equal(pw_stream_on_request_headers(s, true), PW_CONTINUE);
+    assert_int_equal(pw_stream_on_response_headers(s, true), PW_CONTINUE);
+    pw_stream_end(s);
+    pw_plugin_free(p);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_resume_by_another_stream),
+        cmocka_unit_test(test_local_response_and_close_by_another_stream),
+        cmocka_unit_test(test_response_pauses),
+        cmocka_unit_test(test_trap_fails_others_closed),
+        cmocka_unit_test(test_trap_fails_others_open),
+        cmocka_unit_test(test_back_off),
+        cmocka_unit_test(test_replace_module),
+        cmocka_unit_test(test_stored_properties_for_access_logs),
+        cmocka_unit_test(test_streams_without_contexts),
+    };
+    return cmocka_run_group_tests_name("pw/stream", tests, NULL, NULL);
+}
