@@ -52,31 +52,6 @@ static double now_s(void)
 
 /* ---- a unit ------------------------------------------------------------------------------------------ */
 
-<<<<<<< HEAD
-/* Passes per -O; mem2reg and exact_fix have run before.  Functions are optimised one by one: whoever made the
- * module has inlined, and frames of a backtrace stay functions of the module.  Not among them, because
- * measured to cost more than they bring: reassociation (it undoes the addressing the producer chose), SLP
- * vectorisation, and idioms of memset and memcpy, which cannot be called in the GS segment. */
-#define COMBINE "instcombine<no-verify-fixpoint>"
-#define EARLY                                                                                                \
-    "early-cse<memssa>,simplifycfg," COMBINE                                                                 \
-    ",jump-threading,correlated-propagation,simplifycfg,constraint-elimination,"
-#define LOOPS                                                                                                \
-    "loop-mssa(loop-instsimplify,loop-simplifycfg,licm,loop-rotate,licm,simple-loop-unswitch<trivial>),"     \
-    "simplifycfg," COMBINE                                                                                   \
-    ",loop(indvars,loop-deletion,loop-unroll-full),sroa,vector-combine,mldst-motion,gvn,sccp,bdce," COMBINE  \
-    ",jump-threading,adce,dse,loop-mssa(licm),simplifycfg"
-#define VECTORS ",loop-vectorize,loop-load-elim," COMBINE ",simplifycfg<sink-common-insts>,vector-combine"
-#define LATE                                                                                                 \
-    ",loop-unroll<O3>," COMBINE                                                                              \
-    ",loop-mssa(licm),alignment-from-assumptions,loop-sink,instsimplify,div-rem-pairs,simplifycfg"
-static const char *const pipelines[] = {
-    NULL,
-    "function(early-cse<memssa>,simplifycfg," COMBINE ",loop-mssa(licm),gvn,simplifycfg," COMBINE
-    ",dse,adce)",
-    "function(" EARLY LOOPS ",loop-sink,instsimplify,div-rem-pairs,simplifycfg)",
-    "function(" EARLY LOOPS VECTORS LATE ")",
-=======
 /* Passes.  Functions are optimised one by one: whoever made the module has inlined, and frames of a backtrace
  * stay functions of the module.  Not among them, because measured to cost more than they bring: reassociation
  * (it undoes the addressing the producer chose), SLP vectorisation, and idioms of memset and memcpy, which
@@ -102,7 +77,6 @@ static const char *const pipelines[] = {
     "function(loop-mssa(licm),adce,simplifycfg)",
     "function(" LOOPS ",loop-sink,instsimplify,div-rem-pairs,simplifycfg)",
     "function(" LOOPS VECTORS LATE ")",
->>>>>>> weirc
 };
 
 static weir_status run_passes(struct unit *u, const char *passes, struct weir_report *rep)
