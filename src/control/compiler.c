@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -68,7 +69,7 @@ static double seconds_since(const struct timespec *start)
 }
 
 /* In the child: confined, with its messages in a file of the work folder. */
-static _Noreturn void run_weirc(const struct compiler *c, const char *module, const char *image,
+static _Noreturn void run_weirc(const struct compiler *c, pid_t parent, const char *module, const char *image,
                                 const char *log)
 {
     const char *weaker = NULL;
@@ -85,6 +86,11 @@ static _Noreturn void run_weirc(const struct compiler *c, const char *module, co
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL); /* the control process has some blocked */
     setpgid(0, 0);
+    /* A compilation that nobody waits for would write where the next control process compiles. */
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent) {
+        _exit(127);
+    }
     int null = open("/dev/null", O_RDONLY);
     int out = open(log, O_CREAT | O_TRUNC | O_WRONLY, 0600);
     if (null < 0 || out < 0 || dup2(null, 0) < 0 || dup2(out, 1) < 0 || dup2(out, 2) < 0) {
@@ -115,9 +121,9 @@ static void start_next(struct compiler *c)
 
     clock_gettime(CLOCK_MONOTONIC, &c->started);
     c->timed_out = false;
-    pid_t pid = fork();
+    pid_t self = getpid(), pid = fork();
     if (pid == 0) {
-        run_weirc(c, module, image, log);
+        run_weirc(c, self, module, image, log);
     }
     if (pid > 0) {
         setpgid(pid, pid); /* both sides, so that neither race loses */

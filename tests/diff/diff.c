@@ -196,7 +196,7 @@ static bool one_seed(const struct options *opt, struct weir_linker *l, uint64_t 
     bool same = compile(opt, wasm, image, seed);
     if (!same) {
         fprintf(stderr, "diff: seed %llu does not compile\n", (unsigned long long)seed);
-    } else if (weir_module_attach_image(m, image, &rep) != WEIR_OK) {
+    } else if (weir_module_load_image(m, image, &rep) != WEIR_OK) {
         die(image, &rep);
     } else {
         same = compare(m, l, seed);
