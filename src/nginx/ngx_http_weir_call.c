@@ -16,6 +16,7 @@
 
 
 #define MAX_BODY_BYTES  (16 * 1024 * 1024)
+#define FOR_EVER_MS     (24 * 3600 * 1000)     /* again and again: a worker that shuts down waits for timers */
 
 
 typedef struct {
@@ -34,6 +35,7 @@ typedef struct {
     unsigned               answered:1;      /* the first byte is there */
     unsigned               failed:1;        /* inside http_call */
     unsigned               no_endpoint:1;
+    unsigned               unlimited:1;     /* no timeout */
 } call_t;
 
 
@@ -99,8 +101,9 @@ ngx_http_weir_call(void *server, void *stream, const struct pw_http_call *what, 
         call->failed = 1;
         ngx_post_event(&call->timer, &ngx_posted_next_events);
 
-    } else if (what->timeout_ms != 0) {
-        ngx_add_timer(&call->timer, what->timeout_ms);
+    } else {
+        call->unlimited = what->timeout_ms == 0;
+        ngx_add_timer(&call->timer, call->unlimited ? FOR_EVER_MS : what->timeout_ms);
     }
 
     *handle = call;
@@ -494,6 +497,9 @@ timer_handler(ngx_event_t *ev)
 
     if (call->no_endpoint) {
         answer(call, "503", "no healthy upstream");
+
+    } else if (call->unlimited) {
+        ngx_add_timer(ev, FOR_EVER_MS);
 
     } else if (call->failed || http_response_has_head(&call->response)) {
         finish(call, NULL);

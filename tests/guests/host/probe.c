@@ -468,7 +468,7 @@ static u32 run_header(u32 self, const char *header, u32 default_result)
     return run_script(self, at, len, default_result);
 }
 
-/* The line of the configuration that begins with `key`. */
+/* The line of the configuration that begins with `key`; a text in JSON counts as one. */
 static int find_line(const char *key, u32 n, char **found, u32 *found_len)
 {
     void *config = 0;
@@ -480,7 +480,7 @@ static int find_line(const char *key, u32 n, char **found, u32 *found_len)
     char *at = config, *end = at + len;
     while (at < end) {
         char *line = at;
-        while (at < end && *at != '\n') {
+        while (at < end && *at != '\n' && *at != '"') {
             at++;
         }
         u32 i = 0;
