@@ -52,19 +52,21 @@ static double now_s(void)
 
 /* ---- a unit ------------------------------------------------------------------------------------------ */
 
-/* Passes per -O.  `exact` ones run between exact_begin and exact_end and keep every trap in its place; they are all that
- * moves or removes memory accesses one by one.  `free` ones run afterwards.
+/* Passes per -O.  `exact` ones run between exact_begin and exact_end and keep every trap in its place; they
+ * are all that moves or removes memory accesses one by one.  `free` ones run afterwards.
  *
- * Functions are optimised one by one: whoever made the module has inlined, and frames of a backtrace stay functions of
- * the module.  Not among the passes, because measured to cost more than they bring: reassociation (it undoes the
- * addressing the producer chose), SLP vectorisation, and idioms of memset and memcpy, which cannot be called in the GS
- * segment. */
+ * Functions are optimised one by one: whoever made the module has inlined, and frames of a backtrace stay
+ * functions of the module.  Not among the passes, because measured to cost more than they bring:
+ * reassociation (it undoes the addressing the producer chose), SLP vectorisation, and idioms of memset and
+ * memcpy, which cannot be called in the GS segment. */
 #define COMBINE "instcombine<no-verify-fixpoint>"
-#define EARLY \
-    "early-cse<memssa>,simplifycfg," COMBINE ",jump-threading,correlated-propagation,simplifycfg,constraint-elimination,"
-#define LOOPS \
-    "loop-mssa(loop-instsimplify,loop-simplifycfg,licm,loop-rotate,licm,simple-loop-unswitch<trivial>),simplifycfg," COMBINE \
-    ",loop(indvars,loop-deletion,loop-unroll-full),sroa,vector-combine,gvn<no-load-pre>,sccp,bdce," COMBINE \
+#define EARLY                                                                                                \
+    "early-cse<memssa>,simplifycfg," COMBINE                                                                 \
+    ",jump-threading,correlated-propagation,simplifycfg,constraint-elimination,"
+#define LOOPS                                                                                                \
+    "loop-mssa(loop-instsimplify,loop-simplifycfg,licm,loop-rotate,licm,simple-loop-unswitch<trivial>),"     \
+    "simplifycfg," COMBINE                                                                                   \
+    ",loop(indvars,loop-deletion,loop-unroll-full),sroa,vector-combine,gvn<no-load-pre>,sccp,bdce," COMBINE  \
     ",jump-threading,adce,dse,loop-mssa(licm),simplifycfg"
 #define VECTORS "loop-vectorize,loop-load-elim," COMBINE ",simplifycfg<sink-common-insts>,vector-combine,"
 #define LATE "loop-unroll<O3>," COMBINE ",alignment-from-assumptions,instsimplify,div-rem-pairs,simplifycfg"
@@ -72,7 +74,8 @@ static const struct {
     const char *exact, *free;
 } pipelines[] = {
     {NULL, NULL},
-    {"function(early-cse<memssa>,simplifycfg," COMBINE ",loop-mssa(licm),gvn<no-load-pre>,dse,adce,simplifycfg)",
+    {"function(early-cse<memssa>,simplifycfg," COMBINE
+     ",loop-mssa(licm),gvn<no-load-pre>,dse,adce,simplifycfg)",
      "function(" COMBINE ",simplifycfg)"},
     {"function(" EARLY LOOPS ")", "function(" COMBINE ",instsimplify,div-rem-pairs,simplifycfg)"},
     {"function(" EARLY LOOPS ")", "function(" VECTORS LATE ")"},
@@ -316,7 +319,8 @@ static weir_status compile_in_children(struct job *j, struct weir_report *rep)
 static void init_targets(void)
 {
     /* A load that moves behind another trap changes which of the two is seen. */
-    static const char *const options[] = {"weirc", "-instcombine-code-sinking=false", "-disable-machine-sink"};
+    static const char *const options[] = {"weirc", "-instcombine-code-sinking=false",
+                                          "-disable-machine-sink"};
     LLVMParseCommandLineOptions(3, options, "");
     LLVMInitializeX86TargetInfo();
     LLVMInitializeX86Target();

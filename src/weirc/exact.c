@@ -1,9 +1,9 @@
 /* weirc/exact.c - keeping what LLVM would optimise away though WebAssembly can see it.
  *
- *   - A load traps even if nobody needs its value, and all of its bytes count.  exact_begin hands every loaded value to
- *     a made-up function with an effect, so that the first passes keep all loads while they find out what is dead.
- *     exact_end removes these calls and makes the loads volatile whose value nothing needs, or needs only
- *     in part; the others are ordinary loads, free to be moved, merged and vectorised.
+ *   - A load traps even if nobody needs its value, and all of its bytes count.  exact_begin hands every
+ * loaded value to a made-up function with an effect, so that the first passes keep all loads while they find
+ * out what is dead. exact_end removes these calls and makes the loads volatile whose value nothing needs, or
+ * needs only in part; the others are ordinary loads, free to be moved, merged and vectorised.
  *   - x * 1, x + -0, float->double->float and the like must still make a NaN quiet; LLVM folds them to x. */
 #include "weirc/unit.h"
 

@@ -108,7 +108,8 @@ static void make_attrs(struct unit *u)
     for (size_t i = 0; i < sizeof harmless / sizeof *harmless; i++) {
         u->touch_attrs[u->ntouch_attrs++] = enum_attr(u, harmless[i], 0);
     }
-    u->touch_attrs[u->ntouch_attrs++] = enum_attr(u, "memory", 3 << 2); /* inaccessible memory, read and written */
+    u->touch_attrs[u->ntouch_attrs++] =
+        enum_attr(u, "memory", 3 << 2); /* inaccessible memory, read and written */
     u->attr_noalias = enum_attr(u, "noalias", 0);
     u->attr_nonnull = enum_attr(u, "nonnull", 0);
     u->attr_align = enum_attr(u, "align", 16);

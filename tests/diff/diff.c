@@ -5,8 +5,8 @@
  * For each seed a module is generated (diff/generate.h), compiled by weirc, and each of its functions is
  * called with the same arguments on both executors.  Results, kinds of traps, globals and memory must agree
  * after every call.  After a trap both instances are replaced: compiled code may have left out or moved
- * stores that only a dead instance could show (docs/adr).  A module that shows a difference is kept in DIR with its seed.  Ends with `N passed, N
- * failed, 0 skipped`. */
+ * stores that only a dead instance could show (docs/adr).  A module that shows a difference is kept in DIR
+ * with its seed.  Ends with `N passed, N failed, 0 skipped`. */
 #include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -111,7 +111,7 @@ struct outcome {
     weir_status status;
     enum weir_trap_kind trap;
     uint64_t cells[MAX_CELLS];
-    uint64_t state; /* 0 after a trap: see compare */
+    uint64_t state;  /* 0 after a trap: see compare */
     uint32_t offset; /* of the trap; not compared */
 };
 
