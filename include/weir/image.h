@@ -6,7 +6,7 @@
  *
  * The ELF part holds code and constants only: no relocations against other objects, no constructors, no
  * exported symbols.  Addresses in the tables are relative to where the object is loaded.  Everything is
- * little-endian.  Tables, in order, each 4-byte aligned:
+ * little-endian.  Tables, in order, from an 8-byte boundary on:
  *
  *     funcs:   struct weir_image_range per function defined in the module: its code, in ascending order
  *     stubs:   u32 per imported function: its import stub (weir/vmctx.h calls host functions of many
@@ -48,7 +48,7 @@ struct weir_image_footer {
     char magic[8];
     uint32_t version, vm_abi; /* WEIR_IMAGE_VERSION, WEIR_VM_ABI */
     uint32_t machine, flags;
-    uint64_t elf_bytes;  /* the tables start there, rounded up to 4 */
+    uint64_t elf_bytes;  /* the tables start there, rounded up to 8 */
     uint64_t file_bytes; /* of the whole file, footer included */
     uint64_t cpu_needs;  /* bits of enum cpu_feature */
     uint32_t nfuncs, nstubs, ntramps, rows_bytes;

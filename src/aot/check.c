@@ -107,7 +107,7 @@ static weir_status check_tables(struct aot_image *im, const struct wasm_module *
         f->ntramps != m->ntypes) {
         return damaged(rep, "its tables do not fit the module");
     }
-    uint64_t at = (f->elf_bytes + 3) & ~3ull, room = im->file_bytes - sizeof *f;
+    uint64_t at = (f->elf_bytes + 7) & ~7ull, room = im->file_bytes - sizeof *f;
     uint64_t words = (uint64_t)f->nfuncs * 2 + f->nstubs + f->ntramps + f->nfuncs + 1;
     if (f->elf_bytes > room || at + words * 4 + f->rows_bytes > room) {
         return damaged(rep, "its tables do not fit the file");

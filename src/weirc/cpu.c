@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <llvm-c/Core.h>
 #include <llvm-c/TargetMachine.h>
 
 #include "base/cpu.h"
@@ -32,6 +33,7 @@ static weir_status resolve_x86(struct weirc_options *opt, struct weir_report *re
         opt->needs = host & ~fsgsbase;
         opt->tune_cpu = LLVMGetHostCPUName();
         if (strcmp(opt->tune_cpu, "generic") == 0) {
+            LLVMDisposeMessage(opt->tune_cpu);
             opt->tune_cpu = NULL;
         }
         opt->segue = opt->segue && (host & fsgsbase) != 0;
@@ -73,4 +75,12 @@ weir_status weirc_cpu_resolve(struct weirc_options *opt, struct weir_report *rep
         return weir_report_set(rep, WEIR_E_CONFIG, WEIR_NO_OFFSET, "cpu", "aarch64 has only --cpu generic");
     }
     return WEIR_OK;
+}
+
+void weirc_cpu_release(struct weirc_options *opt)
+{
+    if (opt->tune_cpu != NULL) {
+        LLVMDisposeMessage(opt->tune_cpu);
+    }
+    mem_free(opt->features);
 }

@@ -306,6 +306,7 @@ void fn_translate(struct unit *u, uint32_t funcidx)
     struct fn f = {
         .u = u, .idx = funcidx, .wf = &u->m->funcs[funcidx], .type = wasm_func_type(u->m, funcidx)};
     arena_init(&f.arena);
+    vec_reserve(&f.stack, 64); /* so that the top of an empty stack is an address too */
     open_function(&f);
     f.b = LLVMCreateBuilderInContext(u->cx);
     f.entry = LLVMAppendBasicBlockInContext(u->cx, f.f, "entry");

@@ -83,9 +83,9 @@ static void add_rows(struct strbuf *b, const line_rows *rows, struct weir_image_
     }
 }
 
-static void pad4(struct strbuf *b)
+static void pad(struct strbuf *b)
 {
-    while (b->len % 4 != 0) {
+    while (b->len % 8 != 0) {
         strbuf_add_char(b, '\0');
     }
 }
@@ -182,13 +182,13 @@ weir_status weirc_image_write(const struct weirc_options *opt, const struct wasm
         add_rows(&t.rows, &rows, t.funcs[i]);
     }
     t.lines[t.nfuncs] = (uint32_t)t.rows.len;
-    pad4(&b);
+    pad(&b);
     strbuf_add_bytes(&b, t.funcs, t.nfuncs * sizeof *t.funcs);
     strbuf_add_bytes(&b, t.stubs, m->nimported_funcs * sizeof *t.stubs);
     strbuf_add_bytes(&b, t.tramps, m->ntypes * sizeof *t.tramps);
     strbuf_add_bytes(&b, t.lines, (t.nfuncs + 1) * sizeof *t.lines);
     strbuf_add(&b, strbuf_str(&t.rows));
-    pad4(&b);
+    pad(&b);
     add_footer(opt, &t, &b, elf_bytes);
     st = write_output(opt, str_make(m->bytes, m->len), strbuf_str(&b), rep);
     vec_fini(&rows);

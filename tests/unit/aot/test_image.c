@@ -381,7 +381,7 @@ static void test_forged(void **state)
     seal(copy, len);
     refuse(copy, len, WEIR_E_MALFORMED);
     memcpy(copy, at, len);
-    size_t tables = (f->elf_bytes + 3) & ~(size_t)3;
+    size_t tables = (f->elf_bytes + 7) & ~(size_t)7;
     for (size_t i = tables; i < tables + (f->nfuncs * 2 + f->nstubs + f->ntramps + f->nfuncs) * 4; i += 4) {
         memcpy(copy, at, len);
         memset(copy + i, 0xff, 4);
