@@ -13,6 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "weir/pw_shared.h"
+#include "weir/pw_status.h"
 #include "weir/str.h"
 
 enum pw_log_level { PW_LOG_TRACE, PW_LOG_DEBUG, PW_LOG_INFO, PW_LOG_WARN, PW_LOG_ERROR, PW_LOG_CRITICAL };
@@ -64,6 +66,11 @@ struct pw_local_response {
     int32_t grpc_status; /* 0..16, or -1 for none */
 };
 
+/* A timer of the host; `server` is for the server's own use, NULL at first. */
+struct pw_timer {
+    void *server;
+};
+
 struct pw_server {
     /* One log line of a plugin; `level` has passed the plugin's filter. `plugin` is its name. */
     void (*log)(void *server, void *stream, struct str plugin, enum pw_log_level level, struct str line);
@@ -113,6 +120,18 @@ struct pw_server {
     void (*close_stream)(void *stream);
     /* Request headers changed in the request phase: a route chosen before is stale. */
     void (*clear_route_cache)(void *stream);
+
+    /* Call pw_timer_fire (weir/proxy_wasm.h) from the event loop, once, after this time; a timer that is set
+     * already starts anew.  Not by itself a reason to keep a server that shuts down.  NULL: plugins get no
+     * ticks. */
+    void (*timer_set)(void *server, struct pw_timer *timer, uint32_t delay_ms);
+    /* It will not fire, and is forgotten: its memory goes away.  It may never have been set. */
+    void (*timer_clear)(void *server, struct pw_timer *timer);
+
+    /* This process's view of what all workers share.  NULL: plugins share nothing. */
+    struct pw_shared *(*shared)(void *server);
+    /* Have `worker`, which may be this one, call pw_shared_deliver from its event loop. */
+    void (*notify)(void *server, uint32_t worker);
 };
 
 #endif

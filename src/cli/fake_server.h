@@ -43,6 +43,15 @@ struct fake_server {
     bool has_now;
     uint64_t now_ns; /* of requests that say none */
     bool drop_logs;  /* of streams: nobody will look */
+    void *block;     /* what `shared` is a view of */
+    struct pw_shared *shared;
+    bool notified;       /* some queue is ready */
+    uint64_t reached_ns; /* where the simulated clock of timers stands */
+    VEC(struct fake_timer {
+        struct pw_timer *timer;
+        uint64_t due_ns;
+    })
+    timers;
     /* Lines that belong to no request; data is the server. */
     void (*log)(struct fake_server *server, enum pw_log_level level, struct str line);
 };
@@ -67,8 +76,16 @@ struct fake_stream {
 /* The server functions; server data is a struct fake_server, streams are struct fake_stream. */
 extern const struct pw_server fake_server_functions;
 
+/* Run the ticks that are due at this time of the simulated clock, each at its own time, and what queues have
+ * to tell. */
+void fake_server_run_due(struct fake_server *server, uint64_t now_ns);
+
 /* A lower-cased copy of the name and the value at the end of the list, both in the arena. */
 void fake_headers_add(struct arena *a, struct fake_header_list *list, struct str name, struct str value);
+
+/* The fields before `block` are set by the caller.  False: no memory. */
+bool fake_server_init(struct fake_server *server);
+void fake_server_fini(struct fake_server *server); /* the plugins are gone */
 
 void fake_stream_init(struct fake_stream *f, struct fake_server *server);
 void fake_stream_fini(struct fake_stream *f);

@@ -481,8 +481,12 @@ static int run_plugin(struct weir_module *m, const struct pw_plugin_options *opt
     struct weir_report rep;
     struct pw_plugin *plugin;
 
+    if (!fake_server_init(&server)) {
+        return cli_fail("no memory for what plugins share");
+    }
     weir_report_init(&rep);
     if (pw_plugin_new(m, opt, &fake_server_functions, &server, &plugin, &rep) != WEIR_OK) {
+        fake_server_fini(&server);
         return print_failed_start(&rep);
     }
     int code = CLI_EXIT_OK;
@@ -492,6 +496,7 @@ static int run_plugin(struct weir_module *m, const struct pw_plugin_options *opt
         serve_all(plugin, &server, requests, nrequests, opt->nconfigs);
     }
     pw_plugin_free(plugin);
+    fake_server_fini(&server);
     return code;
 }
 

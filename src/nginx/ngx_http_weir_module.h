@@ -88,6 +88,7 @@ typedef struct {
     ngx_str_t                       control;    /* socket of the control process, or empty */
     enum pw_log_level               log_level;  /* of plugins */
     ngx_http_weir_generation_t     *generation; /* NULL until the worker started */
+    struct pw_shared               *shared;     /* memory of all workers */
     ngx_array_t                     peers;      /* of ngx_http_weir_peer_t *, whatever the generation */
 } ngx_http_weir_worker_t;
 
@@ -229,6 +230,18 @@ bool ngx_http_weir_header_ok(struct str name, struct str value);
 /* ngx_http_weir_property.c */
 bool ngx_http_weir_property(ngx_http_weir_ctx_t *ctx, const struct str *path, size_t segments,
     struct pw_value *out);
+
+/* ngx_http_weir_shared.c. A worker opens zone->data by pw_shared_open. */
+ngx_shm_zone_t *ngx_http_weir_shared_zone(ngx_conf_t *cf, size_t size);
+void ngx_http_weir_shared_json(struct strbuf *b, struct pw_shared *shared);  /* ,"shared":{...},"metrics":[...] */
+void ngx_http_weir_timer_set(void *server, struct pw_timer *timer, uint32_t delay_ms);
+void ngx_http_weir_timer_clear(void *server, struct pw_timer *timer);
+
+/* ngx_http_weir_notify.c: init in the master, start and stop in a worker. */
+ngx_int_t ngx_http_weir_notify_init(ngx_cycle_t *cycle);
+ngx_int_t ngx_http_weir_notify_start(ngx_cycle_t *cycle);
+void ngx_http_weir_notify_stop(void);
+void ngx_http_weir_notify(void *server, uint32_t worker);
 
 /* ngx_http_weir_h2c.c: HTTP/2 with prior knowledge beside HTTP/1.1 on clear-text listeners. */
 void ngx_http_weir_h2c_init(ngx_cycle_t *cycle);

@@ -295,6 +295,15 @@ server_clear_route_cache(void *stream)
 }
 
 
+static struct pw_shared *
+server_shared(void *server)
+{
+    ngx_http_weir_worker_t  *w = server;
+
+    return w->shared;
+}
+
+
 const struct pw_server  ngx_http_weir_server = {
     .log = server_log,
     .log_level = server_log_level,
@@ -314,4 +323,8 @@ const struct pw_server  ngx_http_weir_server = {
     .resume_response = server_resume,
     .close_stream = server_close_stream,
     .clear_route_cache = server_clear_route_cache,
+    .timer_set = ngx_http_weir_timer_set,
+    .timer_clear = ngx_http_weir_timer_clear,
+    .shared = server_shared,
+    .notify = ngx_http_weir_notify,
 };

@@ -314,6 +314,8 @@ static int run_rest(struct call *c)
     return 1;
 }
 
+#include "probe_shared.h"
+
 static void run_command(struct call *c)
 {
     if (c->nargs == 0) {
@@ -323,6 +325,7 @@ static void run_command(struct call *c)
     known = known != 0 ? known : run_values(c);
     known = known != 0 ? known : run_control(c);
     known = known != 0 ? known : run_rest(c);
+    known = known != 0 ? known : run_shared(c);
     if (known == 0) {
         put(&c->out, " UNKNOWN COMMAND");
     }
@@ -401,16 +404,38 @@ static u32 run_header(u32 self, const char *header, u32 default_result)
     return run_script(self, at, len, default_result);
 }
 
-/* The line of the configuration that begins with `key`. */
-static u32 run_line(u32 self, const char *key, u32 default_result)
+/* The string "key" of a JSON object without escapes or blanks. */
+static const char *find_member(const char *at, u32 len, const char *key, u32 n, u32 *value_len)
+{
+    for (u32 i = 0; i + n + 5 <= len; i++) {
+        u32 k = 0;
+        while (k < n && at[i + 1 + k] == key[k]) {
+            k++;
+        }
+        if (k == n && at[i] == '"' && at[i + n + 1] == '"' && at[i + n + 2] == ':' && at[i + n + 3] == '"') {
+            const char *value = at + i + n + 4;
+            for (*value_len = 0; value + *value_len < at + len && value[*value_len] != '"';) {
+                ++*value_len;
+            }
+            return value;
+        }
+    }
+    return 0;
+}
+
+/* The line of the configuration that begins with `key`; 0: there is none. */
+static const char *find_line(const char *key, u32 *line_len)
 {
     void *config = 0;
     u32 len = 0, n = text_len(key);
     if (proxy_get_buffer_bytes(7, 0, 0x7fffffff, &config, &len) != 0 &&
         proxy_get_configuration(&config, &len) != 0) {
-        return default_result;
+        return 0;
     }
     const char *at = config, *end = at + len;
+    if (len != 0 && at[0] == '{') {
+        return find_member(at, len, key, n - 1, line_len);
+    }
     while (at < end) {
         const char *line = at;
         while (at < end && *at != '\n') {
@@ -421,11 +446,29 @@ static u32 run_line(u32 self, const char *key, u32 default_result)
             i++;
         }
         if (i == n) {
-            return run_script(self, line + n, (u32)(at - line) - n, default_result);
+            *line_len = (u32)(at - line) - n;
+            return line + n;
         }
         at++;
     }
-    return default_result;
+    return 0;
+}
+
+static u32 run_line(u32 self, const char *key, u32 default_result)
+{
+    u32 len = 0;
+    const char *line = find_line(key, &len);
+    return line == 0 ? default_result : run_script(self, line, len, default_result);
+}
+
+/* For later: the configuration cannot be read then. */
+static void keep_line(const char *key, char *dst, u32 *len)
+{
+    const char *line = find_line(key, len);
+    *len = line == 0 ? 0 : *len > 1024 ? 1024 : *len;
+    for (u32 i = 0; i < *len; i++) {
+        dst[i] = line[i];
+    }
 }
 
 EXPORT(_initialize) void on_initialize(void)
@@ -461,7 +504,21 @@ EXPORT(proxy_on_vm_start) u32 on_vm_start(u32 ctx, u32 size)
 EXPORT(proxy_on_configure) u32 on_configure(u32 ctx, u32 size)
 {
     trace("on_configure", ctx, size, 0, 2);
+    keep_line("tick:", tick_script, &tick_len);
+    keep_line("queue:", queue_script, &queue_len);
     return run_line(ctx, "configure:", 1);
+}
+
+EXPORT(proxy_on_tick) void on_tick(u32 ctx)
+{
+    trace("on_tick", ctx, 0, 0, 1);
+    run_script(ctx, tick_script, tick_len, 0);
+}
+
+EXPORT(proxy_on_queue_ready) void on_queue_ready(u32 ctx, u32 queue)
+{
+    trace("on_queue_ready", ctx, queue, 0, 2);
+    run_script(ctx, queue_script, queue_len, 0);
 }
 
 EXPORT(proxy_on_request_headers) u32 on_request_headers(u32 ctx, u32 n, u32 end)
