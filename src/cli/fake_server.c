@@ -43,6 +43,12 @@ void fake_headers_add(struct arena *a, struct fake_header_list *list, struct str
     list->at[list->len++] = h;
 }
 
+/* Is it the name of this entry?  Entries are lower-case, and nearly always so is what they are asked for. */
+static bool has_name(const struct pw_header *h, struct str name)
+{
+    return h->name.len == name.len && (memcmp(h->name.at, name.at, name.len) == 0 || str_ieq(h->name, name));
+}
+
 static struct fake_header_list *list_of(void *stream, enum pw_map map)
 {
     struct fake_stream *f = stream;
@@ -75,7 +81,7 @@ static bool map_get(void *stream, enum pw_map map, struct str name, struct str *
     const struct fake_header_list *list = list_of(stream, map);
 
     for (size_t i = 0; list != NULL && i < list->len; i++) {
-        if (list->at[i].name.len == name.len && str_ieq(list->at[i].name, name)) {
+        if (has_name(&list->at[i], name)) {
             *value = list->at[i].value;
             return true;
         }
@@ -89,7 +95,8 @@ static bool map_add(void *stream, enum pw_map map, struct str name, struct str v
     struct fake_header_list *list = list_of(stream, map);
 
     if (list != NULL) {
-        fake_headers_add(&f->arena, list, name, value);
+        make_room(&f->arena, list);
+        list->at[list->len++] = (struct pw_header){copy_str(&f->arena, name), copy_str(&f->arena, value)};
     }
     return list != NULL;
 }
@@ -100,7 +107,7 @@ static void remove_from(struct fake_header_list *list, size_t from, struct str n
     size_t kept = from;
 
     for (size_t i = from; i < list->len; i++) {
-        if (!str_ieq(list->at[i].name, name)) {
+        if (!has_name(&list->at[i], name)) {
             list->at[kept++] = list->at[i];
         }
     }
@@ -113,7 +120,7 @@ static bool map_replace(void *stream, enum pw_map map, struct str name, struct s
     struct fake_header_list *list = list_of(stream, map);
 
     for (size_t i = 0; list != NULL && i < list->len; i++) {
-        if (str_ieq(list->at[i].name, name)) {
+        if (has_name(&list->at[i], name)) {
             make_room(&f->arena, list);
             list->at[i].value = copy_str(&f->arena, value);
             remove_from(list, i + 1, name);

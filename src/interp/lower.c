@@ -200,8 +200,8 @@ static void begin_if(struct lower *l)
     home_params(l, l->in.block_type);
     lower_settle(l);
     push_label(l, LABEL_IF, l->in.block_type);
-    uint32_t pos = lower_branch_emit(l, &br);
-    add_fixup(l, &vec_last(&l->labels).else_fixup, pos, branch_field(pos));
+    lower_branch_emit(l, &br);
+    add_fixup(l, &vec_last(&l->labels).else_fixup, br.pos, br.field);
 }
 
 /* The stack as it is behind a label: `n` values of `types` in their homes. */
@@ -273,13 +273,30 @@ static void end_block(struct lower *l)
 
 /* ---- branches ---- */
 
+/* `br_if out; br loop`: exchange the two, so that staying in the loop takes one branch. */
+static bool rotate_branches(struct lower *l, const struct lower_label *loop)
+{
+    if (l->last.pos == LOWER_NONE || l->last.kind != LAST_BRANCH || l->fixups.len == 0) {
+        return false;
+    }
+    struct lower_fixup *f = &vec_last(&l->fixups);
+    if (f->instr != l->last.pos || vec_last(&l->labels).else_fixup == l->fixups.len - 1) {
+        return false;
+    }
+    l->code.at[f->instr] = (uintptr_t)interp_handlers[l->last_branch.negated];
+    set_distance(l, f->field, f->instr, loop->start);
+    f->instr = lower_emit(l, H_BR, 0);
+    f->field = branch_field(f->instr);
+    return true;
+}
+
 static void lower_br(struct lower *l)
 {
     struct lower_label *b = label_at(l, l->in.index);
     uint32_t arity = label_arity(b);
     if (b->kind == LABEL_FUNC) {
         emit_return(l);
-    } else {
+    } else if (!(b->kind == LABEL_LOOP && arity == 0 && rotate_branches(l, b))) {
         move_values(l, b, arity);
         uint32_t pos = lower_emit(l, H_BR, 0);
         branch_to(l, b, pos, branch_field(pos));
@@ -297,20 +314,20 @@ static void lower_br_if(struct lower *l)
     bool direct = values_in_place(l, b, arity);
     lower_branch_choose(l, &cond, direct, &br);
     home_values(l, arity);
-    uint32_t pos = lower_branch_emit(l, &br);
+    lower_branch_emit(l, &br);
     if (direct) {
-        branch_to(l, b, pos, branch_field(pos));
+        branch_to(l, b, br.pos, br.field);
         return;
     }
     uint32_t skip = LOWER_NONE;
-    add_fixup(l, &skip, pos, branch_field(pos));
+    add_fixup(l, &skip, br.pos, br.field);
     struct lower_acc accs[LOWER_NCLASSES];
     memcpy(accs, l->accs, sizeof accs);
     if (b->kind == LABEL_FUNC) {
         emit_return(l);
     } else {
         move_values(l, b, arity);
-        pos = lower_emit(l, H_BR, 0);
+        uint32_t pos = lower_emit(l, H_BR, 0);
         branch_to(l, b, pos, branch_field(pos));
     }
     bind(l, skip);

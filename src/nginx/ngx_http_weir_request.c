@@ -324,14 +324,22 @@ has_body(ngx_http_request_t *r)
 static ngx_int_t
 finish(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
 {
-    bool                    changed;
-    ngx_str_t               path, query, uri;
-    struct str              host;
-    struct strbuf           rewritten = { 0 };
-    const struct gw_route  *route;
+    bool                      changed;
+    uint32_t                  before;
+    ngx_str_t                 path, query, uri;
+    struct str                host;
+    struct strbuf             rewritten = { 0 };
+    const struct gw_route    *route;
+    ngx_http_weir_service_t  *service;
 
     if (ctx->stale_route) {
+        before = ctx->route;
+        service = ctx->service;
         (void) find_route(r, ctx);
+
+        if (ctx->route == before) {
+            ctx->service = service;     /* the one the plugins were chosen for, not another draw of the lot */
+        }
 
         if (ctx->route == GW_NONE) {
             if (answer(r, ctx, NGX_HTTP_NOT_FOUND, "route_not_found", "no route matches this request\n")

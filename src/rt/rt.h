@@ -31,7 +31,8 @@ struct rt_func {
     /* Call it inside a running guest call: `cells` holds the parameters and takes the results.  Traps
      * leave by rt_trap_raise. */
     void (*invoke)(struct rt_func *f, uint64_t *cells);
-    const void *exec; /* the executor's; of a host function its struct weir_host_func */
+    const void *exec;          /* the executor's; of a host function its struct weir_host_func */
+    struct rt_instance *guest; /* compiled tier: `inst` where `code` is compiled code, else NULL */
 };
 
 static inline uint64_t rt_func_cell(const struct rt_func *f)

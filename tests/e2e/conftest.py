@@ -274,4 +274,12 @@ def fixture_trapper_module():
     return "file:" + os.path.join(GUESTS, "trapper.wasm")
 
 
+def example(echo):
+    """examples/gateway.yaml with another port, this upstream, and this build's plugin."""
+    with open(os.path.join(ROOT, "examples/gateway.yaml"), encoding="utf-8") as f:
+        text = f.read()
+    text = text.replace("127.0.0.1:10000", f"127.0.0.1:{free_port()}").replace("127.0.0.1:10080", echo.address)
+    return text.replace("file:build", f"file:{ROOT}/build")
+
+
 KEY_AUTH = "file:" + os.path.join(ROOT, "build/plugins/key-auth.wasm")
