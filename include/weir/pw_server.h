@@ -71,6 +71,27 @@ struct pw_timer {
     void *server;
 };
 
+/* Where a foreign function puts its result. */
+struct pw_output {
+    void (*write)(struct pw_output *out, const void *bytes, size_t len); /* copied, any number of times */
+};
+
+/* PW_OK, or the status for the guest; then what was written is dropped. */
+typedef enum pw_status pw_foreign_call(struct str arguments, struct pw_output *out);
+
+/* A function that plugins call by name. */
+struct pw_foreign {
+    struct str name;
+    pw_foreign_call *call;
+    const char *doc;
+};
+
+/* An endpoint of the service that a stream goes to. */
+struct pw_upstream_host {
+    struct str address; /* "10.0.0.1:80" */
+    bool healthy;
+};
+
 struct pw_server {
     /* One log line of a plugin; `level` has passed the plugin's filter. `plugin` is its name. */
     void (*log)(void *server, void *stream, struct str plugin, enum pw_log_level level, struct str line);
@@ -132,6 +153,14 @@ struct pw_server {
     struct pw_shared *(*shared)(void *server);
     /* Have `worker`, which may be this one, call pw_shared_deliver from its event loop. */
     void (*notify)(void *server, uint32_t worker);
+
+    /* Functions beside the host's own; the last one has no name.  NULL: none. */
+    const struct pw_foreign *foreign;
+
+    /* Endpoint `i` of the service chosen so far; false: there are no more. */
+    bool (*upstream_host)(void *stream, size_t i, struct pw_upstream_host *out);
+    /* Send the request to this endpoint, if its service has it when it leaves. */
+    void (*override_upstream)(void *stream, struct str address);
 };
 
 #endif

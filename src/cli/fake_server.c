@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "base/str.h"
+#include "foreign/foreign.h"
 
 enum { FIRST_CAPACITY = 16, MAX_ROUNDS = 1000, SHARED_BYTES = 16 << 20 };
 
@@ -371,6 +372,23 @@ void fake_server_run_due(struct fake_server *srv, uint64_t now_ns)
     srv->reached_ns = now_ns;
 }
 
+static bool upstream_host(void *stream, size_t i, struct pw_upstream_host *out)
+{
+    const struct fake_stream *f = stream;
+
+    if (i >= f->request->nhosts) {
+        return false;
+    }
+    *out = f->request->hosts[i];
+    return true;
+}
+
+static void override_upstream(void *stream, struct str address)
+{
+    struct fake_stream *f = stream;
+    f->override = copy_str(&f->arena, address);
+}
+
 const struct pw_server fake_server_functions = {
     .log = server_log,
     .log_level = server_log_level,
@@ -394,6 +412,9 @@ const struct pw_server fake_server_functions = {
     .timer_clear = timer_clear,
     .shared = server_shared,
     .notify = server_notify,
+    .foreign = foreign_functions,
+    .upstream_host = upstream_host,
+    .override_upstream = override_upstream,
 };
 
 /* ---- serving ------------------------------------------------------------------------------------ */
@@ -442,6 +463,7 @@ static void begin(struct fake_stream *f, const struct fake_request *request)
     f->request = request;
     f->has_local = f->closed = f->trapped = f->resumed[0] = f->resumed[1] = false;
     f->route_changes = 0;
+    f->override = (struct str){"", 0};
     vec_clear(&f->logs);
     load(f, PW_MAP_REQUEST_HEADERS, &request->headers);
 }

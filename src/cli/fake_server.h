@@ -29,6 +29,8 @@ struct fake_request {
     struct str response_body;
     struct fake_property *properties;
     size_t nproperties;
+    struct pw_upstream_host *hosts; /* of its service */
+    size_t nhosts;
     bool has_now;
     uint64_t now_ns;
 };
@@ -69,6 +71,7 @@ struct fake_stream {
     bool resumed[2]; /* request, response */
     bool closed;
     uint32_t route_changes;
+    struct str override; /* the endpoint a plugin wants */
     bool trapped; /* some step failed, whatever its policy */
     VEC(struct fake_log) logs;
 };

@@ -125,6 +125,7 @@ typedef struct {
     uint32_t                        route;      /* GW_NONE: none found */
     ngx_http_weir_service_t        *service;    /* NULL: a redirect */
     ngx_str_t                       host;       /* the upstream's Host */
+    ngx_str_t                       override;   /* the endpoint a plugin wants, or empty */
     ngx_str_t                       client_path; /* as the client sent it */
     ngx_uint_t                      http_version; /* the client's */
     ngx_str_t                       details;    /* for the access log */
@@ -206,6 +207,9 @@ char *ngx_http_weir_balancer(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 /* Resolves names, so it may block; what does not resolve is logged and left out. */
 ngx_int_t ngx_http_weir_service_init(ngx_http_weir_worker_t *w, ngx_pool_t *pool,
     ngx_http_weir_service_t *s, const struct gw_service *conf);
+
+bool ngx_http_weir_upstream_host(void *stream, size_t i, struct pw_upstream_host *out);
+void ngx_http_weir_override_upstream(void *stream, struct str address);
 
 /* ngx_http_weir_headers_in.c, ngx_http_weir_headers_out.c: header maps, as struct pw_server has them */
 size_t ngx_http_weir_in_count(ngx_http_weir_ctx_t *ctx);

@@ -7,6 +7,8 @@
 
 #include "ngx_http_weir_module.h"
 
+#include "foreign/foreign.h"
+
 
 static const struct {
     ngx_uint_t   level;
@@ -327,4 +329,7 @@ const struct pw_server  ngx_http_weir_server = {
     .timer_clear = ngx_http_weir_timer_clear,
     .shared = server_shared,
     .notify = ngx_http_weir_notify,
+    .foreign = foreign_functions,
+    .upstream_host = ngx_http_weir_upstream_host,
+    .override_upstream = ngx_http_weir_override_upstream,
 };

@@ -13,23 +13,6 @@ static struct pw_shared *shared_of(const struct pw_vm *vm)
     return p->server->shared == NULL ? NULL : p->server->shared(p->server_data);
 }
 
-/* vm->result into the guest.  The VM owns it meanwhile, because the guest's allocator may trap; if the
- * allocator makes such a call itself, the outer one has lost its value. */
-static enum pw_status give_result(struct pw_vm *vm, struct pw_result r)
-{
-    enum pw_status status;
-    size_t len = vm->result.len;
-    void *dst = pw_result_alloc(vm, r, len, &status);
-
-    if (dst != NULL && vm->result.at == NULL) {
-        status = PW_INTERNAL_FAILURE;
-    } else if (dst != NULL) {
-        memcpy(dst, vm->result.at, len);
-    }
-    strbuf_fini(&vm->result);
-    return status;
-}
-
 /* ---- data ------------------------------------------------------------------------------ */
 
 uint32_t pw_call_proxy_get_shared_data(struct weir_instance *inst, uint32_t key, uint32_t key_len,
@@ -50,7 +33,7 @@ uint32_t pw_call_proxy_get_shared_data(struct weir_instance *inst, uint32_t key,
     }
     enum pw_status status = shared_data_get(sh, vm->plugin->opt.vm_id, k, &vm->result, &cas);
     if (status == PW_OK) {
-        status = give_result(vm, r);
+        status = pw_result_put_own(vm, r);
     }
     if (status == PW_OK) {
         pw_guest_put_u32(inst, cas_at, cas);
@@ -131,7 +114,7 @@ uint32_t pw_call_proxy_dequeue_shared_queue(struct weir_instance *inst, uint32_t
         return PW_UNIMPLEMENTED;
     }
     enum pw_status status = shared_queue_dequeue(sh, id, &vm->result);
-    return status == PW_OK ? give_result(vm, r) : status;
+    return status == PW_OK ? pw_result_put_own(vm, r) : status;
 }
 
 uint32_t pw_call_proxy_enqueue_shared_queue(struct weir_instance *inst, uint32_t id, uint32_t data,

@@ -90,8 +90,6 @@ static void later_calls_good(void)
     say_status("later redis_init", proxy_redis_init("", 0, "", 0, "", 0, 1));
     say_status("later redis_call", proxy_redis_call("", 0, "", 0, &word));
     say_status("later inject", proxy_inject_encoded_data_to_filter_chain("", 0, 0));
-    say_status("later upstream_hosts", proxy_get_upstream_hosts(&at, &len));
-    say_status("later override_host", proxy_set_upstream_override_host("", 0));
     say_status("later resolve_dns", envoy_resolve_dns("", 0, &word));
 }
 
