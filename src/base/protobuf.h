@@ -1,7 +1,7 @@
 /* base/protobuf.h - protobuf's wire format: fields of a message, one after the other.
  *
- * A message is a sequence of (number, value); what a number means is the caller's business, unknown ones are skipped
- * by him, and of a repeated scalar the last one counts. */
+ * A message is a sequence of (number, value); what a number means is the caller's business, unknown ones are
+ * skipped by him, and of a repeated scalar the last one counts. */
 #ifndef BASE_PROTOBUF_H
 #define BASE_PROTOBUF_H
 

@@ -72,7 +72,7 @@ struct fake_stream {
     bool closed;
     uint32_t route_changes;
     struct str override; /* the endpoint a plugin wants */
-    bool trapped; /* some step failed, whatever its policy */
+    bool trapped;        /* some step failed, whatever its policy */
     VEC(struct fake_log) logs;
 };
 

@@ -1,5 +1,5 @@
-/* pw/hostcalls_foreign.c - proxy_call_foreign_function (host facts 1.22): what follows from the host itself here,
- * the rest from the server's table.
+/* pw/hostcalls_foreign.c - proxy_call_foreign_function (host facts 1.22): what follows from the host itself
+ * here, the rest from the server's table.
  *
  * Results gather in vm->result, which the VM owns: the guest's allocator may trap. */
 #include "base/protobuf.h"
@@ -26,7 +26,8 @@ static enum pw_status clear_route_cache(struct pw_vm *vm, struct str args)
     return PW_OK;
 }
 
-/* SetEnvoyFilterStateArguments: path 1, value 2.  It is the property filter_state of this path (property.c). */
+/* SetEnvoyFilterStateArguments: path 1, value 2.  It is the property filter_state of this path (property.c).
+ */
 static enum pw_status set_filter_state(struct pw_vm *vm, struct str args)
 {
     struct pw_stream *s = vm->effective->stream;

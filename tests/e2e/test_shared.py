@@ -1,6 +1,7 @@
 """What plugins of two workers share, and what wakes them: data, queues, metrics, ticks; a worker that is killed.
 
 The guest is `probe`; which worker did what is told by the process number in the error log."""
+import json
 import os
 import re
 import signal
@@ -8,7 +9,7 @@ import threading
 
 import pytest
 
-from conftest import send, wait_for
+from conftest import Echo, free_port, send, wait_for
 
 
 def config(echo, module, **plugin):
@@ -63,6 +64,7 @@ def test_data_outlives_workers(gw):
 
 def test_queue_ready_on_the_registering_worker(gw):
     g = gw("--plugin-log-level", "trace", configure="qreg q", queue="deq 1")
+    wait_for("both workers to register", lambda: len(lines(g, "qreg q = 0 1")) == 2)
     for i in range(40):
         run(g, f"enq 1 item{i}")
     wait_for("40 entries", lambda: len(lines(g, "deq 1 = 0 item")) == 40)
@@ -139,3 +141,68 @@ def test_a_worker_killed_under_load(gw):
     assert run_on_both(g, "sget a", "sget a = ")[0] == "0 value"
     shared = g.worker_status()["shared"]
     assert shared["used_bytes"] < shared["bytes"] and shared["queues"] == 1
+
+
+# ---- endpoints of a service and routes chosen again ----------------------------------------------------
+
+
+@pytest.fixture(name="two", scope="module")
+def fixture_two(gateways, echo, tmp_path_factory, probe_module):
+    other = Echo(str(tmp_path_factory.mktemp("other") / "echo.log"))
+    yield gateways({"services": [{"name": "both", "endpoints": [echo.address, other.address]}, {"name": "other", "endpoints": [other.address]},
+                                 {"name": "half", "endpoints": [echo.address, f"127.0.0.1:{free_port()}"]}],
+                    "routes": [{"name": "both", "match": {"path": {"prefix": "/"}}, "service": "both"},
+                               {"name": "by-header", "match": {"path": {"prefix": "/"}, "headers": [{"name": "x-model", "exact": "big"}]}, "service": "other"},
+                               {"name": "half", "match": {"path": {"prefix": "/half"}}, "service": "half"}],
+                    "plugins": [{"name": "probe", "url": probe_module, "defaultConfig": {}}]}, "--workers", "1"), echo, other
+    assert other.stop() == 0
+
+
+def test_upstream_hosts(two):
+    g, echo, other = two
+    run(g, "hosts")
+    wait_for("the hosts", lambda: lines(g, "hosts = "))
+    hosts = lines(g, "hosts = ")[-1][1]
+    assert hosts.startswith("0 n=2 ") and all(f'{a}={{"health_status":"Healthy"' in hosts for a in (echo.address, other.address))
+
+
+def test_an_unhealthy_upstream_host(two):
+    g, _, _ = two
+    assert all(g.send("/half").status == 200 for _ in range(4)), "one endpoint is down, the other answers"
+    assert g.send("/half", headers=[("x-request", "hosts; log 2 looked")]).status == 200
+    wait_for("the hosts", lambda: lines(g, "looked"))
+    assert '"health_status":"Unhealthy"' in lines(g, "hosts = ")[-1][1]
+    g.allowed.append("Connection refused")
+
+
+def test_override_host(two):
+    g, echo, other = two
+    for i, target in enumerate([other, echo, other, other, echo] * 3):
+        assert g.send("/", headers=[("x-request", f"override {target.address}"), ("x-request-id", f"override-{i}-{target.port}")]).status == 200
+
+    def logged():
+        return [json.loads(line) for line in g.read("logs/access.log").splitlines() if '"override-' in line]
+    wait_for("15 lines", lambda: len(logged()) == 15)
+    assert all(e["request_id"].split("-")[2] == e["upstream"].rsplit(":", 1)[1] for e in logged())
+
+
+def test_override_with_a_host_of_another_service(two):
+    g, _, _ = two
+    assert g.send("/", headers=[("x-request", "override 192.0.2.1:9; override nonsense")]).status == 200
+
+
+def test_a_changed_header_chooses_the_route_again(two):
+    g, _, other = two
+    assert g.send("/", headers=[("x-request", "add 0 x-model big"), ("x-request-id", "again")]).status == 200
+    entry = g.access(request_id="again")
+    assert (entry["route"], entry["service"], entry["upstream"]) == ("by-header", "other", other.address)
+    assert g.send("/", headers=[("x-request", "setprop clear_route_cache off; add 0 x-model big"), ("x-request-id", "kept")]).status == 200
+    assert g.access(request_id="kept")["route"] == "both"
+    assert g.send("/", headers=[("x-request", "setprop clear_route_cache off; add 0 x-model big; foreign clear_route_cache _"), ("x-request-id", "asked")]).status == 200
+    assert g.access(request_id="asked")["route"] == "by-header"
+
+
+def test_compress_in_nginx(two):
+    g, _, _ = two
+    run(g, "foreign compress hello")
+    wait_for("the result", lambda: lines(g, "foreign compress hello = 0 78"))

@@ -16,7 +16,7 @@ IMPORT(wasi_unstable, environ_sizes_get) u32 environ_sizes_get(u32 *count, u32 *
 IMPORT(wasi_unstable, environ_get) u32 environ_get(char **list, char *text);
 IMPORT(wasi_snapshot_preview1, clock_time_get) u32 clock_time_get(u32 id, u64 precision, u64 *time);
 
-enum { MAX_ARGS = 8 };
+enum { MAX_ARGS = 16 };
 
 struct arg {
     char at[256];

@@ -43,6 +43,47 @@ static int run_queues(struct call *c)
     return 1;
 }
 
+/* The arguments from..nargs are hex digits: the bytes they spell. */
+static u32 unhex(const struct call *c, u32 from, unsigned char *out)
+{
+    u32 n = 0, half = 0;
+    for (u32 i = from; i < c->nargs; i++) {
+        for (u32 k = 0; k < c->args[i].len; k++) {
+            char x = c->args[i].at[k];
+            out[n / 2] = (unsigned char)(half << 4 | (u32)(x <= '9' ? x - '0' : x - 'a' + 10));
+            half = out[n++ / 2] & 15;
+        }
+    }
+    return n / 2;
+}
+
+static int run_foreign(struct call *c)
+{
+    static unsigned char bytes[4096];
+    void *at = 0;
+    u32 len = 0;
+
+    if (is(c, "foreignhex")) { /* foreignhex NAME HEX ...: as many arguments as it takes */
+        u32 st = proxy_call_foreign_function(A(1), bytes, unhex(c, 2, bytes), &at, &len);
+        c->out.len = c->args[0].len + 1 + c->args[1].len;
+        result(c, st);
+        put_char(&c->out, ' ');
+        put_hex(&c->out, at, len);
+    } else if (is(c, "twice")) { /* uncompress these hex digits, and the result again: its size */
+        void *again = 0;
+        u32 st = proxy_call_foreign_function("uncompress", 10, bytes, unhex(c, 1, bytes), &at, &len);
+        c->out.len = c->args[0].len;
+        result(c, st);
+        st = proxy_call_foreign_function("uncompress", 10, at, len, &again, &len);
+        result(c, st);
+        put_char(&c->out, ' ');
+        put_number(&c->out, len);
+    } else {
+        return 0;
+    }
+    return 1;
+}
+
 static int run_shared(struct call *c)
 {
     void *at = 0;
@@ -85,7 +126,7 @@ static int run_shared(struct call *c)
     } else if (is(c, "override")) {
         result(c, proxy_set_upstream_override_host(A(1)));
     } else {
-        return run_queues(c);
+        return run_queues(c) || run_foreign(c);
     }
     return 1;
 }
