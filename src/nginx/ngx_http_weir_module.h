@@ -190,6 +190,9 @@ void ngx_http_weir_generation_image(void *data, struct str sha256); /* the store
 const char *ngx_http_weir_plugin_tier(const ngx_http_weir_plugin_t *p); /* "aot", "interp" or "none" */
 void ngx_http_weir_generation_unref(ngx_http_weir_generation_t *g);
 
+/* ngx_http_weir_module.c: does the client ask for a protocol that may pass as a tunnel? */
+bool ngx_http_weir_upgrades(ngx_http_request_t *r);
+
 /* ngx_http_weir_request.c */
 ngx_int_t ngx_http_weir_access_handler(ngx_http_request_t *r);
 void ngx_http_weir_end(ngx_http_weir_ctx_t *ctx);
