@@ -23,10 +23,12 @@
     X(BMI2, "bmi2", 3)                                                                                       \
     X(F16C, "f16c", 3)                                                                                       \
     X(FMA, "fma", 3)                                                                                         \
-    X(LZCNT, "lzcnt", 3) X(MOVBE, "movbe", 3) X(AVX512F, "avx512f", 4) X(AVX512BW, "avx512bw", 4)            \
-        X(AVX512CD, "avx512cd", 4) X(AVX512DQ, "avx512dq", 4) X(AVX512VL, "avx512vl", 4) X(AES, "aes", 5)    \
-            X(PCLMUL, "pclmul", 5) X(SHA, "sha", 5) X(GFNI, "gfni", 5) X(VAES, "vaes", 5)                    \
-                X(VPCLMUL, "vpclmulqdq", 5) X(AVX512VBMI, "avx512vbmi", 5) X(AVX512VBMI2, "avx512vbmi2", 5)  \
+    X(LZCNT, "lzcnt", 3)                                                                                     \
+    X(MOVBE, "movbe", 3)                                                                                     \
+    X(AVX512F, "avx512f", 4) X(AVX512BW, "avx512bw", 4) X(AVX512CD, "avx512cd", 4)                           \
+        X(AVX512DQ, "avx512dq", 4) X(AVX512VL, "avx512vl", 4) X(AES, "aes", 5) X(PCLMUL, "pclmul", 5)        \
+            X(SHA, "sha", 5) X(GFNI, "gfni", 5) X(VAES, "vaes", 5) X(VPCLMUL, "vpclmulqdq", 5)               \
+                X(AVX512VBMI, "avx512vbmi", 5) X(AVX512VBMI2, "avx512vbmi2", 5)                              \
                     X(AVX512VNNI, "avx512vnni", 5) X(AVX512BITALG, "avx512bitalg", 5)                        \
                         X(AVX512VPOPCNT, "avx512vpopcntdq", 5) X(AVX512IFMA, "avx512ifma", 5)
 

@@ -8,7 +8,10 @@
 
 #include "base/arena.h"
 #include "base/vec.h"
+#include "cli/fake_calls.h"
 #include "weir/proxy_wasm.h"
+
+struct fake_stream;
 
 /* Entries with room for `cap`, or with a `cap` of 0 and entries that belong to another list. */
 struct fake_header_list {
@@ -31,6 +34,8 @@ struct fake_request {
     size_t nproperties;
     struct pw_upstream_host *hosts; /* of its service */
     size_t nhosts;
+    struct fake_answer *answers; /* to callouts, in the order of the calls */
+    size_t nanswers;
     bool has_now;
     uint64_t now_ns;
 };
@@ -54,6 +59,8 @@ struct fake_server {
         uint64_t due_ns;
     })
     timers;
+    struct fake_calls calls;
+    struct fake_stream *answering; /* whose request answers callouts: roots log to it meanwhile */
     /* Lines that belong to no request; data is the server. */
     void (*log)(struct fake_server *server, enum pw_log_level level, struct str line);
 };
@@ -69,6 +76,7 @@ struct fake_stream {
     bool has_local;
     struct pw_local_response local;
     bool resumed[2]; /* request, response */
+    bool local_now;  /* a local response since it was looked at last */
     bool closed;
     uint32_t route_changes;
     struct str override; /* the endpoint a plugin wants */

@@ -332,4 +332,6 @@ const struct pw_server  ngx_http_weir_server = {
     .foreign = foreign_functions,
     .upstream_host = ngx_http_weir_upstream_host,
     .override_upstream = ngx_http_weir_override_upstream,
+    .http_call = ngx_http_weir_call,
+    .cancel_call = ngx_http_weir_cancel_call,
 };

@@ -45,11 +45,13 @@ enum { UNIT_CCC = 0, UNIT_TAILCC = 18, UNIT_GS_SPACE = 256 };
     X(COPYSIGN, "llvm.copysign")                                                                             \
     X(MINIMUM, "llvm.minimum")                                                                               \
     X(MAXIMUM, "llvm.maximum")                                                                               \
-    X(FPTOSI_SAT, "llvm.fptosi.sat") X(FPTOUI_SAT, "llvm.fptoui.sat") X(SADD_SAT, "llvm.sadd.sat")           \
-        X(UADD_SAT, "llvm.uadd.sat") X(SSUB_SAT, "llvm.ssub.sat") X(USUB_SAT, "llvm.usub.sat")               \
-            X(SMIN, "llvm.smin") X(SMAX, "llvm.smax") X(UMIN, "llvm.umin") X(UMAX, "llvm.umax")              \
-                X(ABS, "llvm.abs") X(REDUCE_AND, "llvm.vector.reduce.and") X(UBSANTRAP, "llvm.ubsantrap")    \
-                    X(FRAMEADDRESS, "llvm.frameaddress") X(X86_PSHUFB, "llvm.x86.ssse3.pshuf.b.128")         \
+    X(FPTOSI_SAT, "llvm.fptosi.sat")                                                                         \
+    X(FPTOUI_SAT, "llvm.fptoui.sat")                                                                         \
+    X(SADD_SAT, "llvm.sadd.sat") X(UADD_SAT, "llvm.uadd.sat") X(SSUB_SAT, "llvm.ssub.sat")                   \
+        X(USUB_SAT, "llvm.usub.sat") X(SMIN, "llvm.smin") X(SMAX, "llvm.smax") X(UMIN, "llvm.umin")          \
+            X(UMAX, "llvm.umax") X(ABS, "llvm.abs") X(REDUCE_AND, "llvm.vector.reduce.and")                  \
+                X(UBSANTRAP, "llvm.ubsantrap") X(FRAMEADDRESS, "llvm.frameaddress")                          \
+                    X(X86_PSHUFB, "llvm.x86.ssse3.pshuf.b.128")                                              \
                         X(X86_PACKSSWB, "llvm.x86.sse2.packsswb.128")                                        \
                             X(X86_PACKUSWB, "llvm.x86.sse2.packuswb.128")                                    \
                                 X(X86_PACKSSDW, "llvm.x86.sse2.packssdw.128")                                \

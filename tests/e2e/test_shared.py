@@ -15,7 +15,7 @@ from conftest import Echo, free_port, send, wait_for
 def config(echo, module, **plugin):
     return {"services": [{"name": "echo", "endpoints": [echo.address]}],
             "routes": [{"name": "p", "match": {"path": {"prefix": "/"}}, "service": "echo"}],
-            "plugins": [{"name": "probe", "url": module, "defaultConfig": plugin}]}
+            "plugins": [{"name": "probe", "url": module, "defaultConfig": {k: f"{k}: {v}" for k, v in plugin.items()}}]}
 
 
 def lines(gw, text):

@@ -1,4 +1,5 @@
-/* Native images: compiled by the weirc of this build, loaded, run, and refused when anything about them is off. */
+/* Native images: compiled by the weirc of this build, loaded, run, and refused when anything about them is
+ * off. */
 #include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,11 +22,12 @@
 
 /* ---- the host --------------------------------------------------------------------------------------- */
 
-static uint64_t many(struct weir_instance *inst, uint32_t a, uint64_t b, uint32_t c, uint64_t d, uint32_t e, uint64_t f,
-                     uint32_t g, double h, float i)
+static uint64_t many(struct weir_instance *inst, uint32_t a, uint64_t b, uint32_t c, uint64_t d, uint32_t e,
+                     uint64_t f, uint32_t g, double h, float i)
 {
     (void)inst;
-    return a + b * 10 + c * 100 + d * 1000 + e * 10000 + f * 100000 + g * 1000000 + (uint64_t)(h * 20 + (double)i * 4) * 10000000;
+    return a + b * 10 + c * 100 + d * 1000 + e * 10000 + f * 100000 + g * 1000000 +
+           (uint64_t)(h * 20 + (double)i * 4) * 10000000;
 }
 
 static struct weir_instance *other; /* what `again` calls into */
@@ -76,8 +78,9 @@ static void compile(const uint8_t *wasm, size_t len, const char *out, const char
 {
     char weirc[PATH_MAX + 16], self[PATH_MAX] = "", input[64];
     assert_true(readlink("/proc/self/exe", self, sizeof self - 1) > 0);
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 4; i++) {
         *strrchr(self, '/') = '\0';
+    }
     snprintf(weirc, sizeof weirc, "%s/weirc", self);
     snprintf(input, sizeof input, "%s/module.wasm", dir);
     write_file(input, wasm, len);
@@ -117,8 +120,9 @@ static struct weir_module *main_module(const char *option)
     struct weir_report rep;
     weir_report_init(&rep);
     compile(main_wasm, sizeof main_wasm, image_path, option);
-    if (weir_module_load_image(m, image_path, &rep) != WEIR_OK)
+    if (weir_module_load_image(m, image_path, &rep) != WEIR_OK) {
         fail_msg("%s", rep.message);
+    }
     return m;
 }
 
@@ -136,8 +140,8 @@ static uint64_t result(struct weir_instance *inst, const char *name, uint64_t a,
     return cells[0];
 }
 
-static void expect_trap(struct weir_instance *inst, const char *name, uint64_t a, uint64_t b, enum weir_trap_kind kind,
-                        const char *frame)
+static void expect_trap(struct weir_instance *inst, const char *name, uint64_t a, uint64_t b,
+                        enum weir_trap_kind kind, const char *frame)
 {
     uint64_t cells[4] = {a, b};
     assert_int_equal(call(inst, name, cells), WEIR_E_TRAP);
@@ -188,8 +192,9 @@ static void test_every_level(void **state)
 {
     (void)state;
     static const char *const options[] = {"-O0", "-O1", "-O2", "-O3", "--no-segue", "--cpu=x86-64-v2"};
-    for (size_t i = 0; i < sizeof options / sizeof *options; i++)
+    for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
         run_everything(options[i]);
+    }
 }
 
 /* Two instances take turns, one calls into the other, and a nested call traps: each keeps its own memory. */
@@ -276,8 +281,9 @@ static void refuse(const uint8_t *at, size_t len, weir_status want)
 {
     struct weir_report rep;
     weir_status st = load_bytes(at, len, &rep);
-    if (st != want)
+    if (st != want) {
         fail_msg("%s: %s", weir_status_name(st), rep.message);
+    }
 }
 
 /* Make the digest right again, as somebody would who forges an image. */
@@ -305,8 +311,9 @@ static void test_truncated(void **state)
     (void)state;
     size_t len;
     uint8_t *at = good_image(&len);
-    for (size_t n = 0; n < len; n += 64)
+    for (size_t n = 0; n < len; n += 64) {
         refuse(at, n, WEIR_E_MALFORMED);
+    }
     refuse(at, len - 1, WEIR_E_MALFORMED);
     refuse(at, len, WEIR_OK);
     free(at);
@@ -318,10 +325,11 @@ static void test_flipped_bytes(void **state)
     size_t len;
     uint8_t *at = good_image(&len);
     struct weir_report rep;
-    for (size_t i = 0; i < len; i += i > len - 256 ? 1 : 61) {
+    for (size_t i = 0; i<len; i += i> len - 256 ? 1 : 61) {
         at[i] ^= 0x40;
         weir_status st = load_bytes(at, len, &rep);
-        assert_true(st == WEIR_E_MALFORMED || (st == WEIR_E_MISMATCH && i > len - sizeof(struct weir_image_footer)));
+        assert_true(st == WEIR_E_MALFORMED ||
+                    (st == WEIR_E_MISMATCH && i > len - sizeof(struct weir_image_footer)));
         at[i] ^= 0x40;
     }
     free(at);
@@ -346,7 +354,8 @@ static void test_wrong_module_and_cpu(void **state)
         refuse(at, len, cpu_host_features() >> i & 1 ? WEIR_OK : WEIR_E_MISMATCH);
     }
     *f = whole;
-    f->machine = f->machine == WEIR_IMAGE_MACHINE_X86_64 ? WEIR_IMAGE_MACHINE_AARCH64 : WEIR_IMAGE_MACHINE_X86_64;
+    f->machine =
+        f->machine == WEIR_IMAGE_MACHINE_X86_64 ? WEIR_IMAGE_MACHINE_AARCH64 : WEIR_IMAGE_MACHINE_X86_64;
     seal(at, len);
     refuse(at, len, WEIR_E_MISMATCH);
     *f = whole;
@@ -379,7 +388,8 @@ static void test_forged(void **state)
         seal(copy, len);
         refuse(copy, len, WEIR_E_MALFORMED);
     }
-    static const size_t identity[] = {0, 4, 5, 16, 18, 32, 54, 56}; /* magic, class, data, type, machine, phoff, sizes */
+    static const size_t identity[] = {0,  4,  5,  16,
+                                      18, 32, 54, 56}; /* magic, class, data, type, machine, phoff, sizes */
     for (size_t i = 0; i < sizeof identity / sizeof *identity; i++) {
         memcpy(copy, at, len);
         copy[identity[i]] ^= 0xff;
@@ -415,8 +425,9 @@ static void test_files_of_others(void **state)
 static int make_dir(void **state)
 {
     (void)state;
-    if (mkdtemp(dir) == NULL)
+    if (mkdtemp(dir) == NULL) {
         return -1;
+    }
     snprintf(image_path, sizeof image_path, "%s/a.aot", dir);
     snprintf(other_path, sizeof other_path, "%s/b.aot", dir);
     return 0;
