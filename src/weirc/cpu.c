@@ -12,6 +12,15 @@
 #include "base/cpu.h"
 #include "base/mem.h"
 
+void weirc_cpu_fini(struct weirc_options *opt)
+{
+    if (opt->tune_cpu != NULL) {
+        LLVMDisposeMessage(opt->tune_cpu);
+    }
+    mem_free(opt->features);
+    opt->tune_cpu = opt->features = NULL;
+}
+
 static uint64_t level_features(int level)
 {
     uint64_t bits = 0;
@@ -32,7 +41,7 @@ static weir_status resolve_x86(struct weirc_options *opt, struct weir_report *re
         opt->needs = host & ~fsgsbase;
         opt->tune_cpu = LLVMGetHostCPUName();
         if (strcmp(opt->tune_cpu, "generic") == 0) {
-            opt->tune_cpu = NULL;
+            weirc_cpu_fini(opt);
         }
         opt->segue = opt->segue && (host & fsgsbase) != 0;
         if ((level_features(2) & ~host) != 0) {
