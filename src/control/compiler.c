@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -92,7 +93,8 @@ static _Noreturn void run_weirc(const struct compiler *c, pid_t parent, const ch
         _exit(127);
     }
     int null = open("/dev/null", O_RDONLY);
-    int out = open(log, O_CREAT | O_TRUNC | O_WRONLY, 0600);
+    unlink(log); /* an earlier compiler may have put a link there */
+    int out = open(log, O_CREAT | O_EXCL | O_NOFOLLOW | O_WRONLY, 0600);
     if (null < 0 || out < 0 || dup2(null, 0) < 0 || dup2(out, 1) < 0 || dup2(out, 2) < 0) {
         _exit(127);
     }
@@ -163,6 +165,7 @@ enum compiler_state compiler_want(struct compiler *c, const char *hex)
 /* What the child said last on its way out, or how it died. */
 static void explain(const struct compiler *c, const char *log, int wait_status, char *why, size_t cap)
 {
+    struct stat info;
     uint8_t *bytes;
     size_t len;
 
@@ -171,7 +174,8 @@ static void explain(const struct compiler *c, const char *log, int wait_status, 
     } else if (WIFSIGNALED(wait_status)) {
         snprintf(why, cap, "the compiler was killed by signal %d (%s)", WTERMSIG(wait_status),
                  strsignal(WTERMSIG(wait_status)));
-    } else if (store_read_file(log, 1 << 20, &bytes, &len, NULL) == WEIR_OK) {
+    } else if (lstat(log, &info) == 0 && S_ISREG(info.st_mode) && info.st_nlink == 1 &&
+               store_read_file(log, 1 << 20, &bytes, &len, NULL) == WEIR_OK) {
         struct str text = str_trim(str_make(bytes, len)), line = text;
         while (text.len != 0) {
             line = str_cut(&text, '\n');

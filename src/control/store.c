@@ -183,10 +183,21 @@ bool store_has_image(const struct store *s, const char *hex, const char *key)
 weir_status store_put_image(struct store *s, const char *hex, const char *key, const char *work_path,
                             struct weir_report *rep)
 {
+    struct stat info;
     weir_status st = WEIR_OK;
     char *path = store_image_path(s, hex, key);
-    if (chmod(work_path, 0500) != 0 || rename(work_path, path) != 0) {
+
+    /* The compiler wrote there, and it read hostile bytes: a link of its would have us touch another file. */
+    int fd = open(work_path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &info) != 0) {
         st = io_error(rep, work_path);
+    } else if (!S_ISREG(info.st_mode) || info.st_nlink != 1) {
+        st = weir_report_set(rep, WEIR_E_CONFIG, WEIR_NO_OFFSET, "store", "%s is no plain file", work_path);
+    } else if (fchmod(fd, 0500) != 0 || rename(work_path, path) != 0) {
+        st = io_error(rep, work_path);
+    }
+    if (fd >= 0) {
+        close(fd);
     }
     mem_free(path);
     return st;
@@ -224,7 +235,7 @@ weir_status store_read_file(const char *path, size_t limit, uint8_t **bytes, siz
 {
     struct stat info;
     weir_status st = WEIR_OK;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* a FIFO would keep us waiting */
 
     if (fd < 0 || fstat(fd, &info) != 0) {
         st = io_error(rep, path);
