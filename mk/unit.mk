@@ -7,9 +7,6 @@ $(B)/tests/unit/%: tests/unit/%.c $(LIBCONTROL) $(LIBGW) $(LIBWEIR)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) -Itests $(CFLAGS) -MMD -MP -MF $@.d $< $(LIBCONTROL) $(LIBGW) $(LIBWEIR) $(LDFLAGS) -lcmocka -lyaml -lpcre2-8 -lm -o $@
 
-# Tests of images have one made.
-$(filter $(B)/tests/unit/aot/%,$(UNIT_BIN)): | $(B)/weirc
-
 -include $(shell find $(B)/tests -name '*.d' 2>/dev/null)
 
 .PHONY: test-unit

@@ -27,7 +27,7 @@ struct weirc_options {
     const char *triple;
     const char *base_cpu;      /* LLVM's name */
     char *tune_cpu, *features; /* LLVM's name, LLVM's feature string; weirc_cpu_fini frees them */
-    uint64_t needs;                  /* bits of enum cpu_feature the image needs */
+    uint64_t needs;            /* bits of enum cpu_feature the image needs */
 };
 
 struct weirc_table {

@@ -374,10 +374,11 @@ def test_hostile_modules(wasm, tmp_path):
 # ---- source lines
 
 
-def test_source_lines_of_a_module_with_dwarf(tmp_path):
+@pytest.mark.parametrize("dwarf", ["-gdwarf-4", "-gdwarf-5"])
+def test_source_lines_of_a_module_with_dwarf(tmp_path, dwarf):
     """A trap in compiled code leads to the line of the source: native code -> module offset -> the module's DWARF."""
     (tmp_path / "prog.c").write_text(C_SOURCE)
-    done = run("clang-19", "--target=wasm32", "-g", "-O1", "-nostdlib", "-Wl,--no-entry", "-Wl,--export=entry",
+    done = run("clang-19", "--target=wasm32", dwarf, "-O1", "-nostdlib", "-Wl,--no-entry", "-Wl,--export=entry",
                "-o", tmp_path / "prog.wasm", tmp_path / "prog.c")
     assert done.returncode == 0, done.stderr
     assert weirc(tmp_path / "prog.wasm", "-o", tmp_path / "prog.aot").returncode == 0
