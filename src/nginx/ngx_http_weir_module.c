@@ -10,7 +10,7 @@
  *   weir_balancer;                 upstream: the endpoints of the request's service
  *   weir_status;                   location: the worker's state as JSON, for the control process
  *
- * `weir run` writes the only configuration that uses them (src/cli/nginx_conf.c).
+ * `weir run` writes the only configuration that uses them (src/control/nginx_conf.c).
  */
 
 #include "ngx_http_weir_module.h"
@@ -212,29 +212,36 @@ add_variables(ngx_conf_t *cf)
 }
 
 
+/* WebSocket only: behind a tunnel of another protocol (h2c, say) further requests would ask no route and no
+ * plugin.  HTTP/2 has no Upgrade; what a client sends there means nothing. */
+
+bool
+ngx_http_weir_upgrades(ngx_http_request_t *r)
+{
+    return r->headers_in.upgrade != NULL && r->http_version == NGX_HTTP_VERSION_11
+           && str_ieq(ngx_http_weir_str(&r->headers_in.upgrade->value), STR("websocket"));
+}
+
+
 static ngx_int_t
 get_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v, uintptr_t which)
 {
-    bool                  upgrade;
     ngx_str_t             s = ngx_null_string;
     ngx_http_weir_ctx_t  *ctx;
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_weir_module);
 
-    /* HTTP/2 has no Upgrade; what a client sends there means nothing. */
-    upgrade = r->headers_in.upgrade != NULL && r->http_version == NGX_HTTP_VERSION_11;
-
     switch (which) {
 
     case VAR_UPGRADE:
-        if (upgrade) {
+        if (ngx_http_weir_upgrades(r)) {
             s = r->headers_in.upgrade->value;
         }
 
         break;
 
     case VAR_CONNECTION:
-        if (upgrade) {
+        if (ngx_http_weir_upgrades(r)) {
             ngx_str_set(&s, "upgrade");
         }
 
@@ -398,6 +405,8 @@ status_json(struct strbuf *b)
         strbuf_printf(b, ",\"error\":");
         strbuf_add_json(b, str_of(g->plugins[i].error));
         strbuf_printf(b, ",\"tier\":\"%s\"", ngx_http_weir_plugin_tier(&g->plugins[i]));
+        strbuf_printf(b, ",\"callouts\":%zu", g->plugins[i].plugin == NULL ? (size_t) 0
+                      : pw_plugin_callouts(g->plugins[i].plugin));
         strbuf_printf(b, ",\"memory_bytes\":%llu}", g->plugins[i].plugin == NULL ? 0ULL
                       : (unsigned long long) pw_plugin_memory_bytes(g->plugins[i].plugin));
     }
