@@ -316,4 +316,7 @@ const struct pw_server  ngx_http_weir_server = {
     .clear_route_cache = server_clear_route_cache,
     .http_call = ngx_http_weir_call,
     .cancel_call = ngx_http_weir_cancel_call,
+    .grpc_open = ngx_http_weir_grpc_open,
+    .grpc_send = ngx_http_weir_grpc_send,
+    .grpc_cancel = ngx_http_weir_grpc_cancel,
 };

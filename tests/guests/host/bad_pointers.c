@@ -82,11 +82,6 @@ static void later_calls_bad(void)
 
 static void later_calls_good(void)
 {
-    say_status("later grpc_call", proxy_grpc_call("", 0, "", 0, "", 0, "", 0, "", 0, 1, &word));
-    say_status("later grpc_stream", proxy_grpc_stream("", 0, "", 0, "", 0, "", 0, &word));
-    say_status("later grpc_send", proxy_grpc_send(1, "", 0, 0));
-    say_status("later grpc_cancel", proxy_grpc_cancel(1));
-    say_status("later grpc_close", proxy_grpc_close(1));
     say_status("later get_shared", proxy_get_shared_data("", 0, &at, &len, &word));
     say_status("later set_shared", proxy_set_shared_data("", 0, "", 0, 0));
     say_status("later register_queue", proxy_register_shared_queue("", 0, &word));
