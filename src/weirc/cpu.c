@@ -13,6 +13,15 @@
 #include "base/cpu.h"
 #include "base/mem.h"
 
+void weirc_cpu_fini(struct weirc_options *opt)
+{
+    if (opt->tune_cpu != NULL) {
+        LLVMDisposeMessage(opt->tune_cpu);
+    }
+    mem_free(opt->features);
+    opt->tune_cpu = opt->features = NULL;
+}
+
 static uint64_t level_features(int level)
 {
     uint64_t bits = 0;
@@ -33,8 +42,7 @@ static weir_status resolve_x86(struct weirc_options *opt, struct weir_report *re
         opt->needs = host & ~fsgsbase;
         opt->tune_cpu = LLVMGetHostCPUName();
         if (strcmp(opt->tune_cpu, "generic") == 0) {
-            LLVMDisposeMessage(opt->tune_cpu);
-            opt->tune_cpu = NULL;
+            weirc_cpu_fini(opt);
         }
         opt->segue = opt->segue && (host & fsgsbase) != 0;
         if ((level_features(2) & ~host) != 0) {
@@ -75,12 +83,4 @@ weir_status weirc_cpu_resolve(struct weirc_options *opt, struct weir_report *rep
         return weir_report_set(rep, WEIR_E_CONFIG, WEIR_NO_OFFSET, "cpu", "aarch64 has only --cpu generic");
     }
     return WEIR_OK;
-}
-
-void weirc_cpu_release(struct weirc_options *opt)
-{
-    if (opt->tune_cpu != NULL) {
-        LLVMDisposeMessage(opt->tune_cpu);
-    }
-    mem_free(opt->features);
 }

@@ -234,6 +234,6 @@ int main(int argc, char **argv)
     } else {
         code = weirc_compile(&opt, &rep) == WEIR_OK ? 0 : report(&opt, &rep);
     }
-    weirc_cpu_release(&opt);
+    weirc_cpu_fini(&opt);
     return code;
 }
