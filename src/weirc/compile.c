@@ -52,31 +52,33 @@ static double now_s(void)
 
 /* ---- a unit ------------------------------------------------------------------------------------------ */
 
-/* Passes.  Functions are optimised one by one: whoever made the module has inlined, and frames of a backtrace
- * stay functions of the module.  Not among them, because measured to cost more than they bring: reassociation
- * (it undoes the addressing the producer chose), SLP vectorisation, and idioms of memset and memcpy, which
- * cannot be called in the GS segment. */
+/* Passes per -O.  `exact` ones run between exact_begin and exact_end and keep every trap in its place; they
+ * are all that moves or removes memory accesses one by one.  `free` ones run afterwards.
+ *
+ * Functions are optimised one by one: whoever made the module has inlined, and frames of a backtrace stay
+ * functions of the module.  Not among the passes, because measured to cost more than they bring:
+ * reassociation (it undoes the addressing the producer chose), SLP vectorisation, and idioms of memset and
+ * memcpy, which cannot be called in the GS segment. */
 #define COMBINE "instcombine<no-verify-fixpoint>"
-/* Between exact_begin and exact_end: whatever finds values dead. */
 #define EARLY                                                                                                \
-    "function(early-cse<memssa>,simplifycfg," COMBINE                                                        \
-    ",jump-threading,correlated-propagation,simplifycfg,constraint-elimination,gvn,sccp,bdce,dse," COMBINE   \
-    ",simplifycfg)"
-/* Per -O, behind EARLY. */
+    "early-cse<memssa>,simplifycfg," COMBINE                                                                 \
+    ",jump-threading,correlated-propagation,simplifycfg,constraint-elimination,"
 #define LOOPS                                                                                                \
     "loop-mssa(loop-instsimplify,loop-simplifycfg,licm,loop-rotate,licm,simple-loop-unswitch<trivial>),"     \
     "simplifycfg," COMBINE                                                                                   \
-    ",loop(indvars,loop-deletion,loop-unroll-full),sroa,vector-combine,mldst-motion,gvn,sccp,bdce," COMBINE  \
+    ",loop(indvars,loop-deletion,loop-unroll-full),sroa,vector-combine,gvn<no-load-pre>,sccp,bdce," COMBINE  \
     ",jump-threading,adce,dse,loop-mssa(licm),simplifycfg"
-#define VECTORS ",loop-vectorize,loop-load-elim," COMBINE ",simplifycfg<sink-common-insts>,vector-combine"
-#define LATE                                                                                                 \
-    ",loop-unroll<O3>," COMBINE                                                                              \
-    ",loop-mssa(licm),alignment-from-assumptions,loop-sink,instsimplify,div-rem-pairs,simplifycfg"
-static const char *const pipelines[] = {
-    NULL,
-    "function(loop-mssa(licm),adce,simplifycfg)",
-    "function(" LOOPS ",loop-sink,instsimplify,div-rem-pairs,simplifycfg)",
-    "function(" LOOPS VECTORS LATE ")",
+#define VECTORS "loop-vectorize,loop-load-elim," COMBINE ",simplifycfg<sink-common-insts>,vector-combine,"
+#define LATE "loop-unroll<O3>," COMBINE ",alignment-from-assumptions,instsimplify,div-rem-pairs,simplifycfg"
+static const struct {
+    const char *exact, *free;
+} pipelines[] = {
+    {NULL, NULL},
+    {"function(early-cse<memssa>,simplifycfg," COMBINE
+     ",loop-mssa(licm),gvn<no-load-pre>,dse,adce,simplifycfg)",
+     "function(" COMBINE ",simplifycfg)"},
+    {"function(" EARLY LOOPS ")", "function(" COMBINE ",instsimplify,div-rem-pairs,simplifycfg)"},
+    {"function(" EARLY LOOPS ")", "function(" VECTORS LATE ")"},
 };
 
 static weir_status run_passes(struct unit *u, const char *passes, struct weir_report *rep)
@@ -144,9 +146,9 @@ static weir_status optimise(struct unit *u, struct weir_report *rep)
         return st;
     }
     exact_begin(u);
-    st = run_passes(u, EARLY, rep);
+    st = run_passes(u, pipelines[u->opt->level].exact, rep);
     exact_end(u);
-    const char *passes = u->opt->passes != NULL ? u->opt->passes : pipelines[u->opt->level];
+    const char *passes = u->opt->passes != NULL ? u->opt->passes : pipelines[u->opt->level].free;
     return st == WEIR_OK ? run_passes(u, passes, rep) : st;
 }
 
@@ -317,8 +319,9 @@ static weir_status compile_in_children(struct job *j, struct weir_report *rep)
 static void init_targets(void)
 {
     /* A load that moves behind another trap changes which of the two is seen. */
-    static const char *const options[] = {"weirc", "-instcombine-code-sinking=false"};
-    LLVMParseCommandLineOptions(2, options, "");
+    static const char *const options[] = {"weirc", "-instcombine-code-sinking=false",
+                                          "-disable-machine-sink"};
+    LLVMParseCommandLineOptions(3, options, "");
     LLVMInitializeX86TargetInfo();
     LLVMInitializeX86Target();
     LLVMInitializeX86TargetMC();

@@ -241,6 +241,9 @@ static enum need operand_need(LLVMValueRef i, unsigned k, enum need need)
                    : ALL;
     case LLVMShuffleVector:
         return k < 2 && takes_top_lane(i, k) ? need : LOW;
+    case LLVMInsertElement: /* a lane put into others may turn out to be the one that is dropped */
+        other = LLVMGetOperand(i, 0);
+        return k == 1 && !LLVMIsConstant(other) ? NOTHING : k == 2 ? ALL : need;
     case LLVMBitCast:
         return need;
     default:
@@ -375,7 +378,7 @@ static void end_function(struct unit *u, LLVMValueRef fn)
                 LLVMInstructionEraseFromParent(i);
             } else if (LLVMIsALoadInst(i) && reads_memory(u, i)) {
                 enum need need = need_of(&n, i);
-                if (need == NOTHING || (need == LOW && int_bits(i) != 8)) {
+                if (u->opt->level == 0 || need == NOTHING || (need == LOW && int_bits(i) != 8)) {
                     LLVMSetVolatile(i, 1);
                 }
             }
