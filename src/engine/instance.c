@@ -67,6 +67,11 @@ void weir_instance_free(struct weir_instance *inst)
     }
 }
 
+void weir_instance_set_budget(struct weir_instance *inst, uint64_t budget_ns)
+{
+    rt_instance_of(inst)->budget_ns = budget_ns;
+}
+
 struct weir_module *weir_instance_module(const struct weir_instance *inst)
 {
     return ((const struct rt_instance *)inst)->module->pub;
