@@ -39,6 +39,9 @@ struct pw_vm {
     uint32_t refs;
     bool dead;
     bool wants_rebuild; /* property wasm_need_rebuild */
+    /* A host call left something outside of the guest's memory that belongs to this VM (a callout, a timer):
+       a VM made from a snapshot would lack it. */
+    bool holds_host_state;
     enum pw_moment moment;
 
     uint32_t depth;               /* calls into the guest on the stack */
@@ -60,6 +63,12 @@ struct pw_vm {
 /* Instantiate, start, create and configure the roots.  On WEIR_OK the caller holds one reference. */
 weir_status pw_vm_new(struct pw_plugin *p, struct weir_module *m, struct pw_vm **out,
                       struct weir_report *rep);
+/* What it is now, to make others of; NULL if a snapshot cannot hold it.  For a VM that only started so far.
+ */
+struct weir_snapshot *pw_vm_save(struct pw_vm *vm);
+/* A VM as pw_vm_new left the one that `snap` is of, without running the guest. */
+weir_status pw_vm_new_from(struct pw_plugin *p, struct weir_module *m, struct weir_snapshot *snap,
+                           struct pw_vm **out, struct weir_report *rep);
 void pw_vm_ref(struct pw_vm *vm);
 void pw_vm_unref(struct pw_vm *vm); /* NULL is fine */
 
