@@ -169,6 +169,7 @@ struct weir_frame {
     uint32_t offset;  /* of the instruction in the module's bytes */
     const char
         *name; /* from the name section or an export, NULL if it has none; lives as long as the module */
+    const void *module; /* for weir_trap_format, which looks up source lines in it */
 };
 
 struct weir_trap {
@@ -186,7 +187,8 @@ _Noreturn void weir_trap_raise(struct weir_instance *inst, enum weir_trap_kind k
 _Noreturn void weir_trap_exit(struct weir_instance *inst, int32_t code);
 
 /* The trap with its frames for people, several lines:
- * "out of bounds memory access\n    0: parse_header (offset 0x1a2b)\n ...".  As snprintf. */
+ * "out of bounds memory access\n    0: parse_header (offset 0x1a2b, parse.c:71)\n ...", the source line where
+ * the module has DWARF.  The modules of the frames must be alive.  As snprintf. */
 size_t weir_trap_format(const struct weir_trap *trap, char *dst, size_t cap);
 
 /* ---- instances ------------------------------------------------------------------------- */

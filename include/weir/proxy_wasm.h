@@ -64,6 +64,8 @@ void pw_plugin_free(struct pw_plugin *p);
 enum weir_tier pw_plugin_tier(const struct pw_plugin *p); /* of the current VM; AUTO if there is none */
 uint64_t pw_plugin_memory_bytes(const struct pw_plugin *p);
 
+/* The timer that pw_server.timer_set started has run out; it may be set again from inside. */
+void pw_timer_fire(struct pw_timer *timer);
 /* ---- callouts -----------------------------------------------------------------------------------
  *
  * A plugin's request to a service (pw_server.h, http_call) is a callout until the server says what came of

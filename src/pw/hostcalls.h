@@ -72,6 +72,9 @@ static inline bool pw_result_valid(const struct weir_instance *inst, struct pw_r
 void *pw_result_alloc(struct pw_vm *vm, struct pw_result r, uint64_t bytes, enum pw_status *status);
 /* Copy `data` there. */
 enum pw_status pw_result_put(struct pw_vm *vm, struct pw_result r, struct str data);
+/* Move vm->result there: the VM owns it meanwhile, because the guest's allocator may trap.  An allocator that
+ * makes such a call itself takes the outer one's result away: INTERNAL_FAILURE. */
+enum pw_status pw_result_put_own(struct pw_vm *vm, struct pw_result r);
 /* The entries of a stream's header map as pairs; none are an empty result. */
 enum pw_status pw_result_put_map(struct pw_vm *vm, struct pw_result r, struct pw_stream *s, enum pw_map map);
 

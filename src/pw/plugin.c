@@ -123,7 +123,7 @@ void pw_plugin_free(struct pw_plugin *p)
         WEIR_ASSERT(p->vm->refs == 1); /* streams must have ended */
         pw_vm_unref(p->vm);
     }
-    weir_snapshot_unref(p->snapshot);
+    pw_saved_free(p->saved);
     weir_linker_free(p->linker);
     weir_module_unref(p->module);
     arena_fini(&p->arena);
@@ -136,8 +136,8 @@ void pw_plugin_free(struct pw_plugin *p)
 static void take_vm(struct pw_plugin *p, struct pw_vm *vm, bool fresh)
 {
     if (fresh) {
-        weir_snapshot_unref(p->snapshot);
-        p->snapshot = pw_vm_save(vm);
+        pw_saved_free(p->saved);
+        p->saved = pw_vm_save(vm);
     }
     struct pw_vm *old = p->vm;
     p->vm = vm;
@@ -187,7 +187,7 @@ void pw_plugin_vm_failed(struct pw_plugin *p)
     }
 }
 
-/* From the snapshot, if a trap is all that happened; a plugin that traps again and again, or that asked for
+/* From what was saved, if a trap is all that happened; a plugin that traps again and again, or that asked for
  * it, starts anew. */
 static void start_again(struct pw_plugin *p, bool trapped)
 {
@@ -196,8 +196,8 @@ static void start_again(struct pw_plugin *p, bool trapped)
     char text[512];
 
     weir_report_init(&rep);
-    if (trapped && p->snapshot != NULL && p->failures <= PATIENCE &&
-        pw_vm_new_from(p, p->module, p->snapshot, &vm, &rep) == WEIR_OK) {
+    if (trapped && p->saved != NULL && p->failures <= PATIENCE &&
+        pw_vm_new_from(p, p->module, p->saved, &vm, &rep) == WEIR_OK) {
         take_vm(p, vm, false);
         return;
     }

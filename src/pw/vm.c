@@ -6,7 +6,9 @@
 #include "base/mem.h"
 #include "pw/callout.h"
 #include "pw/plugin.h"
+#include "pw/shared.h"
 #include "pw/stream.h"
+#include "pw/timer.h"
 
 enum {
     MAX_DEPTH = 64,          /* guest calls within guest calls (an allocator that makes host calls) */
@@ -144,6 +146,18 @@ static void describe_trap(const struct weir_trap *trap, weir_status st, struct s
     strbuf_printf(b, "%s", text);
 }
 
+/* No ticks and no queues any more. */
+static void stop_listening(struct pw_vm *vm)
+{
+    const struct pw_plugin *p = vm->plugin;
+    struct pw_shared *sh = p->server->shared == NULL ? NULL : p->server->shared(p->server_data);
+
+    pw_ticks_clear(vm);
+    if (sh != NULL) {
+        shared_queue_forget(sh, vm);
+    }
+}
+
 static void died(struct pw_vm *vm, const char *where, weir_status st, const struct weir_trap *trap)
 {
     flush_outputs(vm);
@@ -151,6 +165,7 @@ static void died(struct pw_vm *vm, const char *where, weir_status st, const stru
         return; /* the outer call of one that was reported */
     }
     vm->dead = true;
+    stop_listening(vm);
     struct strbuf b = {0};
     strbuf_printf(&b, "trap in %s: ", where);
     describe_trap(trap, st, &b);
@@ -371,6 +386,12 @@ static weir_status call_root(struct pw_vm *vm, struct pw_context *root, enum pw_
     return WEIR_OK;
 }
 
+static void make_roots(struct pw_vm *vm)
+{
+    vm->roots = mem_zalloc_array(vm->plugin->opt.nconfigs, sizeof *vm->roots);
+    pw_ticks_init(vm);
+}
+
 static void add_root(struct pw_vm *vm, uint32_t i)
 {
     vm->roots[i].vm = vm;
@@ -382,6 +403,7 @@ static weir_status start_roots(struct pw_vm *vm, struct weir_report *rep)
 {
     const struct pw_plugin_options *opt = &vm->plugin->opt;
 
+    make_roots(vm);
     for (uint32_t i = 0; i < opt->nconfigs; i++) {
         struct pw_context *root = &vm->roots[i];
         add_root(vm, i);
@@ -403,7 +425,13 @@ static weir_status start_roots(struct pw_vm *vm, struct weir_report *rep)
 
 static void vm_free(struct pw_vm *vm)
 {
+    stop_listening(vm);
     give_memory_back(vm);
+    pw_ticks_fini(vm);
+    for (size_t i = 0; i < sizeof vm->metrics / sizeof *vm->metrics; i++) {
+        vec_fini(&vm->metrics[i]);
+    }
+    strbuf_fini(&vm->result);
     pw_contexts_fini(&vm->contexts);
     mem_free(vm->roots);
     strbuf_fini(&vm->output[0]);
@@ -432,7 +460,6 @@ static struct pw_vm *vm_alloc(struct pw_plugin *p, struct weir_module *m)
     vm->refs = 1;
     vm->self.vm = vm;
     vm->effective = &vm->self;
-    vm->roots = mem_zalloc_array(p->opt.nconfigs, sizeof *vm->roots);
     return vm;
 }
 
@@ -487,22 +514,57 @@ weir_status pw_vm_new(struct pw_plugin *p, struct weir_module *m, struct pw_vm *
     return WEIR_OK;
 }
 
-struct weir_snapshot *pw_vm_save(struct pw_vm *vm)
-{
-    struct weir_snapshot *snap = NULL;
+/* ---- replacements --------------------------------------------------------------------------- */
 
-    if (!vm->holds_host_state && vm->deferred == NULL) {
-        weir_instance_snapshot(vm->inst, &snap, NULL); /* without one, a VM is started anew */
+enum { METRIC_TYPES = sizeof((struct pw_vm *)0)->metrics / sizeof((struct pw_vm *)0)->metrics[0] };
+
+struct pw_saved {
+    struct weir_snapshot *memory;
+    VEC(uint32_t) metrics[METRIC_TYPES];
+    uint32_t *tick_ms; /* by root */
+};
+
+struct pw_saved *pw_vm_save(struct pw_vm *vm)
+{
+    struct weir_snapshot *memory;
+
+    if (vm->holds_host_state || vm->deferred != NULL ||
+        weir_instance_snapshot(vm->inst, &memory, NULL) != WEIR_OK) {
+        return NULL;
     }
-    return snap;
+    struct pw_saved *s = mem_zalloc(sizeof *s);
+    s->memory = memory;
+    for (int t = 0; t < METRIC_TYPES; t++) {
+        for (size_t i = 0; i < vm->metrics[t].len; i++) {
+            vec_push(&s->metrics[t], vm->metrics[t].at[i]);
+        }
+    }
+    s->tick_ms = mem_zalloc_array(vm->plugin->opt.nconfigs, sizeof *s->tick_ms);
+    for (uint32_t i = 0; i < vm->plugin->opt.nconfigs; i++) {
+        s->tick_ms[i] = vm->ticks[i].period_ms;
+    }
+    return s;
 }
 
-weir_status pw_vm_new_from(struct pw_plugin *p, struct weir_module *m, struct weir_snapshot *snap,
+void pw_saved_free(struct pw_saved *s)
+{
+    if (s == NULL) {
+        return;
+    }
+    for (int t = 0; t < METRIC_TYPES; t++) {
+        vec_fini(&s->metrics[t]);
+    }
+    weir_snapshot_unref(s->memory);
+    mem_free(s->tick_ms);
+    mem_free(s);
+}
+
+weir_status pw_vm_new_from(struct pw_plugin *p, struct weir_module *m, const struct pw_saved *s,
                            struct pw_vm **out, struct weir_report *rep)
 {
     struct pw_vm *vm = vm_alloc(p, m);
     struct weir_instance_options opt = instance_options(vm);
-    weir_status st = weir_instance_new_from(snap, &opt, &vm->inst, rep);
+    weir_status st = weir_instance_new_from(s->memory, &opt, &vm->inst, rep);
 
     if (st == WEIR_OK) {
         st = resolve_exports(vm, rep);
@@ -511,8 +573,17 @@ weir_status pw_vm_new_from(struct pw_plugin *p, struct weir_module *m, struct we
         vm_free(vm);
         return st;
     }
+    make_roots(vm);
     for (uint32_t i = 0; i < p->opt.nconfigs; i++) {
         add_root(vm, i); /* the same ids: the guest knows them by these */
+        if (s->tick_ms[i] != 0) {
+            pw_ticks_set(vm, i, s->tick_ms[i]);
+        }
+    }
+    for (int t = 0; t < METRIC_TYPES; t++) {
+        for (size_t i = 0; i < s->metrics[t].len; i++) {
+            vec_push(&vm->metrics[t], s->metrics[t].at[i]);
+        }
     }
     set_budget(vm);
     *out = vm;

@@ -276,6 +276,7 @@ static void landed(struct rt_call *call)
     struct weir_trap *t = call->trap;
     for (uint32_t i = 0; i < t->nframes; i++) {
         t->frames[i].name = rt_module_func_name(call->frame_modules[i], t->frames[i].funcidx);
+        t->frames[i].module = call->frame_modules[i]->wasm;
     }
     if (call->inst->executor->unwound != NULL) {
         call->inst->executor->unwound(call);

@@ -258,6 +258,12 @@ static int run_control(struct call *c)
         return -1;
     } else if (is(c, "trap")) {
         crash(c);
+    } else if (is(c, "loop")) { /* for ever; with an argument by host calls */
+        for (volatile u32 n = 0;; n++) {
+            if (c->nargs > 1) {
+                (void)proxy_set_effective_context(0);
+            }
+        }
     } else if (is(c, "exit")) {
         proc_exit(N(1));
     } else {
@@ -319,6 +325,7 @@ static int run_rest(struct call *c)
     return 1;
 }
 
+#include "probe_shared.h"
 /* ---- callouts -------------------------------------------------------------------------------- */
 
 /* What to do when the answer comes.  Not in the heap, which starts over with every stream. */
@@ -384,6 +391,7 @@ static void run_command(struct call *c)
     known = known != 0 ? known : run_values(c);
     known = known != 0 ? known : run_control(c);
     known = known != 0 ? known : run_rest(c);
+    known = known != 0 ? known : run_shared(c);
     known = known != 0 ? known : run_calls(c);
     if (known == 0) {
         put(&c->out, " UNKNOWN COMMAND");
@@ -505,6 +513,16 @@ static u32 run_line(u32 self, const char *key, u32 default_result)
                                                     : default_result;
 }
 
+/* For later: the configuration cannot be read then. */
+static void keep_line(const char *key, char *dst, u32 *len)
+{
+    char *at = 0;
+    if (!find_line(key, text_len(key), &at, len)) {
+        *len = 0;
+    }
+    *len = copy(dst, at, *len > 1024 ? 1024 : *len);
+}
+
 /* By argument `i`: a request header, or a line of the configuration. */
 static int find_script(const struct call *c, u32 i, char **script, u32 *len)
 {
@@ -554,7 +572,21 @@ EXPORT(proxy_on_vm_start) u32 on_vm_start(u32 ctx, u32 size)
 EXPORT(proxy_on_configure) u32 on_configure(u32 ctx, u32 size)
 {
     trace("on_configure", ctx, size, 0, 2);
+    keep_line("tick:", tick_script, &tick_len);
+    keep_line("queue:", queue_script, &queue_len);
     return run_line(ctx, "configure:", 1);
+}
+
+EXPORT(proxy_on_tick) void on_tick(u32 ctx)
+{
+    trace("on_tick", ctx, 0, 0, 1);
+    run_script(ctx, tick_script, tick_len, 0);
+}
+
+EXPORT(proxy_on_queue_ready) void on_queue_ready(u32 ctx, u32 queue)
+{
+    trace("on_queue_ready", ctx, queue, 0, 2);
+    run_script(ctx, queue_script, queue_len, 0);
 }
 
 EXPORT(proxy_on_request_headers) u32 on_request_headers(u32 ctx, u32 n, u32 end)
