@@ -75,6 +75,13 @@ void pw_timer_fire(struct pw_timer *timer);
  * only time; streams may be resumed by it.  Only from the server's event loop: not from inside a server
  * function. */
 void pw_callout_done(struct pw_callout *c, const struct pw_call_response *response);
+/* What came on a gRPC call: initial metadata, messages, then the end with its trailing metadata and a status
+ * (0 to 16).  The guest may cancel the call in any of them: then grpc_cancel was called when they return.
+ * After pw_grpc_done the callout is gone. */
+void pw_grpc_initial(struct pw_callout *c, const struct pw_header *at, size_t n);
+void pw_grpc_message(struct pw_callout *c, struct str message);
+void pw_grpc_trailing(struct pw_callout *c, const struct pw_header *at, size_t n);
+void pw_grpc_done(struct pw_callout *c, uint32_t status, struct str text);
 size_t pw_plugin_callouts(const struct pw_plugin *p); /* in flight */
 
 /* ---- streams ---------------------------------------------------------------------------------- */

@@ -111,6 +111,18 @@ struct pw_call_response {
     struct str body;
 };
 
+/* A gRPC request: the path is "/SERVICE/METHOD", the metadata has passed the same checks.  A unary one has
+ * its message and no more; to a stream messages are sent later. */
+struct pw_grpc_call {
+    struct pw_callout *callout; /* to answer with pw_grpc_... */
+    struct str service, path;
+    const struct pw_header *metadata;
+    size_t nmetadata;
+    bool unary;
+    struct str message;
+    uint32_t timeout_ms; /* 0: none */
+};
+
 enum pw_call_start {
     PW_CALL_STARTED,    /* pw_callout_done will be called once, unless it is cancelled */
     PW_CALL_NO_SERVICE, /* there is none of that name */
@@ -195,6 +207,14 @@ struct pw_server {
     /* Nobody waits for the answer any more: the callout is gone, pw_callout_done must not be called for it.
      */
     void (*cancel_call)(void *server, void *handle);
+
+    /* The same for gRPC; how a call fails is told by pw_grpc_done.  Functions are NULL where there is no
+     * gRPC. */
+    enum pw_call_start (*grpc_open)(void *server, void *stream, const struct pw_grpc_call *call,
+                                    void **handle);
+    /* One more message (at NULL: none), and nothing after it if `end`. */
+    void (*grpc_send)(void *server, void *handle, struct str message, bool end);
+    void (*grpc_cancel)(void *server, void *handle);
 };
 
 #endif

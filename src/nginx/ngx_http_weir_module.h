@@ -226,6 +226,16 @@ bool ngx_http_weir_keep_idle(ngx_http_weir_peer_t *peer, ngx_connection_t *c, ng
 enum pw_call_start ngx_http_weir_call(void *server, void *stream, const struct pw_http_call *call,
     void **handle);
 void ngx_http_weir_cancel_call(void *server, void *handle);
+/* A service by a callout's name for it, of the generation that the caller belongs to; NULL: there is none. */
+ngx_http_weir_service_t *ngx_http_weir_find_service(ngx_http_weir_worker_t *w, void *stream, struct str name);
+/* NGX_ERROR, logged: the connection was not made. */
+ngx_int_t ngx_http_weir_test_connect(ngx_connection_t *c);
+
+/* ngx_http_weir_grpc.c: gRPC calls of plugins */
+enum pw_call_start ngx_http_weir_grpc_open(void *server, void *stream, const struct pw_grpc_call *call,
+    void **handle);
+void ngx_http_weir_grpc_send(void *server, void *handle, struct str message, bool end);
+void ngx_http_weir_grpc_cancel(void *server, void *handle);
 
 /* ngx_http_weir_headers_in.c, ngx_http_weir_headers_out.c: header maps, as struct pw_server has them */
 size_t ngx_http_weir_in_count(ngx_http_weir_ctx_t *ctx);

@@ -334,4 +334,7 @@ const struct pw_server  ngx_http_weir_server = {
     .override_upstream = ngx_http_weir_override_upstream,
     .http_call = ngx_http_weir_call,
     .cancel_call = ngx_http_weir_cancel_call,
+    .grpc_open = ngx_http_weir_grpc_open,
+    .grpc_send = ngx_http_weir_grpc_send,
+    .grpc_cancel = ngx_http_weir_grpc_cancel,
 };

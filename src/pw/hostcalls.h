@@ -84,6 +84,11 @@ bool pw_header_name(struct str name, char *buf, struct str *out);
 /* No NUL, CR or LF: nothing that ends a header line. */
 bool pw_header_value_legal(struct str value);
 
+/* The pairs of a callout as headers: names lower-cased where they stand, for the blob is the guest's own
+ * scratch memory.  False: one is no legal header.  Malformed pairs are none. */
+bool pw_guest_headers(struct weir_instance *inst, struct str blob, struct pw_header *entries, size_t *n);
+/* Does it fit into a request line: no blanks, no control characters? */
+bool pw_is_word(struct str s);
 /* Maps 4 to 7, of the callout whose callback runs (hostcalls_call.c). */
 uint32_t pw_delivery_get_value(struct pw_vm *vm, uint32_t map, struct str name, struct pw_result r);
 uint32_t pw_delivery_get_pairs(struct pw_vm *vm, uint32_t map, struct pw_result r);

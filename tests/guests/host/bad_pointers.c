@@ -81,11 +81,6 @@ static void later_calls_bad(void)
 
 static void later_calls_good(void)
 {
-    say_status("later grpc_call", proxy_grpc_call("", 0, "", 0, "", 0, "", 0, "", 0, 1, &word));
-    say_status("later grpc_stream", proxy_grpc_stream("", 0, "", 0, "", 0, "", 0, &word));
-    say_status("later grpc_send", proxy_grpc_send(1, "", 0, 0));
-    say_status("later grpc_cancel", proxy_grpc_cancel(1));
-    say_status("later grpc_close", proxy_grpc_close(1));
     say_status("later redis_init", proxy_redis_init("", 0, "", 0, "", 0, 1));
     say_status("later redis_call", proxy_redis_call("", 0, "", 0, &word));
     say_status("later inject", proxy_inject_encoded_data_to_filter_chain("", 0, 0));
