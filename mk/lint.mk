@@ -1,7 +1,9 @@
 # Style: the checks of tools/lint.py and clang-tidy.
-.PHONY: lint format tidy
+.PHONY: lint docs format tidy
 lint: ## layers, sizes, formatting, headers that compile alone
 	$(Q)$(PYTHON) tools/lint.py
+docs: ## write docs/proxy-wasm.md from the tables in the code
+	$(Q)$(PYTHON) tools/proxy-wasm-docs.py
 format: ## reformat every C file
 	$(Q)$(PYTHON) tools/lint.py --fix
 tidy: compile_commands.json ## clang-tidy over src/ (slow)

@@ -329,3 +329,16 @@ def test_callbacks_of_a_stream(tracing):
     wait_for("the stream's end", lambda: f"on_delete {context}" in tracing.error_log[before:])
     calls = re.findall(rf"plugin probe: trace: (on_\w+) {context}\b", tracing.error_log[before:])
     assert calls == ["on_context_create", "on_request_headers", "on_response_headers", "on_done", "on_log", "on_delete"], calls
+
+
+def test_the_other_properties(probe):
+    r = probe({"log": "prop xds~cluster_name; prophex xds~listener_direction; prophex listener_direction; prophex connection_id;"
+                      "prophex response~total_size; prophex request~total_size; prophex response~flags; prophex connection~mtls;"
+                      "prop connection~tls_version; prop request~trailers; prop response~trailers; prop upstream_filter_state; prop node"},
+              path="/p?bytes=77")
+    assert value(r, "prop xds~cluster_name").startswith("0 outbound|") and value(r, "prophex connection~mtls") == "0 00"
+    assert number(r, "prophex xds~listener_direction") == 2 and number(r, "prophex listener_direction") == 2
+    assert number(r, "prophex connection_id") > 0 and number(r, "prophex response~flags") == 0
+    assert number(r, "prophex response~total_size") > 77 and number(r, "prophex request~total_size") > 100
+    absent = ["connection~tls_version", "request~trailers", "response~trailers", "upstream_filter_state", "node"]
+    assert [value(r, "prop " + name) for name in absent] == ["1"] * len(absent)

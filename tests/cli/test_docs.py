@@ -1,0 +1,24 @@
+"""docs/proxy-wasm.md says what the tables in the code say."""
+import os
+import subprocess
+import sys
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+TOOL = os.path.join(ROOT, "tools/proxy-wasm-docs.py")
+
+
+def test_the_page_is_what_the_tables_say():
+    done = subprocess.run([sys.executable, TOOL, "--check"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_host_call_and_callback_has_a_row():
+    with open(os.path.join(ROOT, "docs/proxy-wasm.md"), encoding="utf-8") as f:
+        page = f.read()
+    for table, mark in (("abi.def", "PW_CALL("), ("exports.def", "PW_EXPORT(")):
+        with open(os.path.join(ROOT, "src/pw", table), encoding="utf-8") as f:
+            rows = [line for line in f if line.startswith(mark)]
+        assert len(rows) > 10
+        for line in rows:
+            name = line.split(mark)[1].split(",")[0] if table == "abi.def" else line.split('"')[1]
+            assert f"| `{name}" in page, name
