@@ -12,9 +12,9 @@ $(B)/obj/%.o: src/%.c
 # libweir: the engine and the Proxy-Wasm host, libc only.
 LIBWEIR := $(B)/libweir.a
 $(LIBWEIR): $(call objs,base os wasm rt interp aot engine wasi pw)
-# libgw: the gateway's model and what watches it.
+# libgw: the gateway's model, what watches it, and responses of services.
 LIBGW := $(B)/libgw.a
-$(LIBGW): $(call objs,gw observe)
+$(LIBGW): $(call objs,gw observe http)
 
 # libcontrol: the control process, for `weir` alone.
 LIBCONTROL := $(B)/libcontrol.a

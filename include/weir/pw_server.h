@@ -64,6 +64,31 @@ struct pw_local_response {
     int32_t grpc_status; /* 0..16, or -1 for none */
 };
 
+/* A request a plugin sends, checked: method, path and authority are there (among the headers, too, as pseudo-
+ * headers) and fit into a request line; names are lower-case, values have no line ends. */
+struct pw_callout;
+
+struct pw_http_call {
+    struct pw_callout *callout; /* to answer with pw_callout_done */
+    struct str service, method, path, authority;
+    const struct pw_header *headers, *trailers;
+    size_t nheaders, ntrailers;
+    struct str body;
+    uint32_t timeout_ms; /* for all of it; 0: none */
+};
+
+struct pw_call_response {
+    const struct pw_header *headers, *trailers; /* ":status" is one; names are lower-case */
+    size_t nheaders, ntrailers;
+    struct str body;
+};
+
+enum pw_call_start {
+    PW_CALL_STARTED,    /* pw_callout_done will be called once, unless it is cancelled */
+    PW_CALL_NO_SERVICE, /* there is none of that name */
+    PW_CALL_FAILED,
+};
+
 struct pw_server {
     /* One log line of a plugin; `level` has passed the plugin's filter. `plugin` is its name. */
     void (*log)(void *server, void *stream, struct str plugin, enum pw_log_level level, struct str line);
@@ -113,6 +138,15 @@ struct pw_server {
     void (*close_stream)(void *stream);
     /* Request headers changed in the request phase: a route chosen before is stale. */
     void (*clear_route_cache)(void *stream);
+
+    /* Send a request; pw_callout_done must not be called before this returns.  After a timeout and where the
+     * service has no endpoint, the answer is an ordinary one with status 504 or 503.  *handle is for
+     * cancel_call. */
+    enum pw_call_start (*http_call)(void *server, void *stream, const struct pw_http_call *call,
+                                    void **handle);
+    /* Nobody waits for the answer any more: the callout is gone, pw_callout_done must not be called for it.
+     */
+    void (*cancel_call)(void *server, void *handle);
 };
 
 #endif

@@ -165,6 +165,7 @@ static void server_log(void *server, void *stream, struct str plugin, enum pw_lo
     struct fake_stream *f = stream;
     (void)plugin;
 
+    f = f == NULL ? srv->answering : f;
     if (f == NULL) {
         srv->log(srv, level, line);
     } else if (!srv->drop_logs) {
@@ -244,7 +245,7 @@ static void send_local_response(void *stream, const struct pw_local_response *r)
     struct str unused;
     char text[24];
 
-    f->has_local = true;
+    f->has_local = f->local_now = true;
     f->local = *r;
     f->local.details = copy_str(&f->arena, r->details);
     f->local.body = copy_str(&f->arena, r->body);
@@ -292,6 +293,18 @@ static void clear_route_cache(void *stream)
     ((struct fake_stream *)stream)->route_changes++;
 }
 
+static enum pw_call_start http_call(void *server, void *stream, const struct pw_http_call *call,
+                                    void **handle)
+{
+    (void)stream;
+    return fake_calls_start(&((struct fake_server *)server)->calls, call, handle);
+}
+
+static void cancel_call(void *server, void *handle)
+{
+    fake_calls_cancel(&((struct fake_server *)server)->calls, handle);
+}
+
 const struct pw_server fake_server_functions = {
     .log = server_log,
     .log_level = server_log_level,
@@ -311,6 +324,8 @@ const struct pw_server fake_server_functions = {
     .resume_response = resume_response,
     .close_stream = close_stream,
     .clear_route_cache = clear_route_cache,
+    .http_call = http_call,
+    .cancel_call = cancel_call,
 };
 
 /* ---- serving ------------------------------------------------------------------------------------ */
@@ -344,6 +359,27 @@ static void begin(struct fake_stream *f, const struct fake_request *request)
     f->route_changes = 0;
     vec_clear(&f->logs);
     load(f, PW_MAP_REQUEST_HEADERS, &request->headers);
+    fake_calls_begin(&f->server->calls, request->answers, request->nanswers, &f->arena);
+}
+
+/* Answer the callout whose turn it is; false: there is none. */
+static bool answer_call(struct fake_stream *f)
+{
+    f->server->answering = f;
+    bool answered = fake_calls_deliver(&f->server->calls);
+    f->server->answering = NULL;
+    return answered;
+}
+
+/* Answer callouts until the paused phase may go on (true), or another verdict comes of it, or there are no
+ * more. */
+static bool wait_for_calls(struct fake_stream *f, int direction, enum pw_verdict *v)
+{
+    f->local_now = false;
+    while (*v == PW_PAUSE && !f->resumed[direction] && answer_call(f)) {
+        *v = f->closed ? PW_CLOSE : f->local_now ? PW_LOCAL : *v;
+    }
+    return *v == PW_PAUSE && f->resumed[direction];
 }
 
 /* The phases up to the response; what came of them. */
@@ -354,7 +390,7 @@ static enum pw_verdict run_phases(struct fake_stream *f, struct pw_stream *s)
     do {
         f->resumed[0] = false;
         v = pw_stream_on_request_headers(s, f->request->body.len == 0);
-    } while (v == PW_PAUSE && f->resumed[0]);
+    } while (wait_for_calls(f, 0, &v));
 
     bool answered = v == PW_LOCAL;
     if (v == PW_CONTINUE && f->request->has_response) {
@@ -366,7 +402,7 @@ static enum pw_verdict run_phases(struct fake_stream *f, struct pw_stream *s)
     do {
         f->resumed[1] = false;
         v = pw_stream_on_response_headers(s, body.len == 0);
-    } while (v == PW_PAUSE && f->resumed[1]);
+    } while (wait_for_calls(f, 1, &v));
     return answered && v == PW_CONTINUE ? PW_LOCAL : v;
 }
 
@@ -388,5 +424,7 @@ enum fake_action fake_serve(struct fake_stream *f, const struct fake_request *re
         action = FAKE_TRAP;
     }
     pw_stream_end(s);
+    while (answer_call(f)) { /* the stream ended while they were in flight */
+    }
     return action;
 }

@@ -8,7 +8,10 @@
 
 #include "base/arena.h"
 #include "base/vec.h"
+#include "cli/fake_calls.h"
 #include "weir/proxy_wasm.h"
+
+struct fake_stream;
 
 /* Entries with room for `cap`, or with a `cap` of 0 and entries that belong to another list. */
 struct fake_header_list {
@@ -29,6 +32,8 @@ struct fake_request {
     struct str response_body;
     struct fake_property *properties;
     size_t nproperties;
+    struct fake_answer *answers; /* to callouts, in the order of the calls */
+    size_t nanswers;
     bool has_now;
     uint64_t now_ns;
 };
@@ -43,6 +48,8 @@ struct fake_server {
     bool has_now;
     uint64_t now_ns; /* of requests that say none */
     bool drop_logs;  /* of streams: nobody will look */
+    struct fake_calls calls;
+    struct fake_stream *answering; /* whose request answers callouts: roots log to it meanwhile */
     /* Lines that belong to no request; data is the server. */
     void (*log)(struct fake_server *server, enum pw_log_level level, struct str line);
 };
@@ -58,6 +65,7 @@ struct fake_stream {
     bool has_local;
     struct pw_local_response local;
     bool resumed[2]; /* request, response */
+    bool local_now;  /* a local response since it was looked at last */
     bool closed;
     uint32_t route_changes;
     bool trapped; /* some step failed, whatever its policy */

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -69,7 +70,7 @@ static double seconds_since(const struct timespec *start)
 }
 
 /* In the child: confined, with its messages in a file of the work folder. */
-static _Noreturn void run_weirc(const struct compiler *c, const char *module, const char *image,
+static _Noreturn void run_weirc(const struct compiler *c, pid_t parent, const char *module, const char *image,
                                 const char *log)
 {
     const char *weaker = NULL;
@@ -86,6 +87,11 @@ static _Noreturn void run_weirc(const struct compiler *c, const char *module, co
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL); /* the control process has some blocked */
     setpgid(0, 0);
+    /* A compilation that nobody waits for would write where the next control process compiles. */
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent) {
+        _exit(127);
+    }
     int null = open("/dev/null", O_RDONLY);
     unlink(log); /* an earlier compiler may have put a link there */
     int out = open(log, O_CREAT | O_EXCL | O_NOFOLLOW | O_WRONLY, 0600);
@@ -117,9 +123,9 @@ static void start_next(struct compiler *c)
 
     clock_gettime(CLOCK_MONOTONIC, &c->started);
     c->timed_out = false;
-    pid_t pid = fork();
+    pid_t self = getpid(), pid = fork();
     if (pid == 0) {
-        run_weirc(c, module, image, log);
+        run_weirc(c, self, module, image, log);
     }
     if (pid > 0) {
         setpgid(pid, pid); /* both sides, so that neither race loses */

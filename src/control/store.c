@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,6 +51,13 @@ static weir_status own_folder(const char *path, struct weir_report *rep)
     return WEIR_OK;
 }
 
+static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *at)
+{
+    (void)st;
+    (void)type;
+    return at->level == 0 ? 0 : remove(path);
+}
+
 weir_status store_open(const char *dir, struct store **out, struct weir_report *rep)
 {
     static const char *const folders[] = {"", "/modules", "/images", "/work"};
@@ -67,6 +75,7 @@ weir_status store_open(const char *dir, struct store **out, struct weir_report *
     struct store *s = mem_zalloc(sizeof *s);
     s->dir = mem_strndup(dir, strlen(dir));
     s->work = path_of(dir, "work");
+    nftw(s->work, remove_entry, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT); /* of compilations that were ended */
     *out = s;
     return WEIR_OK;
 }

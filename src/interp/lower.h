@@ -72,6 +72,7 @@ struct lower_label {
     uint32_t start;            /* of a loop */
     uint32_t fixups;           /* of the end; LOWER_NONE when nothing branches there */
     uint32_t else_fixup;
+    uint32_t stub_of, stub; /* the br_table that last needed a stub for it, and the stub */
 };
 
 /* A conditional branch in two steps, so that entries can be settled between them: lower_branch_choose takes

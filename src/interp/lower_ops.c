@@ -451,19 +451,42 @@ static void lower_shuffle(struct lower *l)
     push_made(l, WASM_V128, H_I8X16_SHUFFLE, pos);
 }
 
-/* An instruction with n slot operands, numbers in word 2, and a result of `type` or none (0). */
-static void lower_helper(struct lower *l, uint32_t h, uint32_t n, uint8_t type, uint32_t first,
-                         uint32_t second)
+/* Instructions of memory and tables that are C calls: slot operands, numbers in word 2, perhaps a result. */
+static void lower_helper_op(struct lower *l)
 {
-    uint32_t s[4] = {0}, dst = pop_slots(l, n, s);
+    static const struct {
+        uint16_t op, h;
+        uint8_t operands, result; /* result: 0 none; WASM_FUNCREF: the table's type */
+        bool second;              /* index2 is a number, too */
+    } table[] = {
+        {OP_MEMORY_FILL, H_MEMORY_FILL, 3, 0, false},
+        {OP_MEMORY_COPY, H_MEMORY_COPY, 3, 0, true},
+        {OP_MEMORY_INIT, H_MEMORY_INIT, 3, 0, true},
+        {OP_DATA_DROP, H_DATA_DROP, 0, 0, false},
+        {OP_TABLE_GET, H_TABLE_GET, 1, WASM_FUNCREF, false},
+        {OP_TABLE_SET, H_TABLE_SET, 2, 0, false},
+        {OP_TABLE_SIZE, H_TABLE_SIZE, 0, WASM_I32, false},
+        {OP_TABLE_GROW, H_TABLE_GROW, 2, WASM_I32, false},
+        {OP_TABLE_FILL, H_TABLE_FILL, 3, 0, false},
+        {OP_TABLE_COPY, H_TABLE_COPY, 3, 0, true},
+        {OP_TABLE_INIT, H_TABLE_INIT, 3, 0, true},
+        {OP_ELEM_DROP, H_ELEM_DROP, 0, 0, false},
+    };
+    unsigned i = 0;
+    while (i < sizeof table / sizeof *table && table[i].op != l->in.op) {
+        i++;
+    }
+    WEIR_ASSERT(i < sizeof table / sizeof *table);
+    uint32_t s[4] = {0}, dst = pop_slots(l, table[i].operands, s);
+    uint8_t type = table[i].result == WASM_FUNCREF ? l->m->tables[l->in.index].type.elem : table[i].result;
     uint64_t w = type ? lower_slots(dst, s[0], s[1], 0) : lower_slots(s[0], s[1], s[2], 0);
     if (type) {
         lower_free_acc(l, LOWER_INT);
     }
-    uint32_t pos = lower_emit_trapping(l, h, w);
-    lower_emit_imm(l, first | (uint64_t)second << 32);
+    uint32_t pos = lower_emit_trapping(l, table[i].h, w);
+    lower_emit_imm(l, l->in.index | (table[i].second ? (uint64_t)l->in.index2 << 32 : 0));
     if (type) {
-        push_made(l, type, h, pos);
+        push_made(l, type, table[i].h, pos);
     }
 }
 
@@ -782,44 +805,8 @@ static void lower_other(struct lower *l)
     case OP_MEMORY_GROW:
         lower_memory_grow(l);
         break;
-    case OP_MEMORY_FILL:
-        lower_helper(l, H_MEMORY_FILL, 3, 0, in->index, 0);
-        break;
-    case OP_MEMORY_COPY:
-        lower_helper(l, H_MEMORY_COPY, 3, 0, in->index, in->index2);
-        break;
-    case OP_MEMORY_INIT:
-        lower_helper(l, H_MEMORY_INIT, 3, 0, in->index, in->index2);
-        break;
-    case OP_DATA_DROP:
-        lower_helper(l, H_DATA_DROP, 0, 0, in->index, 0);
-        break;
-    case OP_TABLE_GET:
-        lower_helper(l, H_TABLE_GET, 1, l->m->tables[in->index].type.elem, in->index, 0);
-        break;
-    case OP_TABLE_SET:
-        lower_helper(l, H_TABLE_SET, 2, 0, in->index, 0);
-        break;
-    case OP_TABLE_SIZE:
-        lower_helper(l, H_TABLE_SIZE, 0, WASM_I32, in->index, 0);
-        break;
-    case OP_TABLE_GROW:
-        lower_helper(l, H_TABLE_GROW, 2, WASM_I32, in->index, 0);
-        break;
-    case OP_TABLE_FILL:
-        lower_helper(l, H_TABLE_FILL, 3, 0, in->index, 0);
-        break;
-    case OP_TABLE_COPY:
-        lower_helper(l, H_TABLE_COPY, 3, 0, in->index, in->index2);
-        break;
-    case OP_TABLE_INIT:
-        lower_helper(l, H_TABLE_INIT, 3, 0, in->index, in->index2);
-        break;
-    case OP_ELEM_DROP:
-        lower_helper(l, H_ELEM_DROP, 0, 0, in->index, 0);
-        break;
     default:
-        WEIR_ASSERT(!"an opcode without lowering");
+        lower_helper_op(l);
     }
 }
 

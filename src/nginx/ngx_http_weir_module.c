@@ -405,6 +405,8 @@ status_json(struct strbuf *b)
         strbuf_printf(b, ",\"error\":");
         strbuf_add_json(b, str_of(g->plugins[i].error));
         strbuf_printf(b, ",\"tier\":\"%s\"", ngx_http_weir_plugin_tier(&g->plugins[i]));
+        strbuf_printf(b, ",\"callouts\":%zu", g->plugins[i].plugin == NULL ? (size_t) 0
+                      : pw_plugin_callouts(g->plugins[i].plugin));
         strbuf_printf(b, ",\"memory_bytes\":%llu}", g->plugins[i].plugin == NULL ? 0ULL
                       : (unsigned long long) pw_plugin_memory_bytes(g->plugins[i].plugin));
     }

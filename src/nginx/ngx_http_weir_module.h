@@ -88,6 +88,7 @@ typedef struct {
     ngx_str_t                       control;    /* socket of the control process, or empty */
     enum pw_log_level               log_level;  /* of plugins */
     ngx_http_weir_generation_t     *generation; /* NULL until the worker started */
+    ngx_http_weir_generation_t     *loading;    /* whose plugins start now, or NULL */
     ngx_array_t                     peers;      /* of ngx_http_weir_peer_t *, whatever the generation */
 } ngx_http_weir_worker_t;
 
@@ -208,6 +209,19 @@ char *ngx_http_weir_balancer(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 /* Resolves names, so it may block; what does not resolve is logged and left out. */
 ngx_int_t ngx_http_weir_service_init(ngx_http_weir_worker_t *w, ngx_pool_t *pool,
     ngx_http_weir_service_t *s, const struct gw_service *conf);
+
+/* Round robin over the peers; NULL: the service has none. */
+ngx_http_weir_peer_t *ngx_http_weir_choose_peer(ngx_http_weir_service_t *s);
+/* A kept connection to the peer, or NULL. */
+ngx_connection_t *ngx_http_weir_take_idle(ngx_http_weir_peer_t *peer, ngx_log_t *log);
+/* Keep a connection for the next request; false: it cannot be kept, the caller closes it. */
+bool ngx_http_weir_keep_idle(ngx_http_weir_peer_t *peer, ngx_connection_t *c, ngx_uint_t most,
+    ngx_msec_t timeout);
+
+/* ngx_http_weir_call.c: callouts of plugins, as struct pw_server has them */
+enum pw_call_start ngx_http_weir_call(void *server, void *stream, const struct pw_http_call *call,
+    void **handle);
+void ngx_http_weir_cancel_call(void *server, void *handle);
 
 /* ngx_http_weir_headers_in.c, ngx_http_weir_headers_out.c: header maps, as struct pw_server has them */
 size_t ngx_http_weir_in_count(ngx_http_weir_ctx_t *ctx);

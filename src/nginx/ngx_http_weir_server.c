@@ -314,4 +314,6 @@ const struct pw_server  ngx_http_weir_server = {
     .resume_response = server_resume,
     .close_stream = server_close_stream,
     .clear_route_cache = server_clear_route_cache,
+    .http_call = ngx_http_weir_call,
+    .cancel_call = ngx_http_weir_cancel_call,
 };

@@ -81,6 +81,10 @@ bool pw_header_name(struct str name, char *buf, struct str *out);
 /* No NUL, CR or LF: nothing that ends a header line. */
 bool pw_header_value_legal(struct str value);
 
+/* Maps 4 to 7, of the callout whose callback runs (hostcalls_call.c). */
+uint32_t pw_delivery_get_value(struct pw_vm *vm, uint32_t map, struct str name, struct pw_result r);
+uint32_t pw_delivery_get_pairs(struct pw_vm *vm, uint32_t map, struct pw_result r);
+
 /* The property built into host and server, and what set_property stored (property.c). */
 enum pw_property_kind { PW_PROPERTY_NONE, PW_PROPERTY_VALUE, PW_PROPERTY_MAP };
 enum pw_property_kind pw_property_find(struct pw_context *ctx, struct str path, struct pw_value *value,

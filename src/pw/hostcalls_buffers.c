@@ -2,6 +2,7 @@
  *
  * At hand now: the two configurations.  Bodies (0 to 3) and what callouts deliver (4, 5, 8, 9) are available
  * only in callbacks that do not exist yet; find_buffer is where they will come in. */
+#include "pw/callout.h"
 #include "pw/hostcalls.h"
 
 /* The contents of a read-only buffer; false: it is not at hand. */
@@ -16,6 +17,10 @@ static bool find_buffer(const struct pw_vm *vm, uint32_t buffer, struct str *out
     if (buffer == PW_BUFFER_PLUGIN_CONFIG &&
         (vm->moment == PW_MOMENT_CONFIGURE || vm->moment == PW_MOMENT_ROOT_CREATE)) {
         *out = opt->configs[vm->effective->config];
+        return true;
+    }
+    if (vm->delivery != NULL && buffer == vm->delivery->buffer) {
+        *out = vm->delivery->bytes;
         return true;
     }
     return false;

@@ -1,4 +1,4 @@
-/* pw/hostcalls_misc.c - log, clock, status, foreign functions, and what toolchains import besides. */
+/* pw/hostcalls_misc.c - log, clock, foreign functions, and what toolchains import besides. */
 #include <stdio.h>
 
 #include "pw/hostcalls.h"
@@ -46,20 +46,6 @@ uint32_t pw_call_proxy_get_current_time_nanoseconds(struct weir_instance *inst, 
         inst, time_at,
         vm->plugin->server->now_ns(vm->plugin->server_data, s == NULL ? NULL : s->server_stream));
     return PW_OK;
-}
-
-/* Callouts set it; without them it is 0 and without a message. */
-uint32_t pw_call_proxy_get_status(struct weir_instance *inst, uint32_t code_at, uint32_t addr_at,
-                                  uint32_t size_at)
-{
-    struct pw_vm *vm = pw_enter(inst);
-    struct pw_result r = {addr_at, size_at};
-
-    if (!pw_guest_has_u32(inst, code_at) || !pw_result_valid(inst, r)) {
-        return PW_INVALID_MEMORY_ACCESS;
-    }
-    pw_guest_put_u32(inst, code_at, 0);
-    return pw_result_put(vm, r, (struct str){"", 0});
 }
 
 /* ---- foreign functions ------------------------------------------------------------------- */

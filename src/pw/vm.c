@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/mem.h"
+#include "pw/callout.h"
 #include "pw/plugin.h"
 #include "pw/stream.h"
 
@@ -205,6 +206,7 @@ bool pw_vm_call(struct pw_vm *vm, struct pw_context *ctx, enum pw_export_id id,
     if (vm->dead) {
         if (vm->depth == 0) {
             give_memory_back(vm);
+            pw_callouts_cancel(vm->plugin, vm);
             pw_plugin_vm_failed(vm->plugin);
             fail_waiting_streams(vm);
         }
@@ -451,6 +453,7 @@ weir_status pw_vm_new(struct pw_plugin *p, struct weir_module *m, struct pw_vm *
     }
     flush_outputs(vm);
     if (st != WEIR_OK) {
+        pw_callouts_cancel(p, vm);
         vm_free(vm);
         return st;
     }

@@ -44,6 +44,8 @@ struct pw_vm {
     uint32_t depth;               /* calls into the guest on the stack */
     struct pw_context *effective; /* whom host calls act for; never NULL */
     struct pw_stream *deferred;   /* not running, with actions to apply once the outermost call returned */
+    struct pw_delivery *delivery; /* what the running callback of a callout may look at, or NULL */
+    uint32_t last_callout;        /* number of the last token */
 
     struct pw_context self;   /* id 0 */
     struct pw_context *roots; /* one per configuration */

@@ -14,6 +14,7 @@
 
 #include <llvm-c/Analysis.h>
 #include <llvm-c/Error.h>
+#include <llvm-c/Support.h>
 #include <llvm-c/Target.h>
 #include <llvm-c/Transforms/PassBuilder.h>
 
@@ -51,10 +52,13 @@ static double now_s(void)
 
 /* ---- a unit ------------------------------------------------------------------------------------------ */
 
-/* Passes per -O; mem2reg and exact_fix have run before.  Functions are optimised one by one: whoever made the
- * module has inlined, and frames of a backtrace stay functions of the module.  Not among them, because
- * measured to cost more than they bring: reassociation (it undoes the addressing the producer chose), SLP
- * vectorisation, and idioms of memset and memcpy, which cannot be called in the GS segment. */
+/* Passes per -O.  `exact` ones run between exact_begin and exact_end and keep every trap in its place; they
+ * are all that moves or removes memory accesses one by one.  `free` ones run afterwards.
+ *
+ * Functions are optimised one by one: whoever made the module has inlined, and frames of a backtrace stay
+ * functions of the module.  Not among the passes, because measured to cost more than they bring:
+ * reassociation (it undoes the addressing the producer chose), SLP vectorisation, and idioms of memset and
+ * memcpy, which cannot be called in the GS segment. */
 #define COMBINE "instcombine<no-verify-fixpoint>"
 #define EARLY                                                                                                \
     "early-cse<memssa>,simplifycfg," COMBINE                                                                 \
@@ -62,18 +66,19 @@ static double now_s(void)
 #define LOOPS                                                                                                \
     "loop-mssa(loop-instsimplify,loop-simplifycfg,licm,loop-rotate,licm,simple-loop-unswitch<trivial>),"     \
     "simplifycfg," COMBINE                                                                                   \
-    ",loop(indvars,loop-deletion,loop-unroll-full),sroa,vector-combine,mldst-motion,gvn,sccp,bdce," COMBINE  \
+    ",loop(indvars,loop-deletion,loop-unroll-full),sroa,vector-combine,gvn<no-load-pre>,sccp,bdce," COMBINE  \
     ",jump-threading,adce,dse,loop-mssa(licm),simplifycfg"
-#define VECTORS ",loop-vectorize,loop-load-elim," COMBINE ",simplifycfg<sink-common-insts>,vector-combine"
-#define LATE                                                                                                 \
-    ",loop-unroll<O3>," COMBINE                                                                              \
-    ",loop-mssa(licm),alignment-from-assumptions,loop-sink,instsimplify,div-rem-pairs,simplifycfg"
-static const char *const pipelines[] = {
-    NULL,
-    "function(early-cse<memssa>,simplifycfg," COMBINE ",loop-mssa(licm),gvn,simplifycfg," COMBINE
-    ",dse,adce)",
-    "function(" EARLY LOOPS ",loop-sink,instsimplify,div-rem-pairs,simplifycfg)",
-    "function(" EARLY LOOPS VECTORS LATE ")",
+#define VECTORS "loop-vectorize,loop-load-elim," COMBINE ",simplifycfg<sink-common-insts>,vector-combine,"
+#define LATE "loop-unroll<O3>," COMBINE ",alignment-from-assumptions,instsimplify,div-rem-pairs,simplifycfg"
+static const struct {
+    const char *exact, *free;
+} pipelines[] = {
+    {NULL, NULL},
+    {"function(early-cse<memssa>,simplifycfg," COMBINE
+     ",loop-mssa(licm),gvn<no-load-pre>,dse,adce,simplifycfg)",
+     "function(" COMBINE ",simplifycfg)"},
+    {"function(" EARLY LOOPS ")", "function(" COMBINE ",instsimplify,div-rem-pairs,simplifycfg)"},
+    {"function(" EARLY LOOPS ")", "function(" VECTORS LATE ")"},
 };
 
 static weir_status run_passes(struct unit *u, const char *passes, struct weir_report *rep)
@@ -132,18 +137,19 @@ static weir_status emit_file(struct unit *u, const char *path, LLVMCodeGenFileTy
 
 static weir_status optimise(struct unit *u, struct weir_report *rep)
 {
-    weir_status st = WEIR_OK;
-    if (u->opt->level > 0) {
-        st = run_passes(u, "function(mem2reg)", rep);
+    if (u->opt->level == 0) {
+        exact_end(u);
+        return WEIR_OK;
     }
-    if (st == WEIR_OK) {
-        exact_fix(u);
+    weir_status st = run_passes(u, "function(mem2reg)", rep);
+    if (st != WEIR_OK) {
+        return st;
     }
-    const char *passes = u->opt->passes != NULL ? u->opt->passes : pipelines[u->opt->level];
-    if (st == WEIR_OK && passes != NULL) {
-        st = run_passes(u, passes, rep);
-    }
-    return st;
+    exact_begin(u);
+    st = run_passes(u, pipelines[u->opt->level].exact, rep);
+    exact_end(u);
+    const char *passes = u->opt->passes != NULL ? u->opt->passes : pipelines[u->opt->level].free;
+    return st == WEIR_OK ? run_passes(u, passes, rep) : st;
 }
 
 static weir_status compile_partition(const struct job *j, const struct partition *p, struct weir_report *rep)
@@ -312,6 +318,10 @@ static weir_status compile_in_children(struct job *j, struct weir_report *rep)
 
 static void init_targets(void)
 {
+    /* A load that moves behind another trap changes which of the two is seen. */
+    static const char *const options[] = {"weirc", "-instcombine-code-sinking=false",
+                                          "-disable-machine-sink"};
+    LLVMParseCommandLineOptions(3, options, "");
     LLVMInitializeX86TargetInfo();
     LLVMInitializeX86Target();
     LLVMInitializeX86TargetMC();

@@ -104,6 +104,12 @@ static void make_attrs(struct unit *u)
     if (u->opt->tune_cpu != NULL) {
         u->attrs[u->nattrs++] = string_attr(u, "tune-cpu", u->opt->tune_cpu);
     }
+    static const char *const harmless[] = {"nounwind", "willreturn", "nofree", "nosync", "nocallback"};
+    for (size_t i = 0; i < sizeof harmless / sizeof *harmless; i++) {
+        u->touch_attrs[u->ntouch_attrs++] = enum_attr(u, harmless[i], 0);
+    }
+    u->touch_attrs[u->ntouch_attrs++] =
+        enum_attr(u, "memory", 3 << 2); /* inaccessible memory, read and written */
     u->attr_noalias = enum_attr(u, "noalias", 0);
     u->attr_nonnull = enum_attr(u, "nonnull", 0);
     u->attr_align = enum_attr(u, "align", 16);

@@ -39,21 +39,27 @@ enum { UNIT_CCC = 0, UNIT_TAILCC = 18, UNIT_GS_SPACE = 256 };
     X(FABS, "llvm.fabs")                                                                                     \
     X(CEIL, "llvm.ceil")                                                                                     \
     X(FLOOR, "llvm.floor")                                                                                   \
-    X(TRUNC, "llvm.trunc") X(ROUNDEVEN, "llvm.roundeven") X(SQRT, "llvm.sqrt") X(COPYSIGN, "llvm.copysign")  \
-        X(MINIMUM, "llvm.minimum") X(MAXIMUM, "llvm.maximum") X(FPTOSI_SAT, "llvm.fptosi.sat")               \
-            X(FPTOUI_SAT, "llvm.fptoui.sat") X(SADD_SAT, "llvm.sadd.sat") X(UADD_SAT, "llvm.uadd.sat")       \
-                X(SSUB_SAT, "llvm.ssub.sat") X(USUB_SAT, "llvm.usub.sat") X(SMIN, "llvm.smin")               \
-                    X(SMAX, "llvm.smax") X(UMIN, "llvm.umin") X(UMAX, "llvm.umax") X(ABS, "llvm.abs")        \
-                        X(REDUCE_AND, "llvm.vector.reduce.and") X(UBSANTRAP, "llvm.ubsantrap")               \
-                            X(FRAMEADDRESS, "llvm.frameaddress") X(X86_PSHUFB, "llvm.x86.ssse3.pshuf.b.128") \
-                                X(X86_PACKSSWB, "llvm.x86.sse2.packsswb.128")                                \
-                                    X(X86_PACKUSWB, "llvm.x86.sse2.packuswb.128")                            \
-                                        X(X86_PACKSSDW, "llvm.x86.sse2.packssdw.128")                        \
-                                            X(X86_PACKUSDW, "llvm.x86.sse41.packusdw")                       \
-                                                X(X86_PMULHRSW, "llvm.x86.ssse3.pmul.hr.sw.128")             \
-                                                    X(X86_PMADDWD, "llvm.x86.sse2.pmadd.wd")                 \
-                                                        X(X86_CVTTPS2DQ, "llvm.x86.sse2.cvttps2dq")          \
-                                                            X(ARM_TBL1, "llvm.aarch64.neon.tbl1")
+    X(TRUNC, "llvm.trunc")                                                                                   \
+    X(ROUNDEVEN, "llvm.roundeven")                                                                           \
+    X(SQRT, "llvm.sqrt")                                                                                     \
+    X(COPYSIGN, "llvm.copysign")                                                                             \
+    X(MINIMUM, "llvm.minimum")                                                                               \
+    X(MAXIMUM, "llvm.maximum")                                                                               \
+    X(FPTOSI_SAT, "llvm.fptosi.sat")                                                                         \
+    X(FPTOUI_SAT, "llvm.fptoui.sat")                                                                         \
+    X(SADD_SAT, "llvm.sadd.sat") X(UADD_SAT, "llvm.uadd.sat") X(SSUB_SAT, "llvm.ssub.sat")                   \
+        X(USUB_SAT, "llvm.usub.sat") X(SMIN, "llvm.smin") X(SMAX, "llvm.smax") X(UMIN, "llvm.umin")          \
+            X(UMAX, "llvm.umax") X(ABS, "llvm.abs") X(REDUCE_AND, "llvm.vector.reduce.and")                  \
+                X(UBSANTRAP, "llvm.ubsantrap") X(FRAMEADDRESS, "llvm.frameaddress")                          \
+                    X(X86_PSHUFB, "llvm.x86.ssse3.pshuf.b.128")                                              \
+                        X(X86_PACKSSWB, "llvm.x86.sse2.packsswb.128")                                        \
+                            X(X86_PACKUSWB, "llvm.x86.sse2.packuswb.128")                                    \
+                                X(X86_PACKSSDW, "llvm.x86.sse2.packssdw.128")                                \
+                                    X(X86_PACKUSDW, "llvm.x86.sse41.packusdw")                               \
+                                        X(X86_PMULHRSW, "llvm.x86.ssse3.pmul.hr.sw.128")                     \
+                                            X(X86_PMADDWD, "llvm.x86.sse2.pmadd.wd")                         \
+                                                X(X86_CVTTPS2DQ, "llvm.x86.sse2.cvttps2dq")                  \
+                                                    X(ARM_TBL1, "llvm.aarch64.neon.tbl1")
 
 enum unit_intrinsic {
 #define X(id, name) INTR_##id,
@@ -91,6 +97,13 @@ struct unit {
     LLVMValueRef *tag_globals; /* per global, NULL until asked for */
     LLVMAttributeRef attrs[16];
     uint32_t nattrs;
+    LLVMAttributeRef touch_attrs[8];
+    uint32_t ntouch_attrs;
+    struct {
+        LLVMTypeRef type;
+        LLVMValueRef fn;
+    } touches[16]; /* exact.c */
+    uint32_t ntouches;
     LLVMAttributeRef attr_noalias, attr_nonnull, attr_deref, attr_align, attr_self, attr_cold, attr_noinline,
         attr_nomerge, attr_noreturn;
 };
@@ -222,8 +235,8 @@ void memory_store(struct fn *f, LLVMValueRef v, LLVMValueRef address, uint32_t m
 
 /* Leave the function with the values on top of the stack (terminates the block). */
 void control_return(struct fn *f, LLVMValueRef *results);
-/* After mem2reg: loads that nobody reads become volatile, foldings that would keep a signalling NaN are
- * undone. */
-void exact_fix(struct unit *u);
+/* Before the first passes, in SSA form, and behind them: exact.c. */
+void exact_begin(struct unit *u);
+void exact_end(struct unit *u);
 
 #endif

@@ -82,7 +82,6 @@ static void later_calls_bad(void)
 
 static void later_calls_good(void)
 {
-    say_status("later http_call", proxy_http_call("", 0, "", 0, "", 0, "", 0, 1, &word));
     say_status("later grpc_call", proxy_grpc_call("", 0, "", 0, "", 0, "", 0, "", 0, 1, &word));
     say_status("later grpc_stream", proxy_grpc_stream("", 0, "", 0, "", 0, "", 0, &word));
     say_status("later grpc_send", proxy_grpc_send(1, "", 0, 0));

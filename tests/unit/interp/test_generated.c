@@ -415,6 +415,21 @@ static void store(struct gen *g, unsigned depth)
     }
 }
 
+struct test {
+    uint8_t constant, op;
+};
+static const struct test zero[] = {{0, 0x46}, {0, 0x4c}, {0, 0x4d}, {1, 0x48}, {1, 0x49}};
+static const struct test positive[] = {{0, 0x47}, {0, 0x4a}, {0, 0x4b}, {1, 0x4e}, {1, 0x4f}};
+
+/* Compare the counter on the stack. */
+static void counter_is(struct gen *g, const struct test *tests, size_t n)
+{
+    const struct test *t = &tests[below(g, (uint32_t)n)];
+    byte(g, 0x41);
+    signed_leb(g, t->constant);
+    byte(g, t->op);
+}
+
 /* A loop that runs n times, counted down in a local of its own. */
 static void loop(struct gen *g, unsigned depth)
 {
@@ -449,7 +464,7 @@ static void loop(struct gen *g, unsigned depth)
     byte(g, 0x22);
     unsigned_leb(g, counter);
     if (shape == 1) {
-        byte(g, 0x45);
+        counter_is(g, zero, sizeof zero / sizeof *zero);
         byte(g, 0x0d);
         unsigned_leb(g, 1);
         byte(g, 0x0c);
@@ -457,8 +472,7 @@ static void loop(struct gen *g, unsigned depth)
         byte(g, 0x0b);
     } else {
         if (shape == 2) {
-            signed_leb((byte(g, 0x41), g), 0);
-            byte(g, 0x47);
+            counter_is(g, positive, sizeof positive / sizeof *positive);
         }
         byte(g, 0x0d);
         unsigned_leb(g, 0);
