@@ -20,9 +20,14 @@ $(LIBGW): $(call objs,gw observe http)
 LIBCONTROL := $(B)/libcontrol.a
 $(LIBCONTROL): $(call objs,control)
 
-$(LIBWEIR) $(LIBGW) $(LIBCONTROL):
+# libforeign: foreign functions that need zlib or libcrypto, for the servers that link them.
+LIBFOREIGN := $(B)/libforeign.a
+FOREIGN_LIBS := -lz -lcrypto
+$(LIBFOREIGN): $(call objs,foreign)
+
+$(LIBWEIR) $(LIBGW) $(LIBCONTROL) $(LIBFOREIGN):
 	$(call say,AR,$@)
 	@mkdir -p $(@D)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
-ALL += $(LIBWEIR) $(LIBGW) $(LIBCONTROL)
+ALL += $(LIBWEIR) $(LIBGW) $(LIBCONTROL) $(LIBFOREIGN)

@@ -62,6 +62,8 @@ void pw_plugin_free(struct pw_plugin *p);
 enum weir_tier pw_plugin_tier(const struct pw_plugin *p); /* of the current VM; AUTO if there is none */
 uint64_t pw_plugin_memory_bytes(const struct pw_plugin *p);
 
+/* The timer that pw_server.timer_set started has run out; it may be set again from inside. */
+void pw_timer_fire(struct pw_timer *timer);
 /* ---- callouts -----------------------------------------------------------------------------------
  *
  * A plugin's request to a service (pw_server.h, http_call) is a callout until the server says what came of
@@ -71,6 +73,13 @@ uint64_t pw_plugin_memory_bytes(const struct pw_plugin *p);
  * only time; streams may be resumed by it.  Only from the server's event loop: not from inside a server
  * function. */
 void pw_callout_done(struct pw_callout *c, const struct pw_call_response *response);
+/* What came on a gRPC call: initial metadata, messages, then the end with its trailing metadata and a status
+ * (0 to 16).  The guest may cancel the call in any of them: then grpc_cancel was called when they return.
+ * After pw_grpc_done the callout is gone. */
+void pw_grpc_initial(struct pw_callout *c, const struct pw_header *at, size_t n);
+void pw_grpc_message(struct pw_callout *c, struct str message);
+void pw_grpc_trailing(struct pw_callout *c, const struct pw_header *at, size_t n);
+void pw_grpc_done(struct pw_callout *c, uint32_t status, struct str text);
 size_t pw_plugin_callouts(const struct pw_plugin *p); /* in flight */
 
 /* ---- streams ---------------------------------------------------------------------------------- */

@@ -286,4 +286,5 @@ const struct rt_executor aot_executor = {
     .backtrace = backtrace,
     .unwound = unwound,
     .fault_kind = fault_kind,
+    .is_guest_pc = rt_code_contains,
 };

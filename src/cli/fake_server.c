@@ -3,11 +3,13 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
 #include "base/str.h"
+#include "foreign/foreign.h"
 
-enum { FIRST_CAPACITY = 16 };
+enum { FIRST_CAPACITY = 16, MAX_ROUNDS = 1000, SHARED_BYTES = 16 << 20 };
 
 /* ---- header lists ------------------------------------------------------------------- */
 
@@ -293,6 +295,101 @@ static void clear_route_cache(void *stream)
     ((struct fake_stream *)stream)->route_changes++;
 }
 
+/* ---- timers and queues ------------------------------------------------------------------- */
+
+static void timer_clear(void *server, struct pw_timer *timer)
+{
+    struct fake_server *srv = server;
+
+    for (size_t i = 0; i < srv->timers.len; i++) {
+        if (srv->timers.at[i].timer == timer) {
+            srv->timers.at[i] = vec_pop(&srv->timers);
+            return;
+        }
+    }
+}
+
+static void timer_set(void *server, struct pw_timer *timer, uint32_t delay_ms)
+{
+    struct fake_server *srv = server;
+    const uint64_t now_ns = server_now_ns(srv, NULL);
+    const uint64_t from_ns = now_ns > srv->reached_ns ? now_ns : srv->reached_ns;
+    struct fake_timer t = {timer, from_ns + (uint64_t)delay_ms * 1000000u};
+
+    timer_clear(srv, timer);
+    vec_push(&srv->timers, t);
+}
+
+static struct pw_shared *server_shared(void *server)
+{
+    return ((struct fake_server *)server)->shared;
+}
+
+static void server_notify(void *server, uint32_t worker)
+{
+    (void)worker;
+    ((struct fake_server *)server)->notified = true;
+}
+
+static void deliver(struct fake_server *srv)
+{
+    for (uint32_t rounds = 0; srv->notified && rounds < MAX_ROUNDS; rounds++) {
+        srv->notified = false;
+        pw_shared_deliver(srv->shared);
+    }
+}
+
+/* The timer due first, if it is due by then. */
+static bool find_due(const struct fake_server *srv, uint64_t now_ns, size_t *out)
+{
+    bool found = false;
+
+    for (size_t i = 0; i < srv->timers.len; i++) {
+        if (srv->timers.at[i].due_ns <= now_ns) {
+            *out = found && srv->timers.at[*out].due_ns <= srv->timers.at[i].due_ns ? *out : i;
+            found = true;
+        }
+    }
+    return found;
+}
+
+void fake_server_run_due(struct fake_server *srv, uint64_t now_ns)
+{
+    const bool has_now = srv->has_now;
+    const uint64_t clock = srv->now_ns;
+    size_t i;
+
+    deliver(srv);
+    srv->has_now = true;
+    for (uint32_t rounds = 0; rounds < MAX_ROUNDS && find_due(srv, now_ns, &i); rounds++) {
+        struct fake_timer t = srv->timers.at[i];
+        srv->timers.at[i] = vec_pop(&srv->timers);
+        srv->now_ns = srv->reached_ns = t.due_ns;
+        pw_timer_fire(t.timer);
+        deliver(srv);
+    }
+    srv->has_now = has_now;
+    srv->now_ns = clock;
+    srv->reached_ns = now_ns;
+}
+
+static bool upstream_host(void *stream, size_t i, struct pw_upstream_host *out)
+{
+    const struct fake_stream *f = stream;
+
+    if (i >= f->request->nhosts) {
+        return false;
+    }
+    *out = f->request->hosts[i];
+    return true;
+}
+
+static void override_upstream(void *stream, struct str address)
+{
+    struct fake_stream *f = stream;
+    f->override = copy_str(&f->arena, address);
+}
+
 static enum pw_call_start http_call(void *server, void *stream, const struct pw_http_call *call,
                                     void **handle)
 {
@@ -324,11 +421,35 @@ const struct pw_server fake_server_functions = {
     .resume_response = resume_response,
     .close_stream = close_stream,
     .clear_route_cache = clear_route_cache,
+    .timer_set = timer_set,
+    .timer_clear = timer_clear,
+    .shared = server_shared,
+    .notify = server_notify,
+    .foreign = foreign_functions,
+    .upstream_host = upstream_host,
+    .override_upstream = override_upstream,
     .http_call = http_call,
     .cancel_call = cancel_call,
 };
 
 /* ---- serving ------------------------------------------------------------------------------------ */
+
+bool fake_server_init(struct fake_server *server)
+{
+    server->block = mmap(NULL, SHARED_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (server->block == MAP_FAILED || pw_shared_format(server->block, SHARED_BYTES) != WEIR_OK) {
+        return false;
+    }
+    server->shared = pw_shared_open(server->block, 0);
+    return true;
+}
+
+void fake_server_fini(struct fake_server *server)
+{
+    pw_shared_close(server->shared);
+    munmap(server->block, SHARED_BYTES);
+    vec_fini(&server->timers);
+}
 
 void fake_stream_init(struct fake_stream *f, struct fake_server *server)
 {
@@ -357,6 +478,7 @@ static void begin(struct fake_stream *f, const struct fake_request *request)
     f->request = request;
     f->has_local = f->closed = f->trapped = f->resumed[0] = f->resumed[1] = false;
     f->route_changes = 0;
+    f->override = (struct str){"", 0};
     vec_clear(&f->logs);
     load(f, PW_MAP_REQUEST_HEADERS, &request->headers);
     fake_calls_begin(&f->server->calls, request->answers, request->nanswers, &f->arena);
@@ -416,6 +538,7 @@ enum fake_action fake_serve(struct fake_stream *f, const struct fake_request *re
         [PW_CLOSE] = FAKE_CLOSED,
     };
 
+    fake_server_run_due(f->server, request->has_now ? request->now_ns : server_now_ns(f->server, NULL));
     begin(f, request);
     struct pw_stream *s = pw_stream_new(steps, nsteps, f);
     enum fake_action action = actions[run_phases(f, s)];

@@ -55,13 +55,14 @@ enum {
 
 static struct {
     const char *user, *config, *state, *nginx, *weirc;
-    uint64_t workers, compile_seconds;
+    uint64_t workers, compile_seconds, shared_mib;
     int plugin_log_level;
 } args = {.state = ".weir",
           .nginx = "/usr/sbin/nginx",
           .user = DEFAULT_USER,
           .compile_seconds = 300,
-          .plugin_log_level = -1};
+          .plugin_log_level = -1,
+          .shared_mib = 16};
 
 #define LEVELS "trace|debug|info|warn|error|critical"
 static const char *const level_names[] = {"trace", "debug", "info", "warn", "error", "critical"};
@@ -89,6 +90,11 @@ static const struct cli_option options[] = {
      .value = &args.nginx,
      .arg = "PROGRAM",
      .help = "nginx's binary (default /usr/sbin/nginx)"},
+    {.name = "shared-mib",
+     .kind = CLI_NUMBER,
+     .value = &args.shared_mib,
+     .arg = "N",
+     .help = "memory for what plugins share: data, queues, metrics (default 16, 1 to 4096)"},
     {.name = "weirc",
      .kind = CLI_TEXT,
      .value = &args.weirc,
@@ -375,6 +381,10 @@ static int publish(struct run *run)
         .plugin_log_level = args.plugin_log_level < 0 ? "info" : level_names[args.plugin_log_level],
         .workers = args.workers != 0 ? (uint32_t)args.workers : (uint32_t)sysconf(_SC_NPROCESSORS_ONLN),
         .worker_connections = connections(),
+        .shared_bytes = (args.shared_mib == 0     ? 1
+                         : args.shared_mib > 4096 ? 4096
+                                                  : args.shared_mib)
+                        << 20,
     };
     char *path = state_path(run, "nginx.conf");
     nginx_conf_write(&opt, run->config, &conf);

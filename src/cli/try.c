@@ -106,7 +106,8 @@ static const struct cli_usage usage = {
     .about = "Run a Proxy-Wasm plugin without nginx and print one JSON line per request.\n"
              "A request: {\"headers\": [[\"k\", \"v\"], ...], \"body\"?: str, \"response\"?: {\"headers\": "
              "[...], \"body\"?: str},\n"
-             "\"properties\"?: {\"source.address\": value}, \"now_ns\"?: int,\n"
+             "\"properties\"?: {\"source.address\": value}, \"upstream_hosts\"?: {\"10.0.0.1:80\": true},\n"
+             "\"now_ns\"?: int,\n"
              "\"callouts\"?: [{\"status\"?: int, \"headers\"?, \"body\"?, \"trailers\"?, \"delay_ms\"?: "
              "int}, ...]}.\n"
              "Absent pseudo-headers are those of GET http://example.com/.  \"callouts\" answers the plugin's "
@@ -269,6 +270,28 @@ static bool read_properties(struct reader *r, json_t *properties, struct fake_re
     return true;
 }
 
+static bool read_hosts(struct reader *r, json_t *hosts, struct fake_request *out)
+{
+    const char *address;
+    json_t *healthy;
+
+    if (hosts == NULL) {
+        return true;
+    }
+    if (!json_is_object(hosts)) {
+        return complain(r, "\"upstream_hosts\" must be an object");
+    }
+    out->hosts = ARENA_ARRAY(&r->arena, struct pw_upstream_host, json_object_size(hosts));
+    json_object_foreach(hosts, address, healthy)
+    {
+        if (!json_is_boolean(healthy)) {
+            return complain(r, "an upstream host must be true (healthy) or false");
+        }
+        out->hosts[out->nhosts++] = (struct pw_upstream_host){str_of(address), json_is_true(healthy)};
+    }
+    return true;
+}
+
 static bool read_answer(struct reader *r, const json_t *v, struct fake_answer *out)
 {
     static const struct {
@@ -339,6 +362,9 @@ static bool read_request(struct reader *r, const json_t *request, struct fake_re
         return false;
     }
     complete_request(r, &given, &out->headers);
+    if (!read_hosts(r, json_object_get(request, "upstream_hosts"), out)) {
+        return false;
+    }
     const json_t *now = json_object_get(request, "now_ns");
     if (now != NULL && (!json_is_integer(now) || json_integer_value(now) < 0)) {
         return complain(r, "\"now_ns\" must be a number, 0 or more");
@@ -453,6 +479,9 @@ static void print_result(size_t i, enum fake_action action, const struct fake_st
     if (f->route_changes != 0) {
         strbuf_printf(&b, ", \"route_cleared\": %u", f->route_changes);
     }
+    if (f->override.len != 0) {
+        print_text(&b, "upstream_override", f->override);
+    }
     print_calls(&b, &f->server->calls);
     print_logs(&b, f);
     strbuf_add_char(&b, '}');
@@ -561,8 +590,12 @@ static int run_plugin(struct weir_module *m, const struct pw_plugin_options *opt
     struct weir_report rep;
     struct pw_plugin *plugin;
 
+    if (!fake_server_init(&server)) {
+        return cli_fail("no memory for what plugins share");
+    }
     weir_report_init(&rep);
     if (pw_plugin_new(m, opt, &fake_server_functions, &server, &plugin, &rep) != WEIR_OK) {
+        fake_server_fini(&server);
         return print_failed_start(&rep);
     }
     int code = CLI_EXIT_OK;
@@ -573,6 +606,7 @@ static int run_plugin(struct weir_module *m, const struct pw_plugin_options *opt
     }
     pw_plugin_free(plugin);
     fake_calls_fini(&server.calls);
+    fake_server_fini(&server);
     return code;
 }
 

@@ -39,7 +39,6 @@ typedef struct {
 } call_t;
 
 
-static ngx_http_weir_service_t *find_service(ngx_http_weir_worker_t *w, void *stream, struct str name);
 static ngx_int_t make_request(call_t *call, const struct pw_http_call *what);
 static ngx_int_t connect_peer(call_t *call, bool fresh);
 static ngx_int_t write_request(call_t *call);
@@ -63,7 +62,7 @@ ngx_http_weir_call(void *server, void *stream, const struct pw_http_call *what, 
     ngx_http_weir_worker_t   *w = server;
     ngx_http_weir_service_t  *service;
 
-    service = find_service(w, stream, what->service);
+    service = ngx_http_weir_find_service(w, stream, what->service);
     if (service == NULL) {
         return PW_CALL_NO_SERVICE;
     }
@@ -119,10 +118,8 @@ ngx_http_weir_cancel_call(void *server, void *handle)
 }
 
 
-/* Of the generation that the caller belongs to. */
-
-static ngx_http_weir_service_t *
-find_service(ngx_http_weir_worker_t *w, void *stream, struct str name)
+ngx_http_weir_service_t *
+ngx_http_weir_find_service(ngx_http_weir_worker_t *w, void *stream, struct str name)
 {
     uint32_t                     i;
     ngx_http_weir_ctx_t         *ctx = stream;
@@ -344,8 +341,8 @@ write_request(call_t *call)
 }
 
 
-static ngx_int_t
-test_connect(ngx_connection_t *c)
+ngx_int_t
+ngx_http_weir_test_connect(ngx_connection_t *c)
 {
     int        err;
     socklen_t  len;
@@ -385,7 +382,7 @@ write_handler(ngx_event_t *ev)
     if (ev->timer_set) {
         ngx_del_timer(ev);
 
-        if (test_connect(c) != NGX_OK) {
+        if (ngx_http_weir_test_connect(c) != NGX_OK) {
             broke(call);
             return;
         }
@@ -426,7 +423,7 @@ read_handler(ngx_event_t *ev)
 
         /* the worker ends; or there is no connection yet, and this event is its failure */
 
-        if (c->close || test_connect(c) != NGX_OK) {
+        if (c->close || ngx_http_weir_test_connect(c) != NGX_OK) {
             broke(call);
         }
 

@@ -4,6 +4,7 @@
  *   weir_generation FILE;          http: what each worker loads
  *   weir_store DIR;                http: where images of modules are (control/store.h)
  *   weir_control SOCKET;           http: the line to the control process (control/channel.h)
+ *   weir_shared_size SIZE;         http: memory that plugins of all workers share, default 16m
  *   weir_plugin_log_level LEVEL;   http: the least level of plugins' log lines, default info
  *   weir_http2 on|off;             server: HTTP/2 with prior knowledge beside HTTP/1.1
  *   weir;                          location: route requests and run plugins
@@ -22,6 +23,8 @@ typedef struct {
     ngx_str_t    store;
     ngx_str_t    control;
     ngx_uint_t   log_level;
+    size_t       shared_size;
+    ngx_shm_zone_t  *shared;
 } main_conf_t;
 
 
@@ -90,6 +93,13 @@ static ngx_command_t  commands[] = {
       NGX_HTTP_MAIN_CONF_OFFSET,
       offsetof(main_conf_t, log_level),
       &log_levels },
+
+    { ngx_string("weir_shared_size"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_size_slot,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(main_conf_t, shared_size),
+      NULL },
 
     { ngx_string("weir_http2"),
       NGX_HTTP_SRV_CONF|NGX_CONF_FLAG,
@@ -307,6 +317,7 @@ create_main_conf(ngx_conf_t *cf)
     mcf = ngx_pcalloc(cf->pool, sizeof(main_conf_t));
     if (mcf != NULL) {
         mcf->log_level = NGX_CONF_UNSET_UINT;
+        mcf->shared_size = NGX_CONF_UNSET_SIZE;
     }
 
     return mcf;
@@ -319,6 +330,15 @@ init_main_conf(ngx_conf_t *cf, void *conf)
     main_conf_t  *mcf = conf;
 
     ngx_conf_init_uint_value(mcf->log_level, PW_LOG_INFO);
+    ngx_conf_init_size_value(mcf->shared_size, 16 * 1024 * 1024);
+
+    if (mcf->generation.len != 0) {
+        mcf->shared = ngx_http_weir_shared_zone(cf, mcf->shared_size);
+
+        if (mcf->shared == NULL) {
+            return NGX_CONF_ERROR;
+        }
+    }
 
     return NGX_CONF_OK;
 }
@@ -411,7 +431,9 @@ status_json(struct strbuf *b)
                       : (unsigned long long) pw_plugin_memory_bytes(g->plugins[i].plugin));
     }
 
-    strbuf_printf(b, "]}\n");
+    strbuf_printf(b, "]");
+    ngx_http_weir_shared_json(b, ngx_http_weir_worker.shared);
+    strbuf_printf(b, "}\n");
 }
 
 
@@ -543,7 +565,7 @@ init_module(ngx_cycle_t *cycle)
 {
     ngx_http_weir_h2c_init(cycle);
 
-    return NGX_OK;
+    return ngx_http_weir_notify_init(cycle);
 }
 
 
@@ -572,6 +594,11 @@ init_process(ngx_cycle_t *cycle)
 
     w->store = mcf->store;
     w->control = mcf->control;
+    w->shared = pw_shared_open(mcf->shared->data, ngx_worker);
+
+    if (ngx_http_weir_notify_start(cycle) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
     if (w->control.len != 0
         && ngx_http_weir_channel_start(cycle, &w->control, &channel_ops, w) != NGX_OK)
@@ -586,12 +613,20 @@ init_process(ngx_cycle_t *cycle)
 static void
 exit_process(ngx_cycle_t *cycle)
 {
+    bool                     last;
     ngx_http_weir_worker_t  *w = &ngx_http_weir_worker;
 
     ngx_http_weir_channel_stop();
+    ngx_http_weir_notify_stop();
 
     if (w->generation != NULL) {
+        last = w->generation->refs == 1;
         ngx_http_weir_generation_unref(w->generation);
         w->generation = NULL;
+
+        if (last) {    /* no request that was cut off has VMs that use it */
+            pw_shared_close(w->shared);
+            w->shared = NULL;
+        }
     }
 }

@@ -88,6 +88,7 @@ typedef struct {
     ngx_str_t                       control;    /* socket of the control process, or empty */
     enum pw_log_level               log_level;  /* of plugins */
     ngx_http_weir_generation_t     *generation; /* NULL until the worker started */
+    struct pw_shared               *shared;     /* memory of all workers */
     ngx_http_weir_generation_t     *loading;    /* whose plugins start now, or NULL */
     ngx_array_t                     peers;      /* of ngx_http_weir_peer_t *, whatever the generation */
 } ngx_http_weir_worker_t;
@@ -125,6 +126,7 @@ typedef struct {
     uint32_t                        route;      /* GW_NONE: none found */
     ngx_http_weir_service_t        *service;    /* NULL: a redirect */
     ngx_str_t                       host;       /* the upstream's Host */
+    ngx_str_t                       override;   /* the endpoint a plugin wants, or empty */
     ngx_str_t                       client_path; /* as the client sent it */
     ngx_uint_t                      http_version; /* the client's */
     ngx_str_t                       details;    /* for the access log */
@@ -210,6 +212,8 @@ char *ngx_http_weir_balancer(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 ngx_int_t ngx_http_weir_service_init(ngx_http_weir_worker_t *w, ngx_pool_t *pool,
     ngx_http_weir_service_t *s, const struct gw_service *conf);
 
+bool ngx_http_weir_upstream_host(void *stream, size_t i, struct pw_upstream_host *out);
+void ngx_http_weir_override_upstream(void *stream, struct str address);
 /* Round robin over the peers; NULL: the service has none. */
 ngx_http_weir_peer_t *ngx_http_weir_choose_peer(ngx_http_weir_service_t *s);
 /* A kept connection to the peer, or NULL. */
@@ -222,6 +226,16 @@ bool ngx_http_weir_keep_idle(ngx_http_weir_peer_t *peer, ngx_connection_t *c, ng
 enum pw_call_start ngx_http_weir_call(void *server, void *stream, const struct pw_http_call *call,
     void **handle);
 void ngx_http_weir_cancel_call(void *server, void *handle);
+/* A service by a callout's name for it, of the generation that the caller belongs to; NULL: there is none. */
+ngx_http_weir_service_t *ngx_http_weir_find_service(ngx_http_weir_worker_t *w, void *stream, struct str name);
+/* NGX_ERROR, logged: the connection was not made. */
+ngx_int_t ngx_http_weir_test_connect(ngx_connection_t *c);
+
+/* ngx_http_weir_grpc.c: gRPC calls of plugins */
+enum pw_call_start ngx_http_weir_grpc_open(void *server, void *stream, const struct pw_grpc_call *call,
+    void **handle);
+void ngx_http_weir_grpc_send(void *server, void *handle, struct str message, bool end);
+void ngx_http_weir_grpc_cancel(void *server, void *handle);
 
 /* ngx_http_weir_headers_in.c, ngx_http_weir_headers_out.c: header maps, as struct pw_server has them */
 size_t ngx_http_weir_in_count(ngx_http_weir_ctx_t *ctx);
@@ -246,6 +260,18 @@ bool ngx_http_weir_header_ok(struct str name, struct str value);
 /* ngx_http_weir_property.c */
 bool ngx_http_weir_property(ngx_http_weir_ctx_t *ctx, const struct str *path, size_t segments,
     struct pw_value *out);
+
+/* ngx_http_weir_shared.c. A worker opens zone->data by pw_shared_open. */
+ngx_shm_zone_t *ngx_http_weir_shared_zone(ngx_conf_t *cf, size_t size);
+void ngx_http_weir_shared_json(struct strbuf *b, struct pw_shared *shared);  /* ,"shared":{...},"metrics":[...] */
+void ngx_http_weir_timer_set(void *server, struct pw_timer *timer, uint32_t delay_ms);
+void ngx_http_weir_timer_clear(void *server, struct pw_timer *timer);
+
+/* ngx_http_weir_notify.c: init in the master, start and stop in a worker. */
+ngx_int_t ngx_http_weir_notify_init(ngx_cycle_t *cycle);
+ngx_int_t ngx_http_weir_notify_start(ngx_cycle_t *cycle);
+void ngx_http_weir_notify_stop(void);
+void ngx_http_weir_notify(void *server, uint32_t worker);
 
 /* ngx_http_weir_h2c.c: HTTP/2 with prior knowledge beside HTTP/1.1 on clear-text listeners. */
 void ngx_http_weir_h2c_init(ngx_cycle_t *cycle);

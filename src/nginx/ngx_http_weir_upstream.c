@@ -24,6 +24,7 @@ typedef struct {
     ngx_uint_t                current;      /* index of peer */
     uint64_t                  tried;        /* bit set over the service's peers */
     ngx_http_upstream_t      *upstream;
+    ngx_str_t                 override;     /* the address a plugin wants, or empty */
 } balance_t;
 
 
@@ -106,6 +107,7 @@ init_peer(ngx_http_request_t *r, ngx_http_upstream_srv_conf_t *us)
 
     b->service = ctx->service;
     b->upstream = u;
+    b->override = ctx->override;
 
     u->peer.data = b;
     u->peer.get = get_peer;
@@ -113,6 +115,57 @@ init_peer(ngx_http_request_t *r, ngx_http_upstream_srv_conf_t *us)
     u->peer.tries = ctx->service->npeers;
 
     return NGX_OK;
+}
+
+
+static bool
+failed_lately(const ngx_http_weir_peer_t *peer)
+{
+    return peer->failed != 0 && ngx_current_msec - peer->failed < FAIL_TIMEOUT_MS;
+}
+
+
+bool
+ngx_http_weir_upstream_host(void *stream, size_t i, struct pw_upstream_host *out)
+{
+    ngx_http_weir_ctx_t  *ctx = stream;
+
+    if (ctx->service == NULL || i >= ctx->service->npeers) {
+        return false;
+    }
+
+    out->address = ngx_http_weir_str(&ctx->service->peers[i]->name);
+    out->healthy = !failed_lately(ctx->service->peers[i]);
+
+    return true;
+}
+
+
+void
+ngx_http_weir_override_upstream(void *stream, struct str address)
+{
+    ngx_http_weir_ctx_t  *ctx = stream;
+
+    (void) ngx_http_weir_copy(ctx->request->pool, address, &ctx->override);
+}
+
+
+/* The endpoint a plugin wants, if the service has it and it was not tried: -1 otherwise. */
+
+static ngx_int_t
+wanted(balance_t *b)
+{
+    ngx_uint_t                i;
+    ngx_http_weir_service_t  *s = b->service;
+
+    for (i = 0; b->override.len != 0 && i < s->npeers; i++) {
+
+        if (str_eq(ngx_http_weir_str(&b->override), ngx_http_weir_str(&s->peers[i]->name))) {
+            return (b->tried & (uint64_t) 1 << i) ? -1 : (ngx_int_t) i;
+        }
+    }
+
+    return -1;
 }
 
 
@@ -131,7 +184,7 @@ choose(ngx_http_weir_service_t *s, uint64_t tried, bool all)
         peer = s->peers[i];
 
         if ((tried & (uint64_t) 1 << i)
-            || (!all && peer->failed != 0 && ngx_current_msec - peer->failed < FAIL_TIMEOUT_MS))
+            || (!all && failed_lately(peer)))
         {
             continue;
         }
@@ -161,7 +214,11 @@ get_peer(ngx_peer_connection_t *pc, void *data)
     ngx_connection_t      *c;
     ngx_http_weir_peer_t  *peer;
 
-    i = choose(b->service, b->tried, false);
+    i = wanted(b);
+
+    if (i == -1) {
+        i = choose(b->service, b->tried, false);
+    }
 
     if (i == -1) {
         i = choose(b->service, b->tried, true);

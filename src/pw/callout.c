@@ -4,6 +4,8 @@
 #include "base/mem.h"
 #include "pw/abi.h"
 
+enum { PW_GRPC_INTERNAL = 13 };
+
 static void link_in(struct pw_plugin *p, struct pw_callout *c)
 {
     c->next = p->callouts;
@@ -48,8 +50,18 @@ void pw_callout_discard(struct pw_callout *c)
     struct pw_vm *vm = c->vm;
 
     unlink_from(vm->plugin, c);
+    strbuf_fini(&c->message);
     mem_free(c);
     pw_vm_unref(vm);
+}
+
+void pw_callout_cancel(struct pw_callout *c)
+{
+    const struct pw_plugin *p = c->vm->plugin;
+    bool grpc = pw_callout_kind(c) == PW_CALLOUT_GRPC_CALL || pw_callout_kind(c) == PW_CALLOUT_GRPC_STREAM;
+
+    (grpc ? p->server->grpc_cancel : p->server->cancel_call)(p->server_data, c->handle);
+    pw_callout_discard(c);
 }
 
 void pw_callouts_cancel(struct pw_plugin *p, const struct pw_vm *vm)
@@ -59,8 +71,7 @@ void pw_callouts_cancel(struct pw_plugin *p, const struct pw_vm *vm)
     for (struct pw_callout *c = p->callouts; c != NULL; c = next) {
         next = c->next;
         if (vm == NULL || c->vm == vm) {
-            p->server->cancel_call(p->server_data, c->handle);
-            pw_callout_discard(c);
+            pw_callout_cancel(c);
         }
     }
 }
@@ -103,6 +114,75 @@ void pw_callout_done(struct pw_callout *c, const struct pw_call_response *r)
     unlink_from(vm->plugin, c);
     mem_free(c);
     deliver(vm, root, PW_EXPORT_HTTP_CALL_RESPONSE, &d, args);
+    pw_vm_unref(vm);
+}
+
+/* ---- gRPC ------------------------------------------------------------------------------ */
+
+/* The callout may be gone afterwards. */
+static void deliver_grpc(struct pw_callout *c, enum pw_export_id id, struct pw_delivery *d, uint32_t arg)
+{
+    struct pw_vm *vm = c->vm;
+    const uint32_t args[PW_EXPORT_MAX_PARAMS] = {vm->roots[c->root].id, c->token, arg};
+
+    pw_vm_ref(vm);
+    deliver(vm, c->root, id, d, args);
+    pw_vm_unref(vm);
+}
+
+/* A unary call is told of its one message or of its failure, and of nothing else (host facts 1.21). */
+static void deliver_metadata(struct pw_callout *c, enum pw_export_id id, enum pw_map map,
+                             const struct pw_header *at, size_t n)
+{
+    struct pw_delivery d = {.buffer = PW_BUFFER_GRPC_MESSAGE, .bytes = {"", 0}, .message = {"", 0}};
+
+    if (pw_callout_kind(c) == PW_CALLOUT_GRPC_STREAM) {
+        d.maps[map - PW_MAP_GRPC_INITIAL].at = at;
+        d.maps[map - PW_MAP_GRPC_INITIAL].n = n;
+        deliver_grpc(c, id, &d, (uint32_t)n);
+    }
+}
+
+void pw_grpc_initial(struct pw_callout *c, const struct pw_header *at, size_t n)
+{
+    deliver_metadata(c, PW_EXPORT_GRPC_INITIAL, PW_MAP_GRPC_INITIAL, at, n);
+}
+
+void pw_grpc_trailing(struct pw_callout *c, const struct pw_header *at, size_t n)
+{
+    deliver_metadata(c, PW_EXPORT_GRPC_TRAILING, PW_MAP_GRPC_TRAILING, at, n);
+}
+
+void pw_grpc_message(struct pw_callout *c, struct str message)
+{
+    struct pw_delivery d = {.buffer = PW_BUFFER_GRPC_MESSAGE, .bytes = message, .message = {"", 0}};
+
+    if (pw_callout_kind(c) == PW_CALLOUT_GRPC_STREAM) {
+        deliver_grpc(c, PW_EXPORT_GRPC_MESSAGE, &d, (uint32_t)message.len);
+    } else if (!c->has_message) {
+        strbuf_add(&c->message, message);
+        c->has_message = true;
+    }
+}
+
+void pw_grpc_done(struct pw_callout *c, uint32_t status, struct str text)
+{
+    struct pw_vm *vm = c->vm;
+    struct pw_callout last = *c;
+    struct pw_delivery d = {
+        .buffer = PW_BUFFER_GRPC_MESSAGE, .bytes = {"", 0}, .status = status, .message = text};
+
+    unlink_from(vm->plugin, c); /* its reference to the VM stays, with its message */
+    mem_free(c);
+    if (pw_callout_kind(&last) == PW_CALLOUT_GRPC_CALL && status == 0 && last.has_message) {
+        d.bytes = last.message.len == 0 ? STR("") : strbuf_str(&last.message);
+        deliver_grpc(&last, PW_EXPORT_GRPC_MESSAGE, &d, (uint32_t)d.bytes.len);
+    } else {
+        bool silent = pw_callout_kind(&last) == PW_CALLOUT_GRPC_CALL && status == 0;
+        d.status = silent ? PW_GRPC_INTERNAL : status; /* a unary call without an answer */
+        deliver_grpc(&last, PW_EXPORT_GRPC_CLOSE, &d, d.status);
+    }
+    strbuf_fini(&last.message);
     pw_vm_unref(vm);
 }
 

@@ -8,6 +8,7 @@
 #define PW_CALLOUT_H
 
 #include "pw/abi.h"
+#include "base/str.h"
 #include "pw/plugin.h"
 
 enum { PW_CALLOUTS_MAX = 16384 }; /* in flight, of a plugin */
@@ -19,7 +20,10 @@ struct pw_callout {
     struct pw_vm *vm; /* a reference */
     uint32_t root;    /* index into vm->roots */
     uint32_t token;
-    void *handle; /* the server's */
+    void *handle;          /* the server's */
+    struct strbuf message; /* of a unary gRPC call, until it is over */
+    bool has_message;
+    bool ended; /* a gRPC stream: nothing more is sent */
     struct pw_callout *prev, *next;
 };
 
@@ -31,7 +35,7 @@ struct pw_delivery {
     } maps[4]; /* PW_MAP_GRPC_INITIAL to PW_MAP_CALL_TRAILERS */
     enum pw_buffer buffer;
     struct str bytes; /* of that buffer */
-    enum pw_status status;
+    uint32_t status;  /* for proxy_get_status */
     struct str message;
 };
 
@@ -40,6 +44,13 @@ struct pw_delivery {
 struct pw_callout *pw_callout_new(struct pw_vm *vm, enum pw_callout_kind kind);
 /* One the server did not take. */
 void pw_callout_discard(struct pw_callout *c);
+static inline enum pw_callout_kind pw_callout_kind(const struct pw_callout *c)
+{
+    return c->token & 3;
+}
+
+/* Give one up, and tell the server. */
+void pw_callout_cancel(struct pw_callout *c);
 /* Give up those of one VM, or of all of the plugin's (NULL).  May free VMs that nothing else refers to. */
 void pw_callouts_cancel(struct pw_plugin *p, const struct pw_vm *vm);
 

@@ -45,6 +45,21 @@ enum pw_status pw_result_put(struct pw_vm *vm, struct pw_result r, struct str da
     return status;
 }
 
+enum pw_status pw_result_put_own(struct pw_vm *vm, struct pw_result r)
+{
+    enum pw_status status;
+    size_t len = vm->result.len;
+    void *dst = pw_result_alloc(vm, r, len, &status);
+
+    if (dst != NULL && vm->result.at == NULL) {
+        status = PW_INTERNAL_FAILURE;
+    } else if (dst != NULL) {
+        memcpy(dst, vm->result.at, len);
+    }
+    strbuf_fini(&vm->result);
+    return status;
+}
+
 enum pw_status pw_result_put_map(struct pw_vm *vm, struct pw_result r, struct pw_stream *s, enum pw_map map)
 {
     const struct pw_server *server = s->server;

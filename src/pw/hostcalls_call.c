@@ -3,9 +3,7 @@
 #include "pw/hostcalls.h"
 #include "pw/pairs.h"
 
-/* The pairs of a callout as headers: names lower-cased where they stand, for the blob is the guest's own
- * scratch memory.  False: one is no legal header.  Malformed pairs are none. */
-static bool read_headers(struct weir_instance *inst, struct str blob, struct pw_header *entries, size_t *n)
+bool pw_guest_headers(struct weir_instance *inst, struct str blob, struct pw_header *entries, size_t *n)
 {
     int count = pw_pairs_decode(blob.at, blob.len, entries);
     char lower[PW_NAME_MAX];
@@ -33,8 +31,7 @@ static bool find(const struct pw_header *at, size_t n, struct str name, struct s
     return false;
 }
 
-/* What goes into a request line or a Host header: no blanks, no control characters. */
-static bool is_word(struct str s)
+bool pw_is_word(struct str s)
 {
     for (size_t i = 0; i < s.len; i++) {
         if ((unsigned char)s.at[i] <= ' ' || s.at[i] == 0x7f) {
@@ -52,8 +49,8 @@ static bool read_target(struct pw_http_call *call)
     return find(call->headers, call->nheaders, STR(":method"), &call->method) &&
            find(call->headers, call->nheaders, STR(":path"), &call->path) &&
            find(call->headers, call->nheaders, STR(":authority"), &call->authority) &&
-           call->method.at[0] != ':' && pw_header_name(call->method, lower, &unused) && is_word(call->path) &&
-           is_word(call->authority);
+           call->method.at[0] != ':' && pw_header_name(call->method, lower, &unused) &&
+           pw_is_word(call->path) && pw_is_word(call->authority);
 }
 
 static enum pw_status start(struct pw_vm *vm, struct pw_http_call *call, uint32_t *token)
@@ -95,8 +92,8 @@ uint32_t pw_call_proxy_http_call(struct weir_instance *inst, uint32_t upstream, 
         !pw_guest_str(inst, trailers, trailers_len, &t) || !pw_guest_has_u32(inst, token_at)) {
         return PW_INVALID_MEMORY_ACCESS;
     }
-    if ((int32_t)timeout_ms < 0 || !read_headers(inst, h, entries[0], &call.nheaders) ||
-        !read_headers(inst, t, entries[1], &call.ntrailers) || !read_target(&call)) {
+    if ((int32_t)timeout_ms < 0 || !pw_guest_headers(inst, h, entries[0], &call.nheaders) ||
+        !pw_guest_headers(inst, t, entries[1], &call.ntrailers) || !read_target(&call)) {
         return PW_BAD_ARGUMENT;
     }
     enum pw_status status = start(vm, &call, &token);

@@ -80,6 +80,9 @@ void pw_stream_apply(struct pw_stream *s);
  */
 void pw_stream_vm_died(struct pw_stream *s, uint32_t step);
 
+/* set_envoy_filter_state stores under this, a NUL and the path. */
+#define PW_FILTER_STATE "filter_state"
+
 /* Store a property under a flat name; false: the stream's room for properties is used up. */
 bool pw_stream_store(struct pw_stream *s, struct str name, struct str value);
 

@@ -86,9 +86,10 @@ static LLVMValueRef code_of(struct fn *f, uint32_t funcidx)
     if (!u->m->funcs[funcidx].imported) {
         return unit_func(u, funcidx);
     }
+    /* Loaded anew for every call: a deadline changes it (src/rt/trap.c). */
     return fn_load_field(f, u->t_ptr, f->vmctx,
                          u->layout.funcs + (uint64_t)funcidx * WEIR_VM_FUNC_BYTES + WEIR_VM_FUNC_CODE,
-                         u->tag_vm, true);
+                         u->tag_vm, false);
 }
 
 static void call_direct(struct fn *f, uint32_t funcidx, bool tail)

@@ -228,10 +228,12 @@ int main(int argc, char **argv)
         return weirc_append(&opt, &rep) == WEIR_OK ? 0 : report(&opt, &rep);
     }
     if (weirc_cpu_resolve(&opt, &rep) != WEIR_OK) {
-        return report(&opt, &rep);
+        code = report(&opt, &rep);
+    } else if (batch) {
+        code = run_batch(&opt);
+    } else {
+        code = weirc_compile(&opt, &rep) == WEIR_OK ? 0 : report(&opt, &rep);
     }
-    if (batch) {
-        return run_batch(&opt);
-    }
-    return weirc_compile(&opt, &rep) == WEIR_OK ? 0 : report(&opt, &rep);
+    weirc_cpu_fini(&opt);
+    return code;
 }

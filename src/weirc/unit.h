@@ -30,36 +30,46 @@
 enum { UNIT_CCC = 0, UNIT_TAILCC = 18, UNIT_GS_SPACE = 256 };
 
 /* LLVM intrinsics by a short name; unit.c has the table. */
-#define UNIT_INTRINSICS(X)                                                                                   \
-    X(CTLZ, "llvm.ctlz")                                                                                     \
-    X(CTTZ, "llvm.cttz")                                                                                     \
-    X(CTPOP, "llvm.ctpop")                                                                                   \
-    X(FSHL, "llvm.fshl")                                                                                     \
-    X(FSHR, "llvm.fshr")                                                                                     \
-    X(FABS, "llvm.fabs")                                                                                     \
-    X(CEIL, "llvm.ceil")                                                                                     \
-    X(FLOOR, "llvm.floor")                                                                                   \
-    X(TRUNC, "llvm.trunc")                                                                                   \
-    X(ROUNDEVEN, "llvm.roundeven")                                                                           \
-    X(SQRT, "llvm.sqrt")                                                                                     \
-    X(COPYSIGN, "llvm.copysign")                                                                             \
-    X(MINIMUM, "llvm.minimum")                                                                               \
-    X(MAXIMUM, "llvm.maximum")                                                                               \
-    X(FPTOSI_SAT, "llvm.fptosi.sat")                                                                         \
-    X(FPTOUI_SAT, "llvm.fptoui.sat")                                                                         \
-    X(SADD_SAT, "llvm.sadd.sat") X(UADD_SAT, "llvm.uadd.sat") X(SSUB_SAT, "llvm.ssub.sat")                   \
-        X(USUB_SAT, "llvm.usub.sat") X(SMIN, "llvm.smin") X(SMAX, "llvm.smax") X(UMIN, "llvm.umin")          \
-            X(UMAX, "llvm.umax") X(ABS, "llvm.abs") X(REDUCE_AND, "llvm.vector.reduce.and")                  \
-                X(UBSANTRAP, "llvm.ubsantrap") X(FRAMEADDRESS, "llvm.frameaddress")                          \
-                    X(X86_PSHUFB, "llvm.x86.ssse3.pshuf.b.128")                                              \
-                        X(X86_PACKSSWB, "llvm.x86.sse2.packsswb.128")                                        \
-                            X(X86_PACKUSWB, "llvm.x86.sse2.packuswb.128")                                    \
-                                X(X86_PACKSSDW, "llvm.x86.sse2.packssdw.128")                                \
-                                    X(X86_PACKUSDW, "llvm.x86.sse41.packusdw")                               \
-                                        X(X86_PMULHRSW, "llvm.x86.ssse3.pmul.hr.sw.128")                     \
-                                            X(X86_PMADDWD, "llvm.x86.sse2.pmadd.wd")                         \
-                                                X(X86_CVTTPS2DQ, "llvm.x86.sse2.cvttps2dq")                  \
-                                                    X(ARM_TBL1, "llvm.aarch64.neon.tbl1")
+/* clang-format off */
+#define UNIT_INTRINSICS(X) \
+    X(CTLZ, "llvm.ctlz") \
+    X(CTTZ, "llvm.cttz") \
+    X(CTPOP, "llvm.ctpop") \
+    X(FSHL, "llvm.fshl") \
+    X(FSHR, "llvm.fshr") \
+    X(FABS, "llvm.fabs") \
+    X(CEIL, "llvm.ceil") \
+    X(FLOOR, "llvm.floor") \
+    X(TRUNC, "llvm.trunc") \
+    X(ROUNDEVEN, "llvm.roundeven") \
+    X(SQRT, "llvm.sqrt") \
+    X(COPYSIGN, "llvm.copysign") \
+    X(MINIMUM, "llvm.minimum") \
+    X(MAXIMUM, "llvm.maximum") \
+    X(FPTOSI_SAT, "llvm.fptosi.sat") \
+    X(FPTOUI_SAT, "llvm.fptoui.sat") \
+    X(SADD_SAT, "llvm.sadd.sat") \
+    X(UADD_SAT, "llvm.uadd.sat") \
+    X(SSUB_SAT, "llvm.ssub.sat") \
+    X(USUB_SAT, "llvm.usub.sat") \
+    X(SMIN, "llvm.smin") \
+    X(SMAX, "llvm.smax") \
+    X(UMIN, "llvm.umin") \
+    X(UMAX, "llvm.umax") \
+    X(ABS, "llvm.abs") \
+    X(REDUCE_AND, "llvm.vector.reduce.and") \
+    X(UBSANTRAP, "llvm.ubsantrap") \
+    X(FRAMEADDRESS, "llvm.frameaddress") \
+    X(X86_PSHUFB, "llvm.x86.ssse3.pshuf.b.128") \
+    X(X86_PACKSSWB, "llvm.x86.sse2.packsswb.128") \
+    X(X86_PACKUSWB, "llvm.x86.sse2.packuswb.128") \
+    X(X86_PACKSSDW, "llvm.x86.sse2.packssdw.128") \
+    X(X86_PACKUSDW, "llvm.x86.sse41.packusdw") \
+    X(X86_PMULHRSW, "llvm.x86.ssse3.pmul.hr.sw.128") \
+    X(X86_PMADDWD, "llvm.x86.sse2.pmadd.wd") \
+    X(X86_CVTTPS2DQ, "llvm.x86.sse2.cvttps2dq") \
+    X(ARM_TBL1, "llvm.aarch64.neon.tbl1")
+/* clang-format on */
 
 enum unit_intrinsic {
 #define X(id, name) INTR_##id,

@@ -25,9 +25,9 @@ struct weirc_options {
     const char *passes; /* overrides the pipeline of the level; for experiments */
     /* from `cpu` (cpu.c) */
     const char *triple;
-    const char *base_cpu, *tune_cpu; /* LLVM's names */
-    char *features;                  /* LLVM's feature string */
-    uint64_t needs;                  /* bits of enum cpu_feature the image needs */
+    const char *base_cpu;      /* LLVM's name */
+    char *tune_cpu, *features; /* LLVM's name, LLVM's feature string; weirc_cpu_fini frees them */
+    uint64_t needs;            /* bits of enum cpu_feature the image needs */
 };
 
 struct weirc_table {
@@ -59,6 +59,7 @@ void weirc_facts_fini(struct weirc_facts *f, const struct wasm_module *m);
 
 /* Fill in the fields that follow from `cpu`, `aarch64` and `segue`.  WEIR_E_CONFIG: no such CPU. */
 weir_status weirc_cpu_resolve(struct weirc_options *opt, struct weir_report *rep);
+void weirc_cpu_fini(struct weirc_options *opt);
 
 /* Compile opt->input (or these bytes of it) to opt->output. */
 weir_status weirc_compile(const struct weirc_options *opt, struct weir_report *rep);

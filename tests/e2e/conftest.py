@@ -182,6 +182,17 @@ class Gateway(Process):
             return []
         return [int(p) for p in pids if "worker process" in title(p) and "shutting down" not in title(p)]
 
+    def worker_status(self):
+        """The state as one of the workers tells the control process."""
+        with socket.socket(socket.AF_UNIX) as s:
+            s.settimeout(PATIENCE_S)
+            s.connect(os.path.join(self.state, "status.sock"))
+            s.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            text = b""
+            while more := s.recv(65536):
+                text += more
+        return json.loads(text.split(b"\r\n\r\n", 1)[1])
+
     def bad_lines(self):
         found = []
         for path in glob.glob(self.state + "/logs/*") + [self.log]:

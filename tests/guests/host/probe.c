@@ -319,6 +319,7 @@ static int run_rest(struct call *c)
     return 1;
 }
 
+#include "probe_shared.h"
 /* ---- callouts -------------------------------------------------------------------------------- */
 
 /* What to do when the answer comes.  Not in the heap, which starts over with every stream. */
@@ -335,6 +336,18 @@ static u32 copy(char *out, const char *at, u32 len)
         out[i] = at[i];
     }
     return len;
+}
+
+static void remember(const struct call *c, u32 token, const char *script, u32 len)
+{
+    for (u32 i = 0; i < 32; i++) {
+        if (sent[i].token == 0) {
+            sent[i].token = token;
+            sent[i].self = c->self;
+            sent[i].len = copy(sent[i].script, script, len < 1024 ? len : 1024);
+            return;
+        }
+    }
 }
 
 /* `call`, and `callpairs SERVICE TIMEOUT name value ...`: with these headers and nothing else. */
@@ -358,16 +371,49 @@ static int run_calls(struct call *c)
             trailers_len = c->nargs > 6 ? make_pairs(c, 6, trailers) : 0;
         find_script(c, 5, &script, &len);
         st = proxy_http_call(A(1), pairs, headers_len, A(4), trailers, trailers_len, N(3), &token);
-        for (u32 i = 0; st == 0 && i < 32; i++) {
-            if (sent[i].token == 0) {
-                sent[i].token = token;
-                sent[i].self = c->self;
-                sent[i].len = copy(sent[i].script, script, len < 1024 ? len : 1024);
-                break;
-            }
+        if (st == 0) {
+            remember(c, token, script, len);
         }
     } else {
         return 0;
+    }
+    result(c, st);
+    put_char(&c->out, ' ');
+    put_number(&c->out, token);
+    return 1;
+}
+
+/* `grpccall SERVICE NAME METHOD TIMEOUT MESSAGE SCRIPT [name value ...]`, `grpcstream SERVICE NAME METHOD
+ * SCRIPT [name value ...]`, `grpcsend TOKEN MESSAGE END`, `grpccancel TOKEN`, `grpcclose TOKEN`.  What comes
+ * runs the script, up to a '|' for a message, behind it for the end; a TOKEN of 0 is that of the callback. */
+static u32 the_token;
+
+static int run_grpc(struct call *c)
+{
+    char pairs[1024], *script = 0;
+    u32 token = 77, len = 0, st, which = N(1) == 0 ? the_token : N(1);
+
+    if (is(c, "grpccall")) {
+        st = proxy_grpc_call(A(1), A(2), A(3), pairs, make_pairs(c, 7, pairs), A(5), N(4), &token);
+        find_script(c, 6, &script, &len);
+    } else if (is(c, "grpcstream")) {
+        st = proxy_grpc_stream(A(1), A(2), A(3), pairs, make_pairs(c, 5, pairs), &token);
+        find_script(c, 4, &script, &len);
+    } else if (is(c, "grpcsend")) {
+        result(c, proxy_grpc_send(which, A(2), N(3)));
+        return 1;
+    } else if (is(c, "grpccancel")) {
+        result(c, proxy_grpc_cancel(which));
+        return 1;
+    } else if (is(c, "grpcclose")) {
+        result(c, proxy_grpc_close(which));
+        return 1;
+    } else {
+        return 0;
+    }
+    if (st == 0) {
+        remember(c, token, script, len);
+        the_token = token;
     }
     result(c, st);
     put_char(&c->out, ' ');
@@ -384,7 +430,9 @@ static void run_command(struct call *c)
     known = known != 0 ? known : run_values(c);
     known = known != 0 ? known : run_control(c);
     known = known != 0 ? known : run_rest(c);
+    known = known != 0 ? known : run_shared(c);
     known = known != 0 ? known : run_calls(c);
+    known = known != 0 ? known : run_grpc(c);
     if (known == 0) {
         put(&c->out, " UNKNOWN COMMAND");
     }
@@ -505,6 +553,16 @@ static u32 run_line(u32 self, const char *key, u32 default_result)
                                                     : default_result;
 }
 
+/* For later: the configuration cannot be read then. */
+static void keep_line(const char *key, char *dst, u32 *len)
+{
+    char *at = 0;
+    if (!find_line(key, text_len(key), &at, len)) {
+        *len = 0;
+    }
+    *len = copy(dst, at, *len > 1024 ? 1024 : *len);
+}
+
 /* By argument `i`: a request header, or a line of the configuration. */
 static int find_script(const struct call *c, u32 i, char **script, u32 *len)
 {
@@ -554,7 +612,21 @@ EXPORT(proxy_on_vm_start) u32 on_vm_start(u32 ctx, u32 size)
 EXPORT(proxy_on_configure) u32 on_configure(u32 ctx, u32 size)
 {
     trace("on_configure", ctx, size, 0, 2);
+    keep_line("tick:", tick_script, &tick_len);
+    keep_line("queue:", queue_script, &queue_len);
     return run_line(ctx, "configure:", 1);
+}
+
+EXPORT(proxy_on_tick) void on_tick(u32 ctx)
+{
+    trace("on_tick", ctx, 0, 0, 1);
+    run_script(ctx, tick_script, tick_len, 0);
+}
+
+EXPORT(proxy_on_queue_ready) void on_queue_ready(u32 ctx, u32 queue)
+{
+    trace("on_queue_ready", ctx, queue, 0, 2);
+    run_script(ctx, queue_script, queue_len, 0);
 }
 
 EXPORT(proxy_on_request_headers) u32 on_request_headers(u32 ctx, u32 n, u32 end)
@@ -583,6 +655,54 @@ void on_http_call_response(u32 root, u32 token, u32 n, u32 size, u32 trailers)
             return;
         }
     }
+}
+
+static void run_grpc_part(u32 token, int last)
+{
+    static char script[1024];
+    the_token = token;
+    for (u32 i = 0; i < 32; i++) {
+        if (sent[i].token == token) {
+            u32 len = copy(script, sent[i].script, sent[i].len), self = sent[i].self, bar = 0;
+            while (bar < len && script[bar] != '|') {
+                bar++;
+            }
+            if (last) {
+                sent[i].token = 0;
+                run_script(self, script + bar + (bar < len), len - bar - (bar < len), 0);
+            } else {
+                run_script(self, script, bar, 0);
+            }
+            return;
+        }
+    }
+}
+
+EXPORT(proxy_on_grpc_receive_initial_metadata) void on_grpc_initial(u32 root, u32 token, u32 n)
+{
+    trace("on_grpc_initial", root, token, n, 3);
+    run_script(root, "pairs 4", 7, 0);
+}
+
+EXPORT(proxy_on_grpc_receive_trailing_metadata) void on_grpc_trailing(u32 root, u32 token, u32 n)
+{
+    trace("on_grpc_trailing", root, token, n, 3);
+    run_script(root, "pairs 5", 7, 0);
+}
+
+EXPORT(proxy_on_grpc_receive) void on_grpc_receive(u32 root, u32 token, u32 size)
+{
+    trace("on_grpc_receive", root, token, size, 3);
+    run_grpc_part(token, 0);
+    for (u32 i = 0; (token & 3) == 1 && i < 32; i++) {
+        sent[i].token = sent[i].token == token ? 0 : sent[i].token;
+    }
+}
+
+EXPORT(proxy_on_grpc_close) void on_grpc_close(u32 root, u32 token, u32 status)
+{
+    trace("on_grpc_close", root, token, status, 3);
+    run_grpc_part(token, 1);
 }
 
 EXPORT(proxy_on_done) u32 on_done(u32 ctx)
