@@ -6,9 +6,11 @@
  * next `weir run` with the same folder has that nginx take the new generation without closing a socket. */
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <jansson.h>
 #include <limits.h>
 #include <poll.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,12 +47,19 @@ enum {
     CONNECTIONS_MAX = 16384,
 };
 
+#ifdef WEIR_ASAN_RUNTIME
+#define DEFAULT_USER "root" /* sanitizers write their reports to the log folder */
+#else
+#define DEFAULT_USER "www-data"
+#endif
+
 static struct {
-    const char *config, *state, *nginx, *weirc;
+    const char *user, *config, *state, *nginx, *weirc;
     uint64_t workers, compile_seconds, shared_mib;
     int plugin_log_level;
 } args = {.state = ".weir",
           .nginx = "/usr/sbin/nginx",
+          .user = DEFAULT_USER,
           .compile_seconds = 300,
           .plugin_log_level = -1,
           .shared_mib = 16};
@@ -96,6 +105,11 @@ static const struct cli_option options[] = {
      .value = &args.compile_seconds,
      .arg = "N",
      .help = "how long compiling a plugin may take (default 300); then it stays interpreted"},
+    {.name = "user",
+     .kind = CLI_TEXT,
+     .value = &args.user,
+     .arg = "NAME",
+     .help = "whom workers run as if root starts the gateway (default www-data)"},
     {.name = "plugin-log-level",
      .kind = CLI_CHOICE,
      .value = &args.plugin_log_level,
@@ -133,8 +147,12 @@ struct run {
     char control_sock[64];
     struct images *images;
     int lock;
+    const char *user;
+    char *group;         /* of the workers; NULL: as this process */
+    gid_t gid;           /* of `group`, or -1 */
     unsigned generation; /* its number, for the file's name */
     char *generation_file;
+    const char *generation_name; /* of the file, in the state folder */
     struct nginx_process nginx;
 
     bool ready, was_ready, adopted, stopping;
@@ -177,12 +195,38 @@ static bool make_dirs(const char *path)
     return ok;
 }
 
+/* Workers of root are another user: it owns nothing, and its group reads what it must. */
+static int find_user(struct run *run)
+{
+    run->gid = (gid_t)-1;
+    if (geteuid() != 0) {
+        return CLI_GO_ON;
+    }
+    const struct passwd *user = getpwnam(args.user);
+    const struct group *group = user == NULL ? NULL : getgrgid(user->pw_gid);
+    if (group == NULL) {
+        return cli_fail("there is no user \"%s\" with a group for the workers; name another with --user",
+                        args.user);
+    }
+    run->user = args.user;
+    run->group = mem_strndup(group->gr_name, strlen(group->gr_name));
+    run->gid = group->gr_gid;
+    return CLI_GO_ON;
+}
+
+/* A folder that workers may enter, not list; what is made in it is of their group. */
+static bool let_workers_in(const struct run *run, const char *path)
+{
+    return run->gid == (gid_t)-1 || (chown(path, (uid_t)-1, run->gid) == 0 && chmod(path, 02710) == 0);
+}
+
 static int open_state(struct run *run)
 {
     static const char *const folders[] = {"logs", "tmp"};
     struct weir_report rep;
 
-    if (args.state[0] == '\0' || !make_dirs(args.state) || realpath(args.state, run->state_dir) == NULL) {
+    if (args.state[0] == '\0' || !make_dirs(args.state) || realpath(args.state, run->state_dir) == NULL ||
+        !let_workers_in(run, run->state_dir)) {
         return cli_fail("cannot use the state folder \"%s\": %s", args.state, strerror(errno));
     }
     if (!nginx_conf_path_ok(run->state_dir)) {
@@ -191,7 +235,7 @@ static int open_state(struct run *run)
     }
     for (size_t i = 0; i < CLI_COUNT(folders); i++) {
         char *path = state_path(run, folders[i]);
-        bool ok = make_dirs(path);
+        bool ok = make_dirs(path) && let_workers_in(run, path);
         mem_free(path);
         if (!ok) {
             return cli_fail("cannot make folders in \"%s\": %s", run->state_dir, strerror(errno));
@@ -210,7 +254,7 @@ static int open_state(struct run *run)
 
     weir_report_init(&rep);
     char *dir = state_path(run, "store");
-    weir_status st = store_open(dir, &run->store, &rep);
+    weir_status st = store_open(dir, run->gid, &run->store, &rep);
     mem_free(dir);
     return st == WEIR_OK ? CLI_GO_ON : cli_fail("%s", rep.message);
 }
@@ -272,6 +316,7 @@ static void name_generation(struct run *run)
     struct strbuf name = {0};
     strbuf_printf(&name, "%s/generation-%u.json", run->state_dir, run->generation);
     run->generation_file = name.at;
+    run->generation_name = strrchr(name.at, '/') + 1;
 }
 
 static void number_is_taken(struct run *run)
@@ -330,8 +375,9 @@ static int publish(struct run *run)
     struct nginx_conf_options opt = {
         .state_dir = run->state_dir,
         .module = run->module,
-        .generation = run->generation_file,
-        .user = geteuid() == 0 ? "root" : NULL, /* the store is its owner's alone, so workers are too */
+        .generation = run->generation_name,
+        .user = run->user,
+        .group = run->group,
         .plugin_log_level = args.plugin_log_level < 0 ? "info" : level_names[args.plugin_log_level],
         .workers = args.workers != 0 ? (uint32_t)args.workers : (uint32_t)sysconf(_SC_NPROCESSORS_ONLN),
         .worker_connections = connections(),
@@ -420,7 +466,7 @@ static void check_ready(struct run *run)
     if (nginx_process_status(&run->nginx, &text)) {
         json_t *status = json_loadb(text.at, text.len, 0, NULL);
         const char *file = json_string_value(json_object_get(status, "generation"));
-        if (file != NULL && strcmp(file, run->generation_file) == 0 &&
+        if (file != NULL && strcmp(file, run->generation_name) == 0 &&
             !nginx_process_old_workers_serve(&run->nginx)) {
             run->ready = true;
             print_ready(run, status);
@@ -598,6 +644,9 @@ static int run_gateway(int argc, char **argv)
     int signals = signalfd(-1, &set, SFD_CLOEXEC);
 
     if (code == CLI_GO_ON) {
+        code = find_user(&run);
+    }
+    if (code == CLI_GO_ON) {
         code = open_state(&run);
     }
     if (code == CLI_GO_ON) {
@@ -621,6 +670,7 @@ static int run_gateway(int argc, char **argv)
     gw_problems_fini(&run.problems);
     store_close(run.store);
     mem_free(run.generation_file);
+    mem_free(run.group);
     return code;
 }
 

@@ -58,7 +58,8 @@ weir_status channel_open(const char *path, channel_on_message *on_message, void 
     }
     unlink(path);
     int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    mode_t mask = umask(0177); /* the owner's alone from its first moment */
+    /* The owner's alone from its first moment; root's workers are in the group of the state folder. */
+    mode_t mask = umask(geteuid() == 0 ? 0117 : 0177);
     int bound = fd < 0 ? -1 : bind(fd, (struct sockaddr *)&addr, sizeof addr);
     umask(mask);
     if (bound != 0 || listen(fd, 128) != 0) {

@@ -1,7 +1,8 @@
 /* control/nginx_conf.c - nginx.conf as one text with a few holes.
  *
  * What it sets and why:
- *   - everything nginx writes goes below the state folder, as any user;
+ *   - everything nginx writes goes below the state folder, as any user; what workers open themselves is named
+ *     relative to it, because they may not be able to enter the folders above;
  *   - requests and responses are not buffered whole, so streams stream;
  *   - the upstream's headers pass as they are, nginx's own meanings of X-Accel-* do not apply;
  *   - a request goes to another endpoint only if the first could not be reached or broke off, never twice if
@@ -118,15 +119,15 @@ void nginx_conf_write(const struct nginx_conf_options *opt, const struct gw_conf
     add_text(out, head, opt->state_dir);
     strbuf_printf(out, "load_module \"%s\";\n", opt->module);
     if (opt->user != NULL) {
-        strbuf_printf(out, "user \"%s\";\n", opt->user);
+        strbuf_printf(out, "user \"%s\" \"%s\";\n", opt->user, opt->group);
     }
     strbuf_printf(out, "worker_processes %u;\n", opt->workers);
     strbuf_printf(out, "\nevents {\n    worker_connections %u;\n}\n", opt->worker_connections);
     strbuf_printf(out,
-                  "\nhttp {\n    weir_generation \"%s\";\n    weir_store \"%s/store\";\n    weir_control "
+                  "\nhttp {\n    weir_generation \"%s\";\n    weir_store store;\n    weir_control "
                   "control.sock;\n"
                   "    weir_plugin_log_level %s;\n    weir_shared_size %" PRIu64 ";\n",
-                  opt->generation, opt->state_dir, opt->plugin_log_level, opt->shared_bytes);
+                  opt->generation, opt->plugin_log_level, opt->shared_bytes);
     add_text(out, http_head, opt->state_dir);
     for (uint32_t i = 0; i < config->nlisteners; i++) {
         add_listener(out, &config->listeners[i]);

@@ -14,6 +14,16 @@
 
 enum { MODULE_BYTES_MAX = 256 << 20 };
 
+/* Workers stand in the state folder, which may be below folders they cannot enter: "store/modules/X.wasm". */
+static const char *below_state(const char *path)
+{
+    const char *at = path + strlen(path);
+    for (int components = 0; at > path && components < 3; at--) {
+        components += at[-1] == '/';
+    }
+    return *at == '/' ? at + 1 : at + (at != path);
+}
+
 static void publish_module(struct store *store, struct gw_config *config, struct gw_plugin *p,
                            struct gw_problems *problems)
 {
@@ -41,7 +51,7 @@ static void publish_module(struct store *store, struct gw_config *config, struct
                         path, hex);
     } else {
         char *kept = store_module_path(store, hex);
-        p->url = str_of(arena_printf(&config->arena, "file:%s", kept));
+        p->url = str_of(arena_printf(&config->arena, "file:%s", below_state(kept)));
         mem_free(kept);
     }
     mem_free(bytes);
@@ -93,7 +103,8 @@ weir_status publish_file(const char *path, struct str text, struct weir_report *
     weir_status st = WEIR_OK;
 
     strbuf_printf(&temp, "%s.%d", path, (int)getpid());
-    int fd = open(temp.at, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    /* Started by root, workers are others, who read it by the group of the state folder. */
+    int fd = open(temp.at, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, geteuid() == 0 ? 0640 : 0600);
     bool ok = fd >= 0;
     for (size_t done = 0; ok && done < text.len;) {
         ssize_t n = write(fd, text.at + done, text.len - done);

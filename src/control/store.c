@@ -1,6 +1,7 @@
 /* control/store.c - files named by what is in them, written whole or not at all. */
 #include "control/store.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -58,15 +59,55 @@ static int remove_entry(const char *path, const struct stat *st, int type, struc
     return at->level == 0 ? 0 : remove(path);
 }
 
-weir_status store_open(const char *dir, struct store **out, struct weir_report *rep)
+/* Let `readers` have a folder and the files in it: they may be of another group, in a store that was copied.
+ */
+static weir_status let_read(const char *path, gid_t readers, mode_t files, struct weir_report *rep)
 {
-    static const char *const folders[] = {"", "/modules", "/images", "/work"};
+    weir_status st = WEIR_OK;
+    DIR *dir = opendir(path);
+    struct dirent *e;
+    struct stat info;
+
+    if (dir == NULL || fchown(dirfd(dir), (uid_t)-1, readers) != 0 || fchmod(dirfd(dir), 02750) != 0) {
+        st = io_error(rep, path);
+    }
+    while (st == WEIR_OK && files != 0 && (e = readdir(dir)) != NULL) {
+        int fd = e->d_type == DT_REG ? openat(dirfd(dir), e->d_name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC) : -1;
+        if (fd >= 0) {
+            /* What others can write is left alone: it is refused when it is used. */
+            if (fstat(fd, &info) != 0 || ((info.st_mode & (S_IWGRP | S_IWOTH)) == 0 &&
+                                          (fchown(fd, (uid_t)-1, readers) != 0 || fchmod(fd, files) != 0))) {
+                st = io_error(rep, path);
+            }
+            close(fd);
+        }
+    }
+    if (dir != NULL) {
+        closedir(dir);
+    }
+    return st;
+}
+
+weir_status store_open(const char *dir, gid_t readers, struct store **out, struct weir_report *rep)
+{
+    static const struct {
+        const char *name;
+        bool readable;
+        mode_t files;
+    } folders[] = {{"", true, 0}, {"/modules", true, 0640}, {"/images", true, 0550}, {"/work", false, 0}};
     weir_status st = WEIR_OK;
 
     for (size_t i = 0; i < sizeof folders / sizeof *folders && st == WEIR_OK; i++) {
         struct strbuf path = {0};
-        strbuf_printf(&path, "%s%s", dir, folders[i]);
+        strbuf_printf(&path, "%s%s", dir, folders[i].name);
         st = own_folder(path.at, rep);
+        if (st == WEIR_OK && readers != (gid_t)-1) {
+            if (folders[i].readable) {
+                st = let_read(path.at, readers, folders[i].files, rep);
+            } else if (chown(path.at, (uid_t)-1, readers) != 0 || chmod(path.at, 02700) != 0) {
+                st = io_error(rep, path.at);
+            }
+        }
         strbuf_fini(&path);
     }
     if (st != WEIR_OK) {
@@ -123,7 +164,7 @@ static weir_status write_file(struct store *s, const char *path, const void *byt
         mem_free(temp);
         return st;
     }
-    if (write_all(fd, bytes, len) != WEIR_OK || fsync(fd) != 0) {
+    if (write_all(fd, bytes, len) != WEIR_OK || fchmod(fd, 0640) != 0 || fsync(fd) != 0) {
         st = io_error(rep, temp);
     }
     close(fd);
@@ -193,7 +234,7 @@ weir_status store_put_image(struct store *s, const char *hex, const char *key, c
         st = io_error(rep, work_path);
     } else if (!S_ISREG(info.st_mode) || info.st_nlink != 1) {
         st = weir_report_set(rep, WEIR_E_CONFIG, WEIR_NO_OFFSET, "store", "%s is no plain file", work_path);
-    } else if (fchmod(fd, 0500) != 0 || rename(work_path, path) != 0) {
+    } else if (fchmod(fd, 0550) != 0 || rename(work_path, path) != 0) {
         st = io_error(rep, work_path);
     }
     if (fd >= 0) {

@@ -7,14 +7,16 @@
  *     images/SHA256-KEY.failed     why it did not compile, one line; it is not tried again with this key
  *     work/                        where a compilation writes before its result is moved into place
  *
- * Files appear by rename, so a reader sees all of one or none.  The folder is the owner's alone (mode 0700):
- * a store that others can write, or that belongs to another user, is refused, because images are native code.
+ * Files appear by rename, so a reader sees all of one or none.  Only the owner writes; where workers are
+ * another user, they read by their group.  A store that others can write, or that belongs to another user, is
+ * refused, because images are native code.
  */
 #ifndef CONTROL_STORE_H
 #define CONTROL_STORE_H
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 #include <stdint.h>
 
 #include "base/hash.h"
@@ -24,7 +26,7 @@ struct store;
 
 /* Open the store at `dir`, making it if need be and emptying work/; one process at a time has it open.
  * WEIR_OK: *out is the caller's.  WEIR_E_IO; WEIR_E_CONFIG: others can write it. */
-weir_status store_open(const char *dir, struct store **out, struct weir_report *rep);
+weir_status store_open(const char *dir, gid_t readers, struct store **out, struct weir_report *rep);
 void store_close(struct store *s); /* NULL is fine */
 
 const char *store_work_dir(const struct store *s);
@@ -37,7 +39,7 @@ weir_status store_put_module(struct store *s, const uint8_t *bytes, size_t len, 
 char *store_module_path(const struct store *s, const char *hex);
 char *store_image_path(const struct store *s, const char *hex, const char *key);
 bool store_has_image(const struct store *s, const char *hex, const char *key);
-/* Move a finished image from the work folder into its place, readable by the owner only. */
+/* Move a finished image from the work folder into its place, read-only. */
 weir_status store_put_image(struct store *s, const char *hex, const char *key, const char *work_path,
                             struct weir_report *rep);
 /* Remove an image that was refused, so that it is compiled anew. */

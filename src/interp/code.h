@@ -90,6 +90,12 @@ struct interp_module {
 /* A frame has at most this many slots; a function that needs more traps STACK_EXHAUSTED when called. */
 #define INTERP_MAX_SLOTS 65000u
 
+/* So does one whose code would grow out of proportion to its body: a branch of four bytes can move a thousand
+ * values.  The most keeps distances, in bytes, within 32 bits. */
+#define INTERP_WORDS_PER_BYTE 16u
+#define INTERP_WORDS_FREE 65536u
+#define INTERP_MAX_WORDS (1u << 27)
+
 /* Lower `f` unless it is; safe from several threads. */
 void interp_func_lower(struct interp_func *f);
 

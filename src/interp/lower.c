@@ -382,7 +382,7 @@ static void lower_br_table(struct lower *l)
     for (uint32_t i = 0; i <= in.count; i += 2) {
         lower_emit_imm(l, 0);
     }
-    for (uint32_t i = 0; i <= in.count; i++, field++) {
+    for (uint32_t i = 0; i <= in.count && l->code.len <= l->most_words; i++, field++) {
         struct lower_label *b = label_at(l, wasm_br_table_next(&in));
         if (b->kind != LABEL_FUNC && values_in_place(l, b, arity)) {
             branch_to(l, b, pos, field);
@@ -617,7 +617,7 @@ static void finish_function(struct lower *l, const struct wasm_functype *t)
                  : n <= 4 ? H_ENTER_4
                  : n <= 8 ? H_ENTER_8
                           : H_ENTER_N;
-    if (l->max_slots > INTERP_MAX_SLOTS) {
+    if (l->max_slots > INTERP_MAX_SLOTS || l->code.len > l->most_words) {
         l->code.len = l->origins.len = 0;
         l->in.offset = (uint32_t)(l->fn->body - l->m->bytes);
         lower_emit_trapping(l, H_ENTER_HUGE, 0);
@@ -633,8 +633,10 @@ void interp_lower(const struct interp_module *mod, uint32_t funcidx, struct inte
     struct lower l = {.mod = mod, .m = m, .fn = &m->funcs[funcidx]};
     const struct wasm_functype *t = wasm_func_type(m, funcidx);
     l.reader = wasm_reader_of(m, l.fn->body, l.fn->body_end);
+    uint64_t most = (uint64_t)(l.fn->body_end - l.fn->body) * INTERP_WORDS_PER_BYTE + INTERP_WORDS_FREE;
+    l.most_words = most < INTERP_MAX_WORDS ? (size_t)most : INTERP_MAX_WORDS;
     begin_function(&l, t);
-    while (l.reader.at < l.reader.end) {
+    while (l.reader.at < l.reader.end && l.code.len <= l.most_words) {
         weir_status st = wasm_instr_read(&l.reader, &l.in, NULL);
         WEIR_ASSERT(st == WEIR_OK);
         if (l.dead) {

@@ -108,6 +108,7 @@ struct lower {
     uint32_t base;      /* first slot of the operand stack */
     uint32_t height;    /* next free slot */
     uint32_t max_slots; /* of the frame */
+    size_t most_words;  /* of code; more and the function is not run */
     uint32_t settled;
     struct lower_acc accs[LOWER_NCLASSES];
     struct lower_last last, before_last;

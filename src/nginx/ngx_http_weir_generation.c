@@ -182,7 +182,7 @@ load_image(ngx_http_weir_worker_t *w, ngx_http_weir_plugin_t *p)
     end = ngx_snprintf(path, sizeof(path) - 1, "%V/images/%s-%s.aot", &w->store, p->sha256, weir_image_key());
     *end = '\0';
 
-    if (ngx_file_info(path, &fi) == NGX_FILE_ERROR) {
+    if (ngx_link_info(path, &fi) == NGX_FILE_ERROR) {
         return NGX_DECLINED;
     }
 

@@ -440,6 +440,7 @@ set_path(ngx_http_request_t *r, struct str value)
 static bool
 set_pseudo(ngx_http_request_t *r, struct str name, struct str value)
 {
+    size_t            i;
     ngx_str_t         v;
     ngx_table_elt_t  *h;
 
@@ -451,7 +452,11 @@ set_pseudo(ngx_http_request_t *r, struct str name, struct str value)
 
         /* Goes upstream; r->method stays the client's, which decides about the response's framing. */
 
-        if (value.len == 0 || value.at[0] == ':' || ngx_http_weir_copy(r->pool, value, &v) != NGX_OK) {
+        /* A token, as a header's name is: a blank would begin another request line. */
+
+        if (!ngx_http_weir_header_ok(value, STR("")) || value.at[0] == ':'
+            || ngx_http_weir_copy(r->pool, value, &v) != NGX_OK)
+        {
             return false;
         }
 
@@ -460,6 +465,12 @@ set_pseudo(ngx_http_request_t *r, struct str name, struct str value)
     }
 
     if (str_eq(name, pseudo_names[PSEUDO_AUTHORITY])) {
+
+        for (i = 0; i < value.len; i++) {
+            if ((u_char) value.at[i] <= ' ' || value.at[i] == '/' || value.at[i] == '\\') {
+                return false;       /* nginx takes none of these from a client, either */
+            }
+        }
 
         h = r->headers_in.host;
 

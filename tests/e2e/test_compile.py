@@ -243,7 +243,7 @@ def test_damaged_image(gateway, tmp_path, warm_store, echo, how, reason):
     traffic.stop()
     assert "its image is refused and made anew" in g.error_log and reason in g.error_log
     assert "was refused" in g.output() and reason in g.output()
-    assert not os.path.islink(path) and os.stat(path).st_mode & 0o777 == 0o500
+    assert not os.path.islink(path) and os.stat(path).st_mode & 0o777 == 0o550
     assert g.send(headers=HEADERS).status == 200
 
 

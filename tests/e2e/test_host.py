@@ -90,6 +90,12 @@ def test_pseudo_headers(probe):
     assert (r.seen["path"], r.seen["method"], r.seen_header("host")) == ("/new/%41?z=2", "PUT", "other.example")
 
 
+def test_pseudo_headers_cannot_begin_another_request(probe):
+    r = probe({"request": "setpairs 0 :method PUT\t/x\tHTTP/1.1; setpairs 0 :authority a/b; setpairs 0 :path /a\tb"})
+    assert all(not line.endswith(" = 0") for line in r.logs), r.logs
+    assert (r.seen["path"], r.seen["method"]) == ("/p?q=1", "GET")
+
+
 def test_host_is_authority(probe):
     r = probe({"request": "replace 0 host elsewhere.example; get 0 :authority"})
     assert r.seen_all("host") == ["elsewhere.example"]

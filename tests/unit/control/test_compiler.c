@@ -90,7 +90,7 @@ static int set_up(void **state)
         return 1;
     }
     snprintf(script, sizeof script, "%s/weirc", dir);
-    return store_open(dir, &store, NULL) != WEIR_OK;
+    return store_open(dir, (gid_t)-1, &store, NULL) != WEIR_OK;
 }
 
 static int tear_down(void **state)
