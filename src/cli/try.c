@@ -194,15 +194,39 @@ static void complete_request(struct reader *r, const struct fake_header_list *gi
     }
 }
 
-static bool read_body(struct reader *r, const json_t *of, struct str *out)
+/* A string, or an array of strings: the chunks in which the body comes. */
+static bool read_body(struct reader *r, const json_t *of, struct fake_message *out)
 {
-    const json_t *body = json_object_get(of, "body");
+    const json_t *body = json_object_get(of, "body"), *chunk;
+    size_t i, n = json_is_array(body) ? json_array_size(body) : 1;
 
-    if (body != NULL && !json_is_string(body)) {
-        return complain(r, "\"body\" must be a string");
+    out->chunks = ARENA_ARRAY(&r->arena, struct str, n);
+    if (body == NULL || (json_is_string(body) && json_string_length(body) == 0)) {
+        return true;
     }
-    *out = body == NULL ? (struct str){"", 0} : text_of(body);
+    if (json_is_string(body)) {
+        out->chunks[out->nchunks++] = text_of(body);
+        return true;
+    }
+    if (!json_is_array(body)) {
+        return complain(r, "\"body\" must be a string or an array of strings");
+    }
+    json_array_foreach(body, i, chunk)
+    {
+        if (!json_is_string(chunk)) {
+            return complain(r, "\"body\" must be a string or an array of strings");
+        }
+        out->chunks[out->nchunks++] = text_of(chunk);
+    }
     return true;
+}
+
+static bool read_trailers(struct reader *r, const json_t *of, struct fake_message *out)
+{
+    const json_t *trailers = json_object_get(of, "trailers");
+
+    out->has_trailers = trailers != NULL;
+    return trailers == NULL || read_headers(r, trailers, &out->trailers);
 }
 
 static bool read_response(struct reader *r, const json_t *response, struct fake_request *out)
@@ -217,17 +241,17 @@ static bool read_response(struct reader *r, const json_t *response, struct fake_
         return complain(r, "\"response\" must be an object");
     }
     if (!read_headers(r, json_object_get(response, "headers"), &given) ||
-        !read_body(r, response, &out->response_body)) {
+        !read_body(r, response, &out->response) || !read_trailers(r, response, &out->response)) {
         return false;
     }
     out->has_response = true;
     if (!find(&given, ":status", &v)) {
         v = STR("200");
     }
-    fake_headers_add(&r->arena, &out->response_headers, STR(":status"), v);
+    fake_headers_add(&r->arena, &out->response.headers, STR(":status"), v);
     for (size_t i = 0; i < given.len; i++) {
         if (!str_eq(given.at[i].name, STR(":status"))) {
-            fake_headers_add(&r->arena, &out->response_headers, given.at[i].name, given.at[i].value);
+            fake_headers_add(&r->arena, &out->response.headers, given.at[i].name, given.at[i].value);
         }
     }
     return true;
@@ -271,12 +295,13 @@ static bool read_request(struct reader *r, const json_t *request, struct fake_re
     if (!json_is_object(request)) {
         return complain(r, "must be an object");
     }
-    if (!read_headers(r, json_object_get(request, "headers"), &given) || !read_body(r, request, &out->body) ||
+    if (!read_headers(r, json_object_get(request, "headers"), &given) ||
+        !read_body(r, request, &out->request) || !read_trailers(r, request, &out->request) ||
         !read_response(r, json_object_get(request, "response"), out) ||
         !read_properties(r, json_object_get(request, "properties"), out)) {
         return false;
     }
-    complete_request(r, &given, &out->headers);
+    complete_request(r, &given, &out->request.headers);
     const json_t *now = json_object_get(request, "now_ns");
     if (now != NULL && (!json_is_integer(now) || json_integer_value(now) < 0)) {
         return complain(r, "\"now_ns\" must be a number, 0 or more");
@@ -337,6 +362,22 @@ static void print_text(struct strbuf *b, const char *key, struct str value)
     strbuf_add_json(b, value);
 }
 
+/* The body that came out of the chain, if it is not what came in. */
+static void print_body(struct strbuf *b, const char *key, const struct fake_stream *f, enum pw_direction d,
+                       const struct str *chunks, size_t nchunks)
+{
+    struct str rest = strbuf_str(&f->out[d]);
+    bool same = f->ended[d];
+
+    for (size_t i = 0; i < nchunks && same; i++) {
+        same = str_starts_with(rest, chunks[i]);
+        rest = same ? str_slice(rest, chunks[i].len, rest.len) : rest;
+    }
+    if (!same || rest.len != 0) {
+        print_text(b, key, strbuf_str(&f->out[d]));
+    }
+}
+
 static void print_logs(struct strbuf *b, const struct fake_stream *f)
 {
     strbuf_printf(b, ", \"logs\": [");
@@ -349,6 +390,27 @@ static void print_logs(struct strbuf *b, const struct fake_stream *f)
         strbuf_fini(&line);
     }
     strbuf_add_char(b, ']');
+}
+
+static void print_messages(struct strbuf *b, const struct fake_stream *f)
+{
+    const struct fake_message *request = &f->request->request, *response = &f->request->response;
+    const struct fake_header_list *trailers = &f->maps[PW_MAP_REQUEST_TRAILERS];
+
+    if (f->available[PW_MAP_REQUEST_TRAILERS]) {
+        print_headers(b, "request_trailers", trailers->at, trailers->len);
+    }
+    trailers = &f->maps[PW_MAP_RESPONSE_TRAILERS];
+    if (f->available[PW_MAP_RESPONSE_TRAILERS]) {
+        print_headers(b, "response_trailers", trailers->at, trailers->len);
+    }
+    if (!f->has_local) {
+        print_body(b, "request_body", f, PW_REQUEST, request->chunks, request->nchunks);
+    }
+    if (f->available[PW_MAP_RESPONSE_HEADERS]) {
+        print_body(b, "response_body", f, PW_RESPONSE, f->has_local ? &f->local.body : response->chunks,
+                   f->has_local ? 1 : response->nchunks);
+    }
 }
 
 static void print_result(size_t i, enum fake_action action, const struct fake_stream *f)
@@ -372,6 +434,7 @@ static void print_result(size_t i, enum fake_action action, const struct fake_st
     if (f->available[PW_MAP_RESPONSE_HEADERS]) {
         print_headers(&b, "response_headers", response->at, response->len);
     }
+    print_messages(&b, f);
     if (f->route_changes != 0) {
         strbuf_printf(&b, ", \"route_cleared\": %u", f->route_changes);
     }

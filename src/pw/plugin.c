@@ -1,6 +1,8 @@
 /* pw/plugin.c - plugins: their options, their current VM and when to start another. */
 #include "pw/plugin.h"
 
+#include "pw/stream.h"
+
 #include <stdio.h>
 
 #include "base/mem.h"
@@ -79,6 +81,9 @@ static void copy_options(struct pw_plugin *p, const struct pw_plugin_options *op
     }
     if (p->opt.memory_limit_bytes == 0) {
         p->opt.memory_limit_bytes = DEFAULT_MEMORY_BYTES;
+    }
+    if (p->opt.body_limit_bytes == 0) {
+        p->opt.body_limit_bytes = PW_BODY_DEFAULT_LIMIT_BYTES;
     }
 }
 
