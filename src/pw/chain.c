@@ -350,20 +350,6 @@ static bool resume_all(struct pw_stream *s, enum pw_direction d)
     return true;
 }
 
-static void resume_other(struct pw_stream *s, enum pw_direction d)
-{
-    bool any = false;
-
-    for (uint32_t i = 0; i < s->nsteps; i++) {
-        struct pw_side *side = &s->steps[i].side[d];
-        side->resumed = side->resumed && pw_side_holds(side);
-        any |= side->resumed;
-    }
-    if (any) {
-        (d == PW_REQUEST ? s->server->resume_request : s->server->resume_response)(s->server_stream);
-    }
-}
-
 static void forget_resumed(struct pw_stream *s)
 {
     for (uint32_t i = 0; i < s->nsteps; i++) {
@@ -388,7 +374,7 @@ static enum pw_verdict leave(struct pw_stream *s, enum pw_direction d, bool go_o
     if (s->resumes) { /* rare: somebody continued */
         go_on = go_on && resume_all(s, d);
         if (go_on) {
-            resume_other(s, d == PW_REQUEST ? PW_RESPONSE : PW_REQUEST);
+            pw_stream_ask_to_resume(s, d == PW_REQUEST ? PW_RESPONSE : PW_REQUEST);
         } else {
             forget_resumed(s);
         }
@@ -465,6 +451,7 @@ static enum pw_verdict on_trailers(struct pw_stream *s, enum pw_direction d)
 
 static enum pw_verdict on_resume(struct pw_stream *s, enum pw_direction d)
 {
+    s->flow[d].told = false;
     if (is_over(s, d)) {
         return PW_CONTINUE;
     }

@@ -70,8 +70,7 @@ enum pw_verdict pw_stream_answer(struct pw_stream *s)
     return PW_LOCAL;
 }
 
-/* Was something held where a resumption was asked for?  Elsewhere that is harmless, and forgotten. */
-static bool take_resumed(struct pw_stream *s, enum pw_direction d)
+void pw_stream_ask_to_resume(struct pw_stream *s, enum pw_direction d)
 {
     bool any = false;
 
@@ -80,7 +79,10 @@ static bool take_resumed(struct pw_stream *s, enum pw_direction d)
         side->resumed = side->resumed && pw_side_holds(side);
         any |= side->resumed;
     }
-    return any;
+    if (any && !s->flow[d].told) {
+        s->flow[d].told = true;
+        (d == PW_REQUEST ? s->server->resume_request : s->server->resume_response)(s->server_stream);
+    }
 }
 
 void pw_stream_apply(struct pw_stream *s)
@@ -99,11 +101,11 @@ void pw_stream_apply(struct pw_stream *s)
         s->server->close_stream(s->server_stream);
         return;
     }
-    if ((pending & PW_PENDING_REQUEST) && take_resumed(s, PW_REQUEST)) {
-        s->server->resume_request(s->server_stream);
+    if (pending & PW_PENDING_REQUEST) {
+        pw_stream_ask_to_resume(s, PW_REQUEST);
     }
-    if ((pending & PW_PENDING_RESPONSE) && take_resumed(s, PW_RESPONSE)) {
-        s->server->resume_response(s->server_stream);
+    if (pending & PW_PENDING_RESPONSE) {
+        pw_stream_ask_to_resume(s, PW_RESPONSE);
     }
 }
 
@@ -140,9 +142,9 @@ void pw_stream_vm_died(struct pw_stream *s, uint32_t step)
         enum pw_verdict v = s->steps[step].failed ? PW_CONTINUE : pw_stream_fail_step(s, step);
         if (v == PW_CLOSE) {
             s->server->close_stream(s->server_stream);
-        } else if (v == PW_CONTINUE && !side->resumed && !s->local_sent) {
+        } else if (v == PW_CONTINUE && !s->local_sent) {
             side->resumed = true;
-            (d == PW_REQUEST ? s->server->resume_request : s->server->resume_response)(s->server_stream);
+            pw_stream_ask_to_resume(s, d);
         }
     }
 }

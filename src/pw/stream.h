@@ -71,6 +71,7 @@ struct pw_flow {
     bool begun;             /* the headers are there */
     bool through;           /* the headers passed the last step */
     bool out;               /* ... and the server knows it */
+    bool told;              /* the server was asked to call pw_stream_resume_... */
 };
 
 struct pw_stored {
@@ -128,6 +129,9 @@ static inline struct pw_side *pw_context_side(const struct pw_context *ctx, enum
 {
     return ctx->stream == NULL ? NULL : &ctx->stream->steps[ctx->step].side[d];
 }
+
+/* Have the server resume a direction in which some step was resumed; one that holds nothing is forgotten. */
+void pw_stream_ask_to_resume(struct pw_stream *s, enum pw_direction d);
 
 /* Most bytes of a body that the step may hold. */
 uint64_t pw_side_limit(const struct pw_stream *s, uint32_t step, enum pw_direction d);
