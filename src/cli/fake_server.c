@@ -448,6 +448,7 @@ static enum pw_verdict run_phases(struct fake_stream *f, struct pw_stream *s)
     v = run_message(f, s, PW_RESPONSE, response);
     if (v == PW_LOCAL) { /* instead of the response, as it is */
         strbuf_add(&f->out[PW_RESPONSE], f->local.body);
+        f->ended[PW_RESPONSE] = true;
     }
     return answered && v == PW_CONTINUE ? PW_LOCAL : v;
 }
