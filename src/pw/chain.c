@@ -510,7 +510,7 @@ static bool is_blocked(const struct pw_stream *s, enum pw_direction d)
     for (uint32_t i = 0; i < s->nsteps && !is_over(s, d); i++) {
         const struct pw_side *side = &s->steps[i].side[d];
         if (side->stopped == PW_HEADERS_STOP_ALL_AND_WATERMARK ||
-            (side->paused && side->watermark && side->body.len >= pw_side_limit(s, i, d))) {
+            (side->paused && side->watermark && side->body.len > pw_side_limit(s, i, d))) {
             return true;
         }
     }

@@ -30,6 +30,8 @@ struct arg {
 struct call {
     u32 self;
     u32 result; /* of the callback */
+    u32 end;    /* end_of_stream of a body callback */
+    u32 stop;   /* the script ends here */
     struct arg args[MAX_ARGS];
     u32 nargs;
     struct text out;
@@ -262,6 +264,14 @@ static int run_control(struct call *c)
         result(c, proxy_set_effective_context(N(1)));
     } else if (is(c, "clearroute")) {
         result(c, proxy_clear_route_cache());
+    } else if (is(c, "hold")) { /* hold VALUE: return it and end here, unless it is the end of the stream */
+        if (c->end) {
+            result(c, 0);
+        } else {
+            c->result = N(1);
+            c->stop = 1;
+            return -1;
+        }
     } else if (is(c, "ret")) {
         c->result = N(1);
         return -1;
@@ -374,7 +384,8 @@ static u32 run_script(u32 self, const char *script, u32 len, u32 default_result)
 
     c->self = self;
     c->result = default_result;
-    while (len != 0) {
+    c->stop = 0;
+    while (len != 0 && !c->stop) {
         u32 n = 0;
         while (n < len && script[n] != ';') {
             n++;
@@ -546,12 +557,14 @@ static u32 run_header_part(u32 self, const char *header, u32 call, u32 default_r
 EXPORT(proxy_on_request_body) u32 on_request_body(u32 ctx, u32 size, u32 end)
 {
     trace("on_request_body", ctx, size, end, 3);
+    the_call.end = end;
     return run_header_part(ctx, "x-reqbody", calls[ctx % 1024][0]++, 0);
 }
 
 EXPORT(proxy_on_response_body) u32 on_response_body(u32 ctx, u32 size, u32 end)
 {
     trace("on_response_body", ctx, size, end, 3);
+    the_call.end = end;
     return run_header_part(ctx, "x-respbody", calls[ctx % 1024][1]++, 0);
 }
 
