@@ -621,10 +621,20 @@ advance(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
 }
 
 
+/* The upstream broke off: the end of what is held will never come. */
+
+static bool
+is_cut_off(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
+{
+    return r->upstream != NULL && r->upstream->cleanup == NULL && !ctx->last_in && !ctx->replace_body;
+}
+
+
 static ngx_int_t
 body_filter(ngx_http_request_t *r, ngx_chain_t *in)
 {
-    ngx_chain_t           local;
+    ngx_int_t             rc;
+    ngx_chain_t           local, *cl;
     ngx_http_weir_ctx_t  *ctx;
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_weir_module);
@@ -641,11 +651,21 @@ body_filter(ngx_http_request_t *r, ngx_chain_t *in)
         return ngx_http_weir_next_body_filter(r, in);
     }
 
+    for (cl = in; cl != NULL; cl = cl->next) {
+        ctx->last_in |= cl->buf->last_buf;
+    }
+
     if (ngx_chain_add_copy(r->pool, &ctx->held, in) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    return advance(r, ctx);
+    rc = advance(r, ctx);
+
+    if (rc != NGX_ERROR && (r->buffered & NGX_HTTP_WEIR_BUFFERED) && is_cut_off(r, ctx)) {
+        return NGX_ERROR;
+    }
+
+    return rc;
 }
 
 

@@ -166,6 +166,7 @@ typedef struct {
     unsigned                        response_ended:1;   /* all of the body came out of the chain */
     unsigned                        filtering:1;    /* body through the chain, or headers that wait */
     unsigned                        has_no_body:1;  /* the response */
+    unsigned                        last_in:1;      /* nginx gave the end of it */
     unsigned                        defer_headers:1; /* until it is known whether the body's length changes */
     unsigned                        out_failed:1;
     unsigned                        replace_body:1; /* by local->body */

@@ -182,8 +182,8 @@ void pw_stream_end(struct pw_stream *s)
     }
     WEIR_ASSERT(!s->queued);
     for (uint32_t i = 0; i < s->nsteps; i++) {
-        pw_body_fini(&s->steps[i].side[PW_REQUEST].body);
-        pw_body_fini(&s->steps[i].side[PW_RESPONSE].body);
+        mem_free(s->steps[i].side[PW_REQUEST].body.block);
+        mem_free(s->steps[i].side[PW_RESPONSE].body.block);
         pw_vm_unref(s->steps[i].vm);
     }
     arena_fini(&s->arena);
