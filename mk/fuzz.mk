@@ -21,4 +21,4 @@ fuzz-build:
 $(FUZZ_BUILD)/fuzz_%: tests/fuzz/fuzz_%.c $(LIBGW) $(LIBWEIR)
 	$(call say,FUZZ,$<)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -Wno-missing-prototypes -fsanitize=fuzzer $< $(LIBGW) $(LIBWEIR) $(LDFLAGS) $(FUZZ_LIBS_$*) -lm -o $@
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -Itests -Wno-missing-prototypes -fsanitize=fuzzer $< $(LIBGW) $(LIBWEIR) $(LDFLAGS) $(FUZZ_LIBS_$*) -lm -o $@

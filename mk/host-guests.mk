@@ -9,14 +9,14 @@ HOST_GUEST_CC := clang-19 --target=wasm32 -std=c11 -O1 -Wall -Wextra -Werror -mb
     -Wl,--no-entry -Wl,-z,stack-size=65536
 
 define GUEST_ABI_RULE
-build/guests/host/%-$(1).wasm: tests/guests/host/%.c tests/guests/host/guest.h
+build/guests/host/%-$(1).wasm: tests/guests/host/%.c $(wildcard tests/guests/host/*.h)
 	$$(call say,GUEST,$$@)
 	@mkdir -p $$(@D)
 	$$(Q)$$(HOST_GUEST_CC) -DGUEST_MARKER=proxy_abi_version_$(1) $$< -o $$@
 endef
 $(foreach abi,$(HOST_GUEST_ABIS),$(eval $(call GUEST_ABI_RULE,$(abi))))
 
-build/guests/host/%.wasm: tests/guests/host/%.c tests/guests/host/guest.h
+build/guests/host/%.wasm: tests/guests/host/%.c $(wildcard tests/guests/host/*.h)
 	$(call say,GUEST,$@)
 	@mkdir -p $(@D)
 	$(Q)$(HOST_GUEST_CC) $< -o $@

@@ -12,17 +12,22 @@ $(B)/obj/%.o: src/%.c
 # libweir: the engine and the Proxy-Wasm host, libc only.
 LIBWEIR := $(B)/libweir.a
 $(LIBWEIR): $(call objs,base os wasm rt interp aot engine wasi pw)
-# libgw: the gateway's model and what watches it.
+# libgw: the gateway's model, what watches it, and responses of services.
 LIBGW := $(B)/libgw.a
-$(LIBGW): $(call objs,gw observe)
+$(LIBGW): $(call objs,gw observe http)
 
 # libcontrol: the control process, for `weir` alone.
 LIBCONTROL := $(B)/libcontrol.a
 $(LIBCONTROL): $(call objs,control)
 
-$(LIBWEIR) $(LIBGW) $(LIBCONTROL):
+# libforeign: foreign functions that need zlib or libcrypto, for the servers that link them.
+LIBFOREIGN := $(B)/libforeign.a
+FOREIGN_LIBS := -lz -lcrypto
+$(LIBFOREIGN): $(call objs,foreign)
+
+$(LIBWEIR) $(LIBGW) $(LIBCONTROL) $(LIBFOREIGN):
 	$(call say,AR,$@)
 	@mkdir -p $(@D)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
-ALL += $(LIBWEIR) $(LIBGW) $(LIBCONTROL)
+ALL += $(LIBWEIR) $(LIBGW) $(LIBCONTROL) $(LIBFOREIGN)

@@ -26,10 +26,10 @@ ifeq ($(SAN),1)
 NGINX_LDSAN := -shared-libsan
 endif
 
-$(NGINX_MODULE): $(call objs,nginx) $(LIBGW) $(LIBWEIR)
+$(NGINX_MODULE): $(call objs,nginx) $(LIBFOREIGN) $(LIBGW) $(LIBWEIR)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(CFLAGS) -shared $(NGINX_LDSAN) $(call objs,nginx) $(LIBGW) $(LIBWEIR) $(LDFLAGS) \
-	  -Wl,--exclude-libs,ALL -Wl,-z,now -lyaml -lpcre2-8 -lm -o $@
+	$(Q)$(CC) $(CFLAGS) -shared $(NGINX_LDSAN) $(call objs,nginx) $(LIBFOREIGN) $(LIBGW) $(LIBWEIR) $(LDFLAGS) \
+	  -Wl,--exclude-libs,ALL -Wl,-z,now -lyaml -lpcre2-8 $(FOREIGN_LIBS) -lm -o $@
 
 ALL += $(NGINX_MODULE)
 

@@ -22,3 +22,5 @@ $(WEIRC): $(call objs,weirc base wasm)
 ALL += $(WEIRC)
 .PHONY: weirc
 weirc: $(WEIRC) ## the ahead-of-time compiler
+# The tests of src/aot compile modules.
+$(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/aot/*.c)): $(WEIRC)

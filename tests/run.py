@@ -17,13 +17,18 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 LOGS = os.path.join(ROOT, "build/test-logs")
 PYTEST = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
 SAN_ENV = {"WEIR_BUILD": "build/san"}
+# What `weir try` compiles is compiled once for all tests.
+os.environ.setdefault("WEIR_IMAGE_CACHE", os.path.join(ROOT, "build/image-cache"))
 
 # name, command, extra environment, seconds it may take
 SUITES = [
     ("lint", ["make", "-s", "lint"], {}, 300),
     ("unit", ["make", "-s", "test-unit"], {}, 300),
     ("unit-san", ["make", "-s", "test-unit", "SAN=1"], {}, 600),
-    ("spec", ["make", "-s", "test-spec"], {}, 900),
+    ("spec", ["make", "-s", "test-spec"], {"SPEC_TIERS": "interp"}, 900),
+    ("spec-aot", ["make", "-s", "test-spec"], {"SPEC_TIERS": "aot"}, 1200),
+    ("diff", ["make", "-s", "fuzz-diff", "DIFF_SECONDS=20"], {}, 300),
+    ("diff-a64", ["make", "-s", "fuzz-diff-aarch64", "DIFF_SECONDS=20"], {}, 600),
     ("pw", PYTEST + ["tests/pw"], {}, 600),
     ("plugins", PYTEST + ["tests/plugins"], {}, 600),
     ("cli", PYTEST + ["tests/cli"], {}, 600),

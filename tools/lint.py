@@ -31,10 +31,12 @@ LAYERS = {
     "pw": ["base", "weir"],
     "gw": ["base", "weir/status.h"],
     "observe": ["base", "os", "weir"],
-    "nginx": ["base", "gw", "observe", "weir"],
+    "foreign": ["base", "weir/pw_server.h"],
+    "http": ["base", "weir/pw_server.h"],
+    "nginx": ["base", "foreign", "gw", "http", "observe", "weir"],
     "weirc": ["base", "wasm", "weir/image.h", "weir/vmctx.h", "weir/engine.h", "weir/status.h"],
     "control": ["base", "os", "gw", "weir"],
-    "cli": ["base", "os", "gw", "control", "weir"],
+    "cli": ["base", "foreign", "os", "gw", "control", "weir"],
 }
 # System headers only some folders may use.
 SYSTEM_ONLY = {
@@ -43,6 +45,7 @@ SYSTEM_ONLY = {
     r"yaml\.h": {"gw"},
     r"jansson\.h": {"cli"},
     r"hiredis/.*": {"nginx"},
+    r"zlib\.h": {"foreign"},
 }
 
 

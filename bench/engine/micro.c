@@ -13,17 +13,17 @@
 #include "weir/engine.h"
 #include "weir/host_thunk.h"
 
-enum { BATCHES = 9, CALLS = 2000000, INSTANCES = 2000, IDLE = 1000 };
+enum { BATCHES = 9, CALLS = 500000, INSTANCES = 1000, IDLE = 1000 };
 
 static uint32_t host_add(struct weir_instance *inst, uint32_t a, uint32_t b)
 {
     (void)inst;
     return a + b;
 }
-WEIR_THUNK_R2(host_add_thunk, host_add, i, i, i)
+WEIR_HOST_THUNK2(host_add, i, i, i)
 
 static const struct weir_host_func host[] = {
-    {"env", "add", "ii:i", (void (*)(void))host_add, host_add_thunk},
+    WEIR_HOST_FUNC("env", "add", "ii:i", host_add),
 };
 
 static _Noreturn void die(const char *what, const struct weir_report *rep)
@@ -71,7 +71,7 @@ static struct weir_func *find(struct weir_instance *inst, const char *name)
     return f;
 }
 
-static void measure_calls(struct weir_instance *inst)
+static void measure_calls(struct weir_instance *inst, const char *how)
 {
     struct weir_func *call_host = find(inst, "call_host"), *twice = find(inst, "twice");
     double into_host[BATCHES], into_guest[BATCHES];
@@ -86,8 +86,8 @@ static void measure_calls(struct weir_instance *inst)
         }
         into_guest[b] = (cpu_ns() - start) / CALLS;
     }
-    printf("guest->host call (i32,i32)->i32\t%.2f\tns\n", median(into_host));
-    printf("host->guest call (i32,i32)->i32\t%.2f\tns\n", median(into_guest));
+    printf("guest->host call (i32,i32)->i32%s\t%.2f\tns\n", how, median(into_host));
+    printf("host->guest call (i32,i32)->i32%s\t%.2f\tns\n", how, median(into_guest));
 }
 
 static struct weir_instance *instantiate(struct weir_module *m, struct weir_linker *l,
@@ -114,6 +114,46 @@ static void measure_instances(struct weir_module *m, struct weir_linker *l,
         each[b] = (cpu_ns() - start) / INSTANCES / 1e3;
     }
     printf("instantiate and free\t%.2f\tus\n", median(each));
+}
+
+/* One page is written between two resets, as a request would. */
+static void measure_resets(struct weir_module *m, struct weir_linker *l,
+                           const struct weir_instance_options *opt)
+{
+    double reset[BATCHES], copy[BATCHES];
+    struct weir_instance *inst = instantiate(m, l, opt);
+    struct weir_func *touch = find(inst, "touch");
+    struct weir_snapshot *snap;
+    struct weir_report rep;
+    weir_report_init(&rep);
+    if (weir_instance_snapshot(inst, &snap, &rep) != WEIR_OK) {
+        die("snapshot", &rep);
+    }
+    for (int b = 0; b < BATCHES; b++) {
+        double spent = 0;
+        for (int i = 0; i < INSTANCES; i++) {
+            call(touch, 0, 0);
+            double start = cpu_ns();
+            if (weir_instance_reset(inst, snap) != WEIR_OK) {
+                exit(1);
+            }
+            spent += cpu_ns() - start;
+        }
+        reset[b] = spent / INSTANCES / 1e3;
+        double start = cpu_ns();
+        for (int i = 0; i < INSTANCES; i++) {
+            struct weir_instance *one;
+            if (weir_instance_new_from(snap, opt, &one, &rep) != WEIR_OK) {
+                die("instance of a snapshot", &rep);
+            }
+            weir_instance_free(one);
+        }
+        copy[b] = (cpu_ns() - start) / INSTANCES / 1e3;
+    }
+    printf("reset from snapshot, one page written\t%.2f\tus\n", median(reset));
+    printf("instantiate from snapshot and free\t%.2f\tus\n", median(copy));
+    weir_snapshot_unref(snap);
+    weir_instance_free(inst);
 }
 
 static double resident_kib(void)
@@ -162,15 +202,18 @@ int main(int argc, char **argv)
     if (weir_module_new(bytes, len, WEIR_FEATURES_ALL, &m, &rep) != WEIR_OK) {
         die(argv[1], &rep);
     }
-    if (argc > 2 && weir_module_attach_image(m, argv[2], &rep) != WEIR_OK) {
+    if (argc > 2 && weir_module_load_image(m, argv[2], &rep) != WEIR_OK) {
         die(argv[2], &rep);
     }
     struct weir_linker *l = weir_linker_new();
     weir_linker_add_funcs(l, host, sizeof host / sizeof *host);
     struct weir_instance *inst = instantiate(m, l, &opt);
-    measure_calls(inst);
+    measure_calls(inst, "");
+    weir_instance_set_budget(inst, 1000000000);
+    measure_calls(inst, " with a CPU budget");
     weir_instance_free(inst);
     measure_instances(m, l, &opt);
+    measure_resets(m, l, &opt);
     measure_memory(m, l, &opt);
     weir_linker_free(l);
     weir_module_unref(m);

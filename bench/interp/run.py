@@ -52,7 +52,7 @@ def main():
         build(k)
     for _ in range(options.rounds):
         for k in kernels:
-            expected, seconds = measure(f"{OUT}/{k}.native", "3")
+            expected, seconds = measure(f"{OUT}/{k}.native", "2")
             native[k].append(seconds)
             checksum, seconds = measure("build/weir", "exec", f"{OUT}/{k}.wasm", "--invoke", "run", "--repeat", "2", "--time",
                                         "--tier", "interp")

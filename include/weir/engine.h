@@ -169,6 +169,7 @@ struct weir_frame {
     uint32_t offset;  /* of the instruction in the module's bytes */
     const char
         *name; /* from the name section or an export, NULL if it has none; lives as long as the module */
+    const void *module; /* for weir_trap_format, which looks up source lines in it */
 };
 
 struct weir_trap {
@@ -186,7 +187,8 @@ _Noreturn void weir_trap_raise(struct weir_instance *inst, enum weir_trap_kind k
 _Noreturn void weir_trap_exit(struct weir_instance *inst, int32_t code);
 
 /* The trap with its frames for people, several lines:
- * "out of bounds memory access\n    0: parse_header (offset 0x1a2b)\n ...".  As snprintf. */
+ * "out of bounds memory access\n    0: parse_header (offset 0x1a2b, parse.c:71)\n ...", the source line where
+ * the module has DWARF.  The modules of the frames must be alive.  As snprintf. */
 size_t weir_trap_format(const struct weir_trap *trap, char *dst, size_t cap);
 
 /* ---- instances ------------------------------------------------------------------------- */
@@ -201,6 +203,7 @@ struct weir_instance_options {
     enum weir_tier tier;
     uint64_t memory_limit_bytes; /* growth beyond it fails as the spec says; 0: what the module allows */
     uint32_t stack_bytes;        /* of the guest; 0: 1 MiB */
+    uint64_t budget_ns;          /* see weir_instance_set_budget; 0: none */
     void *host;
 };
 
@@ -213,6 +216,37 @@ weir_status weir_instance_new(struct weir_module *m, struct weir_linker *l,
                               struct weir_trap *trap, struct weir_report *rep);
 /* Memory goes back to the system.  References to its functions are dead from then on. */
 void weir_instance_free(struct weir_instance *inst);
+
+/* CPU time (of the thread) that a call from outside may take with all host calls in it; from the next call
+ * on. 0: as much as it likes.  Past it, and up to some 10 ms later, the call ends with WEIR_TRAP_DEADLINE: at
+ * once in guest code, else at the return of the host function it is in or soon after.  Running code pays
+ * nothing: the thread gets SIGVTALRM every few milliseconds of CPU time while guests with a budget run in it.
+ * The process must leave that signal to the engine, host functions must bear EINTR. */
+void weir_instance_set_budget(struct weir_instance *inst, uint64_t budget_ns);
+
+/* ---- snapshots -------------------------------------------------------------------------- */
+
+/* The state of an instance between calls: memories, globals, tables, segments; immutable, counted, for any
+ * thread. Instances share the pages of its memories until they write to them.  What the host keeps for the
+ * instance is not in it. */
+struct weir_snapshot;
+
+/* No call of the instance may be on a stack, and its last one must not have trapped.  The instance goes on
+ * unchanged.  WEIR_OK: *out holds one reference. WEIR_E_UNSUPPORTED: it imports a memory, table or global, or
+ * is linked with another instance.  WEIR_E_NOMEM. */
+weir_status weir_instance_snapshot(struct weir_instance *inst, struct weir_snapshot **out,
+                                   struct weir_report *rep);
+void weir_snapshot_ref(struct weir_snapshot *snap);
+void weir_snapshot_unref(struct weir_snapshot *snap); /* NULL is fine */
+
+/* Back to the snapshot, also after a trap; the cost goes with the pages written since.  No call of the
+ * instance may be on a stack.  Its functions, options and host pointer stay.  WEIR_E_MISMATCH: the snapshot
+ * is of another module or tier; nothing changed. WEIR_E_NOMEM: the instance can only be freed. */
+weir_status weir_instance_reset(struct weir_instance *inst, struct weir_snapshot *snap);
+/* A new instance in that state, on the snapshot's tier (opt->tier is not looked at) with the host functions
+ * that the first one was linked with.  No guest code runs.  WEIR_E_LIMIT, WEIR_E_NOMEM. */
+weir_status weir_instance_new_from(struct weir_snapshot *snap, const struct weir_instance_options *opt,
+                                   struct weir_instance **out, struct weir_report *rep);
 
 struct weir_module *weir_instance_module(const struct weir_instance *inst);
 /* The tier that runs it: INTERP or AOT. */

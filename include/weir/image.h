@@ -37,6 +37,7 @@ enum {
     WEIR_IMAGE_SEGUE = 1 << 0, /* memory 0 is addressed by the GS base */
     WEIR_IMAGE_STUBS =
         1 << 1, /* all imports are called by their stubs: the code's calling convention is not C's */
+    WEIR_IMAGE_CLOSED = 1 << 2, /* compiled code relies on nobody importing the module's tables */
 };
 
 struct weir_image_range {

@@ -63,6 +63,19 @@ void pw_plugin_free(struct pw_plugin *p);
 enum weir_tier pw_plugin_tier(const struct pw_plugin *p); /* of the current VM; AUTO if there is none */
 uint64_t pw_plugin_memory_bytes(const struct pw_plugin *p);
 
+/* The timer that pw_server.timer_set started has run out; it may be set again from inside. */
+void pw_timer_fire(struct pw_timer *timer);
+/* ---- callouts -----------------------------------------------------------------------------------
+ *
+ * A plugin's request to a service (pw_server.h, http_call) is a callout until the server says what came of
+ * it, or the host cancels it. */
+
+/* The answer, or NULL: there is none, the connection broke.  The plugin's root hears of it, now and for the
+ * only time; streams may be resumed by it.  Only from the server's event loop: not from inside a server
+ * function. */
+void pw_callout_done(struct pw_callout *c, const struct pw_call_response *response);
+size_t pw_plugin_callouts(const struct pw_plugin *p); /* in flight */
+
 /* ---- streams ---------------------------------------------------------------------------------- */
 
 struct pw_step {

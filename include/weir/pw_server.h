@@ -13,6 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "weir/pw_shared.h"
+#include "weir/pw_status.h"
 #include "weir/str.h"
 
 enum pw_log_level { PW_LOG_TRACE, PW_LOG_DEBUG, PW_LOG_INFO, PW_LOG_WARN, PW_LOG_ERROR, PW_LOG_CRITICAL };
@@ -64,6 +66,57 @@ struct pw_local_response {
     const struct pw_header *headers;
     size_t nheaders;
     int32_t grpc_status; /* 0..16, or -1 for none */
+};
+
+/* A timer of the host; `server` is for the server's own use, NULL at first. */
+struct pw_timer {
+    void *server;
+};
+
+/* Where a foreign function puts its result. */
+struct pw_output {
+    void (*write)(struct pw_output *out, const void *bytes, size_t len); /* copied, any number of times */
+};
+
+/* PW_OK, or the status for the guest; then what was written is dropped. */
+typedef enum pw_status pw_foreign_call(struct str arguments, struct pw_output *out);
+
+/* A function that plugins call by name. */
+struct pw_foreign {
+    struct str name;
+    pw_foreign_call *call;
+    const char *doc;
+};
+
+/* An endpoint of the service that a stream goes to. */
+struct pw_upstream_host {
+    struct str address; /* "10.0.0.1:80" */
+    bool healthy;
+};
+
+/* A request a plugin sends, checked: method, path and authority are there (among the headers, too, as pseudo-
+ * headers) and fit into a request line; names are lower-case, values have no line ends. */
+struct pw_callout;
+
+struct pw_http_call {
+    struct pw_callout *callout; /* to answer with pw_callout_done */
+    struct str service, method, path, authority;
+    const struct pw_header *headers, *trailers;
+    size_t nheaders, ntrailers;
+    struct str body;
+    uint32_t timeout_ms; /* for all of it; 0: none */
+};
+
+struct pw_call_response {
+    const struct pw_header *headers, *trailers; /* ":status" is one; names are lower-case */
+    size_t nheaders, ntrailers;
+    struct str body;
+};
+
+enum pw_call_start {
+    PW_CALL_STARTED,    /* pw_callout_done will be called once, unless it is cancelled */
+    PW_CALL_NO_SERVICE, /* there is none of that name */
+    PW_CALL_FAILED,
 };
 
 struct pw_server {
@@ -122,6 +175,35 @@ struct pw_server {
     void (*close_stream)(void *stream);
     /* Request headers changed in the request phase: a route chosen before is stale. */
     void (*clear_route_cache)(void *stream);
+
+    /* Call pw_timer_fire (weir/proxy_wasm.h) from the event loop, once, after this time; a timer that is set
+     * already starts anew.  Not by itself a reason to keep a server that shuts down.  NULL: plugins get no
+     * ticks. */
+    void (*timer_set)(void *server, struct pw_timer *timer, uint32_t delay_ms);
+    /* It will not fire, and is forgotten: its memory goes away.  It may never have been set. */
+    void (*timer_clear)(void *server, struct pw_timer *timer);
+
+    /* This process's view of what all workers share.  NULL: plugins share nothing. */
+    struct pw_shared *(*shared)(void *server);
+    /* Have `worker`, which may be this one, call pw_shared_deliver from its event loop. */
+    void (*notify)(void *server, uint32_t worker);
+
+    /* Functions beside the host's own; the last one has no name.  NULL: none. */
+    const struct pw_foreign *foreign;
+
+    /* Endpoint `i` of the service chosen so far; false: there are no more. */
+    bool (*upstream_host)(void *stream, size_t i, struct pw_upstream_host *out);
+    /* Send the request to this endpoint, if its service has it when it leaves. */
+    void (*override_upstream)(void *stream, struct str address);
+
+    /* Send a request; pw_callout_done must not be called before this returns.  After a timeout and where the
+     * service has no endpoint, the answer is an ordinary one with status 504 or 503.  *handle is for
+     * cancel_call. */
+    enum pw_call_start (*http_call)(void *server, void *stream, const struct pw_http_call *call,
+                                    void **handle);
+    /* Nobody waits for the answer any more: the callout is gone, pw_callout_done must not be called for it.
+     */
+    void (*cancel_call)(void *server, void *handle);
 };
 
 #endif

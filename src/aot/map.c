@@ -136,7 +136,7 @@ static weir_status map_fd(int fd, const char *path, const struct wasm_module *m,
 weir_status aot_image_map(const char *path, const struct wasm_module *m, const uint8_t module_sha256[32],
                           struct aot_image **out, struct weir_report *rep)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (fd < 0) {
         return io_error(rep, path);
     }

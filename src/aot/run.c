@@ -109,6 +109,7 @@ static void bind_imports(struct rt_instance *inst, const struct aot_image *im)
         if (f->inst != inst) {
             *far = *f;
             f->inst = inst;
+            f->guest = NULL;
             f->code = stub;
             f->exec = (void *)((uintptr_t)far++ | 1);
             f->invoke = invoke_far;
@@ -118,9 +119,38 @@ static void bind_imports(struct rt_instance *inst, const struct aot_image *im)
     }
 }
 
+/* Does `t` belong to an instance whose code relies on being alone with it? */
+static bool is_closed(struct rt_instance *inst, const struct rt_table *t)
+{
+    for (struct rt_instance *i = inst->ring_next; i != inst; i = i->ring_next) {
+        const struct aot_image *im = i->exec_module;
+        uint32_t n = rt_instance_wasm(i)->ntables - rt_instance_wasm(i)->nimported_tables;
+        if (i->executor == &aot_executor && (im->footer.flags & WEIR_IMAGE_CLOSED) != 0 &&
+            t >= i->own_tables && t < i->own_tables + n) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static weir_status check_tables(struct rt_instance *inst, struct weir_report *rep)
+{
+    for (uint32_t i = 0; i < rt_instance_wasm(inst)->nimported_tables; i++) {
+        if (is_closed(inst, rt_table_at(inst, i))) {
+            return weir_report_set(
+                rep, WEIR_E_LINK, WEIR_NO_OFFSET, "import",
+                "a table of a module that was not compiled with weirc --open cannot be imported");
+        }
+    }
+    return WEIR_OK;
+}
+
 static weir_status instance_init(struct rt_instance *inst, struct weir_report *rep)
 {
-    (void)rep;
+    weir_status st = check_tables(inst, rep);
+    if (st != WEIR_OK) {
+        return st;
+    }
     const struct aot_image *im = inst->exec_module;
     const struct rt_module *m = inst->module;
     bool segue = (im->footer.flags & WEIR_IMAGE_SEGUE) != 0 && m->wasm->nmemories > 0;
@@ -130,6 +160,7 @@ static weir_status instance_init(struct rt_instance *inst, struct weir_report *r
         f->code = (void (*)(void))(im->base + im->funcs[f->funcidx - m->wasm->nimported_funcs].start);
         f->exec = (void *)(im->base + im->tramps[m->wasm->funcs[f->funcidx].typeidx]);
         f->invoke = segue ? invoke_segue : invoke_plain;
+        f->guest = inst;
     }
     return WEIR_OK;
 }
@@ -255,4 +286,5 @@ const struct rt_executor aot_executor = {
     .backtrace = backtrace,
     .unwound = unwound,
     .fault_kind = fault_kind,
+    .is_guest_pc = rt_code_contains,
 };

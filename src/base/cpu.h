@@ -9,19 +9,41 @@
 #include <stdint.h>
 
 /* X(bit name, LLVM's attribute name, level of x86-64 it belongs to: 2, 3, 4, or 5 beyond) */
-#define CPU_FEATURES(X)                                                                                      \
-    X(CX16, "cx16", 2)                                                                                       \
-    X(SAHF, "sahf", 2)                                                                                       \
-    X(POPCNT, "popcnt", 2)                                                                                   \
-    X(SSE3, "sse3", 2) X(SSSE3, "ssse3", 2) X(SSE41, "sse4.1", 2) X(SSE42, "sse4.2", 2) X(AVX, "avx", 3)     \
-        X(AVX2, "avx2", 3) X(BMI, "bmi", 3) X(BMI2, "bmi2", 3) X(F16C, "f16c", 3) X(FMA, "fma", 3)           \
-            X(LZCNT, "lzcnt", 3) X(MOVBE, "movbe", 3) X(AVX512F, "avx512f", 4) X(AVX512BW, "avx512bw", 4)    \
-                X(AVX512CD, "avx512cd", 4) X(AVX512DQ, "avx512dq", 4) X(AVX512VL, "avx512vl", 4)             \
-                    X(AES, "aes", 5) X(PCLMUL, "pclmul", 5) X(SHA, "sha", 5) X(GFNI, "gfni", 5)              \
-                        X(VAES, "vaes", 5) X(VPCLMUL, "vpclmulqdq", 5) X(AVX512VBMI, "avx512vbmi", 5)        \
-                            X(AVX512VBMI2, "avx512vbmi2", 5) X(AVX512VNNI, "avx512vnni", 5)                  \
-                                X(AVX512BITALG, "avx512bitalg", 5) X(AVX512VPOPCNT, "avx512vpopcntdq", 5)    \
-                                    X(AVX512IFMA, "avx512ifma", 5)
+/* clang-format off */
+#define CPU_FEATURES(X) \
+    X(CX16, "cx16", 2) \
+    X(SAHF, "sahf", 2) \
+    X(POPCNT, "popcnt", 2) \
+    X(SSE3, "sse3", 2) \
+    X(SSSE3, "ssse3", 2) \
+    X(SSE41, "sse4.1", 2) \
+    X(SSE42, "sse4.2", 2) \
+    X(AVX, "avx", 3) \
+    X(AVX2, "avx2", 3) \
+    X(BMI, "bmi", 3) \
+    X(BMI2, "bmi2", 3) \
+    X(F16C, "f16c", 3) \
+    X(FMA, "fma", 3) \
+    X(LZCNT, "lzcnt", 3) \
+    X(MOVBE, "movbe", 3) \
+    X(AVX512F, "avx512f", 4) \
+    X(AVX512BW, "avx512bw", 4) \
+    X(AVX512CD, "avx512cd", 4) \
+    X(AVX512DQ, "avx512dq", 4) \
+    X(AVX512VL, "avx512vl", 4) \
+    X(AES, "aes", 5) \
+    X(PCLMUL, "pclmul", 5) \
+    X(SHA, "sha", 5) \
+    X(GFNI, "gfni", 5) \
+    X(VAES, "vaes", 5) \
+    X(VPCLMUL, "vpclmulqdq", 5) \
+    X(AVX512VBMI, "avx512vbmi", 5) \
+    X(AVX512VBMI2, "avx512vbmi2", 5) \
+    X(AVX512VNNI, "avx512vnni", 5) \
+    X(AVX512BITALG, "avx512bitalg", 5) \
+    X(AVX512VPOPCNT, "avx512vpopcntdq", 5) \
+    X(AVX512IFMA, "avx512ifma", 5)
+/* clang-format on */
 
 enum cpu_feature {
 #define X(id, name, level) CPU_##id,

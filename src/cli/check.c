@@ -147,6 +147,7 @@ static weir_status start(const struct gw_plugin *p, struct weir_module *m, uint3
     if (st == WEIR_OK) {
         st = pw_plugin_start(plugin, rep);
         pw_plugin_free(plugin);
+        fake_calls_fini(&server.calls);
     }
     mem_free(env);
     return st;

@@ -239,6 +239,7 @@ struct run {
     struct weir_instance_options options;
     struct host host;
     double cpu_s; /* of the last call */
+    bool ended;   /* the last call returned or the guest exited by itself: there is a time to show */
 };
 
 /* What a call came to, as an exit code. */
@@ -266,6 +267,7 @@ static weir_status timed_call(struct run *r, struct weir_func *f, uint64_t *cell
     uint64_t before_ns = os_thread_cpu_ns();
     weir_status st = weir_func_call(f, cells, trap);
     r->cpu_s = (double)(os_thread_cpu_ns() - before_ns) * 1e-9;
+    r->ended = st == WEIR_OK || st == WEIR_E_EXIT;
     return st;
 }
 
@@ -279,10 +281,11 @@ static int run_command(struct run *r)
     struct weir_trap trap;
     struct weir_report rep;
     int code = 0;
-    for (uint64_t i = 0; i < repeat && code == 0; i++) {
+    for (uint64_t i = 0; i < repeat && (i == 0 || r->ended); i++) {
         struct weir_instance *inst = NULL;
         uint64_t cells[2] = {0};
         r->host.mute = i + 1 < repeat;
+        r->ended = false;
         weir_report_init(&rep);
         weir_status st = weir_instance_new(r->module, r->linker, &r->options, &inst, &trap, &rep);
         if (st == WEIR_OK) {
@@ -389,7 +392,7 @@ static int run(int argc, char **argv)
     host_init(&r.host, &operands);
     r.options = (struct weir_instance_options){.tier = (enum weir_tier)tier, .host = &r.host};
     code = invoke != NULL ? run_export(&r, &operands) : run_command(&r);
-    if (code == 0 && show_time) {
+    if (r.ended && show_time) {
         printf("cpu_s %.6f\n", r.cpu_s);
     }
     host_fini(&r.host);

@@ -3,11 +3,13 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
 #include "base/str.h"
+#include "foreign/foreign.h"
 
-enum { FIRST_CAPACITY = 16 };
+enum { FIRST_CAPACITY = 16, MAX_ROUNDS = 1000, SHARED_BYTES = 16 << 20 };
 
 /* ---- header lists ------------------------------------------------------------------- */
 
@@ -40,6 +42,12 @@ void fake_headers_add(struct arena *a, struct fake_header_list *list, struct str
     }
     make_room(a, list);
     list->at[list->len++] = h;
+}
+
+/* Is it the name of this entry?  Entries are lower-case, and nearly always so is what they are asked for. */
+static bool has_name(const struct pw_header *h, struct str name)
+{
+    return h->name.len == name.len && (memcmp(h->name.at, name.at, name.len) == 0 || str_ieq(h->name, name));
 }
 
 static struct fake_header_list *list_of(void *stream, enum pw_map map)
@@ -85,7 +93,7 @@ static bool map_get(void *stream, enum pw_map map, struct str name, struct str *
     const struct fake_header_list *list = list_of(stream, map);
 
     for (size_t i = 0; list != NULL && i < list->len; i++) {
-        if (list->at[i].name.len == name.len && str_ieq(list->at[i].name, name)) {
+        if (has_name(&list->at[i], name)) {
             *value = list->at[i].value;
             return true;
         }
@@ -99,7 +107,8 @@ static bool map_add(void *stream, enum pw_map map, struct str name, struct str v
     struct fake_header_list *list = changed_list(stream, map);
 
     if (list != NULL) {
-        fake_headers_add(&f->arena, list, name, value);
+        make_room(&f->arena, list);
+        list->at[list->len++] = (struct pw_header){copy_str(&f->arena, name), copy_str(&f->arena, value)};
     }
     return list != NULL;
 }
@@ -110,7 +119,7 @@ static void remove_from(struct fake_header_list *list, size_t from, struct str n
     size_t kept = from;
 
     for (size_t i = from; i < list->len; i++) {
-        if (!str_ieq(list->at[i].name, name)) {
+        if (!has_name(&list->at[i], name)) {
             list->at[kept++] = list->at[i];
         }
     }
@@ -123,7 +132,7 @@ static bool map_replace(void *stream, enum pw_map map, struct str name, struct s
     struct fake_header_list *list = changed_list(stream, map);
 
     for (size_t i = 0; list != NULL && i < list->len; i++) {
-        if (str_ieq(list->at[i].name, name)) {
+        if (has_name(&list->at[i], name)) {
             make_room(&f->arena, list);
             list->at[i].value = copy_str(&f->arena, value);
             remove_from(list, i + 1, name);
@@ -169,6 +178,7 @@ static void server_log(void *server, void *stream, struct str plugin, enum pw_lo
     struct fake_stream *f = stream;
     (void)plugin;
 
+    f = f == NULL ? srv->answering : f;
     if (f == NULL) {
         srv->log(srv, level, line);
     } else if (!srv->drop_logs) {
@@ -263,7 +273,7 @@ static void send_local_response(void *stream, const struct pw_local_response *r)
     struct str unused;
     char text[24];
 
-    f->has_local = true;
+    f->has_local = f->local_now = true;
     f->local = *r;
     f->local.details = copy_str(&f->arena, r->details);
     f->local.body = copy_str(&f->arena, r->body);
@@ -311,6 +321,113 @@ static void clear_route_cache(void *stream)
     ((struct fake_stream *)stream)->route_changes++;
 }
 
+/* ---- timers and queues ------------------------------------------------------------------- */
+
+static void timer_clear(void *server, struct pw_timer *timer)
+{
+    struct fake_server *srv = server;
+
+    for (size_t i = 0; i < srv->timers.len; i++) {
+        if (srv->timers.at[i].timer == timer) {
+            srv->timers.at[i] = vec_pop(&srv->timers);
+            return;
+        }
+    }
+}
+
+static void timer_set(void *server, struct pw_timer *timer, uint32_t delay_ms)
+{
+    struct fake_server *srv = server;
+    const uint64_t now_ns = server_now_ns(srv, NULL);
+    const uint64_t from_ns = now_ns > srv->reached_ns ? now_ns : srv->reached_ns;
+    struct fake_timer t = {timer, from_ns + (uint64_t)delay_ms * 1000000u};
+
+    timer_clear(srv, timer);
+    vec_push(&srv->timers, t);
+}
+
+static struct pw_shared *server_shared(void *server)
+{
+    return ((struct fake_server *)server)->shared;
+}
+
+static void server_notify(void *server, uint32_t worker)
+{
+    (void)worker;
+    ((struct fake_server *)server)->notified = true;
+}
+
+static void deliver(struct fake_server *srv)
+{
+    for (uint32_t rounds = 0; srv->notified && rounds < MAX_ROUNDS; rounds++) {
+        srv->notified = false;
+        pw_shared_deliver(srv->shared);
+    }
+}
+
+/* The timer due first, if it is due by then. */
+static bool find_due(const struct fake_server *srv, uint64_t now_ns, size_t *out)
+{
+    bool found = false;
+
+    for (size_t i = 0; i < srv->timers.len; i++) {
+        if (srv->timers.at[i].due_ns <= now_ns) {
+            *out = found && srv->timers.at[*out].due_ns <= srv->timers.at[i].due_ns ? *out : i;
+            found = true;
+        }
+    }
+    return found;
+}
+
+void fake_server_run_due(struct fake_server *srv, uint64_t now_ns)
+{
+    const bool has_now = srv->has_now;
+    const uint64_t clock = srv->now_ns;
+    size_t i;
+
+    deliver(srv);
+    srv->has_now = true;
+    for (uint32_t rounds = 0; rounds < MAX_ROUNDS && find_due(srv, now_ns, &i); rounds++) {
+        struct fake_timer t = srv->timers.at[i];
+        srv->timers.at[i] = vec_pop(&srv->timers);
+        srv->now_ns = srv->reached_ns = t.due_ns;
+        pw_timer_fire(t.timer);
+        deliver(srv);
+    }
+    srv->has_now = has_now;
+    srv->now_ns = clock;
+    srv->reached_ns = now_ns;
+}
+
+static bool upstream_host(void *stream, size_t i, struct pw_upstream_host *out)
+{
+    const struct fake_stream *f = stream;
+
+    if (i >= f->request->nhosts) {
+        return false;
+    }
+    *out = f->request->hosts[i];
+    return true;
+}
+
+static void override_upstream(void *stream, struct str address)
+{
+    struct fake_stream *f = stream;
+    f->override = copy_str(&f->arena, address);
+}
+
+static enum pw_call_start http_call(void *server, void *stream, const struct pw_http_call *call,
+                                    void **handle)
+{
+    (void)stream;
+    return fake_calls_start(&((struct fake_server *)server)->calls, call, handle);
+}
+
+static void cancel_call(void *server, void *handle)
+{
+    fake_calls_cancel(&((struct fake_server *)server)->calls, handle);
+}
+
 const struct pw_server fake_server_functions = {
     .log = server_log,
     .log_level = server_log_level,
@@ -332,9 +449,35 @@ const struct pw_server fake_server_functions = {
     .resume_response = resume_response,
     .close_stream = close_stream,
     .clear_route_cache = clear_route_cache,
+    .timer_set = timer_set,
+    .timer_clear = timer_clear,
+    .shared = server_shared,
+    .notify = server_notify,
+    .foreign = foreign_functions,
+    .upstream_host = upstream_host,
+    .override_upstream = override_upstream,
+    .http_call = http_call,
+    .cancel_call = cancel_call,
 };
 
 /* ---- serving ------------------------------------------------------------------------------------ */
+
+bool fake_server_init(struct fake_server *server)
+{
+    server->block = mmap(NULL, SHARED_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (server->block == MAP_FAILED || pw_shared_format(server->block, SHARED_BYTES) != WEIR_OK) {
+        return false;
+    }
+    server->shared = pw_shared_open(server->block, 0);
+    return true;
+}
+
+void fake_server_fini(struct fake_server *server)
+{
+    pw_shared_close(server->shared);
+    munmap(server->block, SHARED_BYTES);
+    vec_fini(&server->timers);
+}
 
 void fake_stream_init(struct fake_stream *f, struct fake_server *server)
 {
@@ -369,8 +512,19 @@ static void begin(struct fake_stream *f, const struct fake_request *request)
         f->out[d].len = 0;
     }
     f->route_changes = 0;
+    f->override = (struct str){"", 0};
     vec_clear(&f->logs);
     load(f, PW_MAP_REQUEST_HEADERS, &request->request.headers);
+    fake_calls_begin(&f->server->calls, request->answers, request->nanswers, &f->arena);
+}
+
+/* Answer the callout whose turn it is; false: there is none. */
+static bool answer_call(struct fake_stream *f)
+{
+    f->server->answering = f;
+    bool answered = fake_calls_deliver(&f->server->calls);
+    f->server->answering = NULL;
+    return answered;
 }
 
 static const struct {
@@ -405,13 +559,15 @@ static enum pw_verdict feed(struct fake_stream *f, struct pw_stream *s, enum pw_
     return directions[d].trailers(s);
 }
 
-/* The whole message through the chain.  PW_PAUSE: it stays there, nobody will resume it. */
+/* The whole message through the chain; callouts are answered when nothing else can be done.  PW_PAUSE: it
+ * stays there, nobody will resume it. */
 static enum pw_verdict run_message(struct fake_stream *f, struct pw_stream *s, enum pw_direction d,
                                    const struct fake_message *m)
 {
     size_t next = 0, parts = 1 + m->nchunks + m->has_trailers;
     enum pw_verdict v = PW_PAUSE;
 
+    f->local_now = false;
     for (;;) {
         if (f->resumed[d]) {
             f->resumed[d] = false;
@@ -419,6 +575,8 @@ static enum pw_verdict run_message(struct fake_stream *f, struct pw_stream *s, e
             f->ended[d] |= parts == 1 && v == PW_CONTINUE;
         } else if (next < parts && (next == 0 || !directions[d].blocked(s))) {
             v = feed(f, s, d, m, next++);
+        } else if ((v != PW_CONTINUE || !f->ended[d]) && answer_call(f)) {
+            v = f->closed ? PW_CLOSE : f->local_now ? PW_LOCAL : v;
         } else {
             break;
         }
@@ -463,6 +621,7 @@ enum fake_action fake_serve(struct fake_stream *f, const struct fake_request *re
         [PW_CLOSE] = FAKE_CLOSED,
     };
 
+    fake_server_run_due(f->server, request->has_now ? request->now_ns : server_now_ns(f->server, NULL));
     begin(f, request);
     struct pw_stream *s = pw_stream_new(steps, nsteps, f);
     enum fake_action action = actions[run_phases(f, s)];
@@ -471,5 +630,7 @@ enum fake_action fake_serve(struct fake_stream *f, const struct fake_request *re
         action = FAKE_TRAP;
     }
     pw_stream_end(s);
+    while (answer_call(f)) { /* the stream ended while they were in flight */
+    }
     return action;
 }

@@ -9,7 +9,10 @@
 #include "base/arena.h"
 #include "base/str.h"
 #include "base/vec.h"
+#include "cli/fake_calls.h"
 #include "weir/proxy_wasm.h"
+
+struct fake_stream;
 
 /* Entries with room for `cap`, or with a `cap` of 0 and entries that belong to another list. */
 struct fake_header_list {
@@ -35,6 +38,10 @@ struct fake_request {
     bool has_response;
     struct fake_property *properties;
     size_t nproperties;
+    struct pw_upstream_host *hosts; /* of its service */
+    size_t nhosts;
+    struct fake_answer *answers; /* to callouts, in the order of the calls */
+    size_t nanswers;
     bool has_now;
     uint64_t now_ns;
 };
@@ -49,6 +56,17 @@ struct fake_server {
     bool has_now;
     uint64_t now_ns; /* of requests that say none */
     bool drop_logs;  /* of streams: nobody will look */
+    void *block;     /* what `shared` is a view of */
+    struct pw_shared *shared;
+    bool notified;       /* some queue is ready */
+    uint64_t reached_ns; /* where the simulated clock of timers stands */
+    VEC(struct fake_timer {
+        struct pw_timer *timer;
+        uint64_t due_ns;
+    })
+    timers;
+    struct fake_calls calls;
+    struct fake_stream *answering; /* whose request answers callouts: roots log to it meanwhile */
     /* Lines that belong to no request; data is the server. */
     void (*log)(struct fake_server *server, enum pw_log_level level, struct str line);
 };
@@ -66,17 +84,27 @@ struct fake_stream {
     bool resumed[2];      /* by enum pw_direction */
     bool ended[2];        /* all of the message came out of the chain */
     struct strbuf out[2]; /* the bodies that came out */
+    bool local_now;       /* a local response since it was looked at last */
     bool closed;
     uint32_t route_changes;
-    bool trapped; /* some step failed, whatever its policy */
+    struct str override; /* the endpoint a plugin wants */
+    bool trapped;        /* some step failed, whatever its policy */
     VEC(struct fake_log) logs;
 };
 
 /* The server functions; server data is a struct fake_server, streams are struct fake_stream. */
 extern const struct pw_server fake_server_functions;
 
+/* Run the ticks that are due at this time of the simulated clock, each at its own time, and what queues have
+ * to tell. */
+void fake_server_run_due(struct fake_server *server, uint64_t now_ns);
+
 /* A lower-cased copy of the name and the value at the end of the list, both in the arena. */
 void fake_headers_add(struct arena *a, struct fake_header_list *list, struct str name, struct str value);
+
+/* The fields before `block` are set by the caller.  False: no memory. */
+bool fake_server_init(struct fake_server *server);
+void fake_server_fini(struct fake_server *server); /* the plugins are gone */
 
 void fake_stream_init(struct fake_stream *f, struct fake_server *server);
 void fake_stream_fini(struct fake_stream *f);

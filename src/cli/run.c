@@ -46,10 +46,14 @@ enum {
 };
 
 static struct {
-    const char *config, *state, *nginx;
-    uint64_t workers;
+    const char *config, *state, *nginx, *weirc;
+    uint64_t workers, compile_seconds, shared_mib;
     int plugin_log_level;
-} args = {.state = ".weir", .nginx = "/usr/sbin/nginx", .plugin_log_level = -1};
+} args = {.state = ".weir",
+          .nginx = "/usr/sbin/nginx",
+          .compile_seconds = 300,
+          .plugin_log_level = -1,
+          .shared_mib = 16};
 
 #define LEVELS "trace|debug|info|warn|error|critical"
 static const char *const level_names[] = {"trace", "debug", "info", "warn", "error", "critical"};
@@ -77,6 +81,21 @@ static const struct cli_option options[] = {
      .value = &args.nginx,
      .arg = "PROGRAM",
      .help = "nginx's binary (default /usr/sbin/nginx)"},
+    {.name = "shared-mib",
+     .kind = CLI_NUMBER,
+     .value = &args.shared_mib,
+     .arg = "N",
+     .help = "memory for what plugins share: data, queues, metrics (default 16, 1 to 4096)"},
+    {.name = "weirc",
+     .kind = CLI_TEXT,
+     .value = &args.weirc,
+     .arg = "PROGRAM",
+     .help = "the compiler (default: weirc beside this program)"},
+    {.name = "compile-seconds",
+     .kind = CLI_NUMBER,
+     .value = &args.compile_seconds,
+     .arg = "N",
+     .help = "how long compiling a plugin may take (default 300); then it stays interpreted"},
     {.name = "plugin-log-level",
      .kind = CLI_CHOICE,
      .value = &args.plugin_log_level,
@@ -209,7 +228,11 @@ static void find_beside(const char *name, char path[PATH_MAX])
 
 static int find_programs(struct run *run)
 {
-    find_beside("weirc", run->weirc);
+    if (args.weirc != NULL) {
+        snprintf(run->weirc, sizeof run->weirc, "%s", args.weirc);
+    } else {
+        find_beside("weirc", run->weirc);
+    }
     find_beside("ngx_http_weir_module.so", run->module);
     if (access(run->module, R_OK) != 0) {
         return cli_fail("nginx's module is not there: %s", run->module);
@@ -312,6 +335,10 @@ static int publish(struct run *run)
         .plugin_log_level = args.plugin_log_level < 0 ? "info" : level_names[args.plugin_log_level],
         .workers = args.workers != 0 ? (uint32_t)args.workers : (uint32_t)sysconf(_SC_NPROCESSORS_ONLN),
         .worker_connections = connections(),
+        .shared_bytes = (args.shared_mib == 0     ? 1
+                         : args.shared_mib > 4096 ? 4096
+                                                  : args.shared_mib)
+                        << 20,
     };
     char *path = state_path(run, "nginx.conf");
     nginx_conf_write(&opt, run->config, &conf);
@@ -334,7 +361,8 @@ static int open_images(struct run *run)
 
     weir_report_init(&rep);
     snprintf(run->control_sock, sizeof run->control_sock, "/proc/self/fd/%d/control.sock", dir);
-    if (dir < 0 || images_new(run->store, run->weirc, run->control_sock, &run->images, &rep) != WEIR_OK) {
+    if (dir < 0 || images_new(run->store, run->weirc, (uint32_t)args.compile_seconds, run->control_sock,
+                              &run->images, &rep) != WEIR_OK) {
         return cli_fail("%s", dir < 0 ? strerror(errno) : rep.message);
     }
     images_want(run->images, run->config);
@@ -558,6 +586,9 @@ static int run_gateway(int argc, char **argv)
     int code = cli_parse(&usage, argc, argv, NULL);
     if (code == CLI_GO_ON && args.workers > 1024) {
         code = cli_usage_error(&usage, "--workers: at most 1024");
+    }
+    if (code == CLI_GO_ON && (args.compile_seconds == 0 || args.compile_seconds > 86400)) {
+        code = cli_usage_error(&usage, "--compile-seconds: 1 to 86400");
     }
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);

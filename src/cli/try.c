@@ -106,9 +106,15 @@ static const struct cli_usage usage = {
     .about = "Run a Proxy-Wasm plugin without nginx and print one JSON line per request.\n"
              "A request: {\"headers\": [[\"k\", \"v\"], ...], \"body\"?: str, \"response\"?: {\"headers\": "
              "[...], \"body\"?: str},\n"
-             "\"properties\"?: {\"source.address\": value}, \"now_ns\"?: int}; absent pseudo-headers are "
-             "those of\n"
-             "GET http://example.com/.  Logs of the start go to standard error.\n",
+             "\"properties\"?: {\"source.address\": value}, \"upstream_hosts\"?: {\"10.0.0.1:80\": true},\n"
+             "\"now_ns\"?: int,\n"
+             "\"callouts\"?: [{\"status\"?: int, \"headers\"?, \"body\"?, \"trailers\"?, \"delay_ms\"?: "
+             "int}, ...]}.\n"
+             "Absent pseudo-headers are those of GET http://example.com/.  \"callouts\" answers the plugin's "
+             "HTTP\n"
+             "calls, in their order; {\"fail\": true} breaks the connection, {\"refuse\": true} and\n"
+             "{\"no_service\": true} fail the host call itself; a call without an answer fails.\n"
+             "Logs of the start go to standard error.\n",
     .options = options,
     .noptions = CLI_COUNT(options),
     .min_operands = 1,
@@ -192,6 +198,17 @@ static void complete_request(struct reader *r, const struct fake_header_list *gi
             fake_headers_add(&r->arena, out, name, given->at[i].value);
         }
     }
+}
+
+static bool read_string_body(struct reader *r, const json_t *of, struct str *out)
+{
+    const json_t *body = json_object_get(of, "body");
+
+    if (body != NULL && !json_is_string(body)) {
+        return complain(r, "\"body\" must be a string");
+    }
+    *out = body == NULL ? (struct str){"", 0} : text_of(body);
+    return true;
 }
 
 /* A string, or an array of strings: the chunks in which the body comes. */
@@ -288,6 +305,84 @@ static bool read_properties(struct reader *r, json_t *properties, struct fake_re
     return true;
 }
 
+static bool read_hosts(struct reader *r, json_t *hosts, struct fake_request *out)
+{
+    const char *address;
+    json_t *healthy;
+
+    if (hosts == NULL) {
+        return true;
+    }
+    if (!json_is_object(hosts)) {
+        return complain(r, "\"upstream_hosts\" must be an object");
+    }
+    out->hosts = ARENA_ARRAY(&r->arena, struct pw_upstream_host, json_object_size(hosts));
+    json_object_foreach(hosts, address, healthy)
+    {
+        if (!json_is_boolean(healthy)) {
+            return complain(r, "an upstream host must be true (healthy) or false");
+        }
+        out->hosts[out->nhosts++] = (struct pw_upstream_host){str_of(address), json_is_true(healthy)};
+    }
+    return true;
+}
+
+static bool read_answer(struct reader *r, const json_t *v, struct fake_answer *out)
+{
+    static const struct {
+        const char *key;
+        enum fake_answer_kind kind;
+    } kinds[] = {
+        {"fail", FAKE_ANSWER_FAIL}, {"refuse", FAKE_ANSWER_REFUSED}, {"no_service", FAKE_ANSWER_NO_SERVICE}};
+    struct fake_header_list headers = {0}, trailers = {0};
+    const json_t *status = json_object_get(v, "status"), *delay = json_object_get(v, "delay_ms");
+    char text[24];
+
+    if (!json_is_object(v)) {
+        return complain(r, "an answer of \"callouts\" must be an object");
+    }
+    if ((status != NULL && !json_is_integer(status)) ||
+        (delay != NULL && (!json_is_integer(delay) || json_integer_value(delay) < 0))) {
+        return complain(r, "\"status\" and \"delay_ms\" of a callout must be numbers");
+    }
+    for (size_t i = 0; i < CLI_COUNT(kinds); i++) {
+        out->kind = json_is_true(json_object_get(v, kinds[i].key)) ? kinds[i].kind : out->kind;
+    }
+    snprintf(text, sizeof text, "%lld", status == NULL ? 200 : (long long)json_integer_value(status));
+    fake_headers_add(&r->arena, &headers, STR(":status"), str_of(text));
+    if (!read_headers(r, json_object_get(v, "headers"), &headers) ||
+        !read_headers(r, json_object_get(v, "trailers"), &trailers) || !read_string_body(r, v, &out->body)) {
+        return false;
+    }
+    out->headers = headers.at;
+    out->nheaders = headers.len;
+    out->trailers = trailers.at;
+    out->ntrailers = trailers.len;
+    out->delay_ms = (uint64_t)json_integer_value(delay);
+    return true;
+}
+
+static bool read_answers(struct reader *r, const json_t *list, struct fake_request *out)
+{
+    size_t i;
+    json_t *v;
+
+    if (list == NULL) {
+        return true;
+    }
+    if (!json_is_array(list)) {
+        return complain(r, "\"callouts\" must be an array of answers");
+    }
+    out->answers = ARENA_ARRAY(&r->arena, struct fake_answer, json_array_size(list));
+    json_array_foreach(list, i, v)
+    {
+        if (!read_answer(r, v, &out->answers[out->nanswers++])) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool read_request(struct reader *r, const json_t *request, struct fake_request *out)
 {
     struct fake_header_list given = {0};
@@ -298,10 +393,14 @@ static bool read_request(struct reader *r, const json_t *request, struct fake_re
     if (!read_headers(r, json_object_get(request, "headers"), &given) ||
         !read_body(r, request, &out->request) || !read_trailers(r, request, &out->request) ||
         !read_response(r, json_object_get(request, "response"), out) ||
-        !read_properties(r, json_object_get(request, "properties"), out)) {
+        !read_properties(r, json_object_get(request, "properties"), out) ||
+        !read_answers(r, json_object_get(request, "callouts"), out)) {
         return false;
     }
     complete_request(r, &given, &out->request.headers);
+    if (!read_hosts(r, json_object_get(request, "upstream_hosts"), out)) {
+        return false;
+    }
     const json_t *now = json_object_get(request, "now_ns");
     if (now != NULL && (!json_is_integer(now) || json_integer_value(now) < 0)) {
         return complain(r, "\"now_ns\" must be a number, 0 or more");
@@ -413,6 +512,22 @@ static void print_messages(struct strbuf *b, const struct fake_stream *f)
     }
 }
 
+/* What the plugin sent in this request. */
+static void print_calls(struct strbuf *b, const struct fake_calls *calls)
+{
+    for (size_t i = 0; i < calls->sent.len; i++) {
+        const struct fake_sent *sent = &calls->sent.at[i];
+        strbuf_printf(b, "%s{\"service\": ", i == 0 ? ", \"callouts\": [" : ", ");
+        strbuf_add_json(b, sent->service);
+        print_headers(b, "headers", sent->headers, sent->nheaders);
+        print_text(b, "body", sent->body);
+        if (sent->ntrailers != 0) {
+            print_headers(b, "trailers", sent->trailers, sent->ntrailers);
+        }
+        strbuf_printf(b, ", \"timeout_ms\": %u}%s", sent->timeout_ms, i + 1 == calls->sent.len ? "]" : "");
+    }
+}
+
 static void print_result(size_t i, enum fake_action action, const struct fake_stream *f)
 {
     static const char *const names[] = {"continue", "local", "paused", "trap", "closed"};
@@ -438,6 +553,10 @@ static void print_result(size_t i, enum fake_action action, const struct fake_st
     if (f->route_changes != 0) {
         strbuf_printf(&b, ", \"route_cleared\": %u", f->route_changes);
     }
+    if (f->override.len != 0) {
+        print_text(&b, "upstream_override", f->override);
+    }
+    print_calls(&b, &f->server->calls);
     print_logs(&b, f);
     strbuf_add_char(&b, '}');
     puts(b.at);
@@ -508,6 +627,7 @@ static void serve_all(struct pw_plugin *plugin, struct fake_server *server,
     if (args.bench != 0 && n != 0) {
         bench(server, &f, &requests[0], steps, nconfigs);
     }
+    fake_calls_end(&server->calls);
     fake_stream_fini(&f);
     mem_free(steps);
 }
@@ -544,8 +664,12 @@ static int run_plugin(struct weir_module *m, const struct pw_plugin_options *opt
     struct weir_report rep;
     struct pw_plugin *plugin;
 
+    if (!fake_server_init(&server)) {
+        return cli_fail("no memory for what plugins share");
+    }
     weir_report_init(&rep);
     if (pw_plugin_new(m, opt, &fake_server_functions, &server, &plugin, &rep) != WEIR_OK) {
+        fake_server_fini(&server);
         return print_failed_start(&rep);
     }
     int code = CLI_EXIT_OK;
@@ -555,6 +679,8 @@ static int run_plugin(struct weir_module *m, const struct pw_plugin_options *opt
         serve_all(plugin, &server, requests, nrequests, opt->nconfigs);
     }
     pw_plugin_free(plugin);
+    fake_calls_fini(&server.calls);
+    fake_server_fini(&server);
     return code;
 }
 

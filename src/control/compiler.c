@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -68,7 +70,7 @@ static double seconds_since(const struct timespec *start)
 }
 
 /* In the child: confined, with its messages in a file of the work folder. */
-static _Noreturn void run_weirc(const struct compiler *c, const char *module, const char *image,
+static _Noreturn void run_weirc(const struct compiler *c, pid_t parent, const char *module, const char *image,
                                 const char *log)
 {
     const char *weaker = NULL;
@@ -85,8 +87,14 @@ static _Noreturn void run_weirc(const struct compiler *c, const char *module, co
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL); /* the control process has some blocked */
     setpgid(0, 0);
+    /* A compilation that nobody waits for would write where the next control process compiles. */
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent) {
+        _exit(127);
+    }
     int null = open("/dev/null", O_RDONLY);
-    int out = open(log, O_CREAT | O_TRUNC | O_WRONLY, 0600);
+    unlink(log); /* an earlier compiler may have put a link there */
+    int out = open(log, O_CREAT | O_EXCL | O_NOFOLLOW | O_WRONLY, 0600);
     if (null < 0 || out < 0 || dup2(null, 0) < 0 || dup2(out, 1) < 0 || dup2(out, 2) < 0) {
         _exit(127);
     }
@@ -115,9 +123,9 @@ static void start_next(struct compiler *c)
 
     clock_gettime(CLOCK_MONOTONIC, &c->started);
     c->timed_out = false;
-    pid_t pid = fork();
+    pid_t self = getpid(), pid = fork();
     if (pid == 0) {
-        run_weirc(c, module, image, log);
+        run_weirc(c, self, module, image, log);
     }
     if (pid > 0) {
         setpgid(pid, pid); /* both sides, so that neither race loses */
@@ -157,6 +165,7 @@ enum compiler_state compiler_want(struct compiler *c, const char *hex)
 /* What the child said last on its way out, or how it died. */
 static void explain(const struct compiler *c, const char *log, int wait_status, char *why, size_t cap)
 {
+    struct stat info;
     uint8_t *bytes;
     size_t len;
 
@@ -165,7 +174,8 @@ static void explain(const struct compiler *c, const char *log, int wait_status, 
     } else if (WIFSIGNALED(wait_status)) {
         snprintf(why, cap, "the compiler was killed by signal %d (%s)", WTERMSIG(wait_status),
                  strsignal(WTERMSIG(wait_status)));
-    } else if (store_read_file(log, 1 << 20, &bytes, &len, NULL) == WEIR_OK) {
+    } else if (lstat(log, &info) == 0 && S_ISREG(info.st_mode) && info.st_nlink == 1 &&
+               store_read_file(log, 1 << 20, &bytes, &len, NULL) == WEIR_OK) {
         struct str text = str_trim(str_make(bytes, len)), line = text;
         while (text.len != 0) {
             line = str_cut(&text, '\n');

@@ -12,7 +12,7 @@
 
 enum {
     COMPILE_MEMORY_BYTES_GIB = 4,
-    COMPILE_TIME_S = 300,
+    MODULE_BYTES_MAX = 256 << 20,
     MOST_REFUSALS = 1, /* of one module's images; after that the plugin stays interpreted */
 };
 
@@ -92,15 +92,15 @@ static void on_message(void *ctx, struct channel_client *from, struct str text)
     }
 }
 
-weir_status images_new(struct store *store, const char *weirc, const char *socket, struct images **out,
-                       struct weir_report *rep)
+weir_status images_new(struct store *store, const char *weirc, uint32_t time_limit_s, const char *socket,
+                       struct images **out, struct weir_report *rep)
 {
     struct images *im = mem_zalloc(sizeof *im);
     struct compiler_options opt = {
         .weirc = weirc,
         .key = weir_image_key(),
         .memory_limit_bytes = (uint64_t)COMPILE_MEMORY_BYTES_GIB << 30,
-        .time_limit_s = COMPILE_TIME_S,
+        .time_limit_s = time_limit_s,
     };
 
     weir_status st = channel_open(socket, on_message, im, &im->channel, rep);
@@ -139,6 +139,38 @@ static struct str hex_of(const struct gw_plugin *p)
     return str_slice(path, path.len - 5 - (HASH_SHA256_HEX - 1), path.len - 5);
 }
 
+/* Can the plugin run on the image inside of its module?  Workers find the same and then use that one. */
+static bool has_own_image(const struct images *im, const struct gw_plugin *p, const char *hex)
+{
+    struct weir_module *m;
+    struct weir_report rep;
+    uint8_t *bytes;
+    size_t len;
+
+    if (!p->allow_precompiled) {
+        return false;
+    }
+    weir_report_init(&rep);
+    char *path = store_module_path(im->store, hex);
+    weir_status st = store_read_file(path, MODULE_BYTES_MAX, &bytes, &len, &rep);
+    mem_free(path);
+    if (st != WEIR_OK) {
+        return false;
+    }
+    st = weir_module_new(bytes, len, WEIR_FEATURES_ALL, &m, &rep);
+    mem_free(bytes);
+    if (st != WEIR_OK) {
+        return false;
+    }
+    st = weir_module_load_own_image(m, &rep);
+    weir_module_unref(m);
+    if (st != WEIR_OK && st != WEIR_E_NOT_FOUND) {
+        log_line(LOG_WARN, "plugin %.*s: the image inside of its module is refused, it is compiled anew: %s",
+                 STR_ARG(p->name), rep.message);
+    }
+    return st == WEIR_OK;
+}
+
 void images_want(struct images *im, const struct gw_config *config)
 {
     for (uint32_t i = 0; i < config->nplugins; i++) {
@@ -150,6 +182,9 @@ void images_want(struct images *im, const struct gw_config *config)
             continue;
         }
         memcpy(w.hex, hex.at, hex.len);
+        if (has_own_image(im, p, w.hex)) {
+            continue;
+        }
         w.plugin = mem_strndup(p->name.at, p->name.len);
         vec_push(&im->wanted, w);
         ask(im, &w);

@@ -16,14 +16,15 @@ enum { IMAGES_MAX_FDS = CHANNEL_MAX_CLIENTS + 1, IMAGES_STEP_MS = 500 };
 
 struct images;
 
-/* `weirc` is the compiler's path, `socket` where workers connect; both strings and `store` must outlive it.
- * WEIR_E_IO, WEIR_E_CONFIG: the socket cannot be had, `rep` says why. */
-weir_status images_new(struct store *store, const char *weirc, const char *socket, struct images **out,
-                       struct weir_report *rep);
+/* `weirc` is the compiler's path, `time_limit_s` how long one compilation may take, `socket` where workers
+ * connect; both strings and `store` must outlive it.  WEIR_E_IO, WEIR_E_CONFIG: the socket cannot be had,
+ * `rep` says why. */
+weir_status images_new(struct store *store, const char *weirc, uint32_t time_limit_s, const char *socket,
+                       struct images **out, struct weir_report *rep);
 void images_free(struct images *im); /* NULL is fine; a running compilation is ended */
 
 /* Compile what the plugins of a published configuration (their URLs are files of the store) have no image of.
- */
+ * A plugin that may use the image its module carries, and can, needs none. */
 void images_want(struct images *im, const struct gw_config *config);
 
 /* For the control process's poll loop: descriptors to wait for, and what to do with them. */

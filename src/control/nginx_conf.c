@@ -8,6 +8,7 @@
  * it is not idempotent (nginx's default). */
 #include "control/nginx_conf.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 /* $S: state folder. */
@@ -124,8 +125,8 @@ void nginx_conf_write(const struct nginx_conf_options *opt, const struct gw_conf
     strbuf_printf(out,
                   "\nhttp {\n    weir_generation \"%s\";\n    weir_store \"%s/store\";\n    weir_control "
                   "control.sock;\n"
-                  "    weir_plugin_log_level %s;\n",
-                  opt->generation, opt->state_dir, opt->plugin_log_level);
+                  "    weir_plugin_log_level %s;\n    weir_shared_size %" PRIu64 ";\n",
+                  opt->generation, opt->state_dir, opt->plugin_log_level, opt->shared_bytes);
     add_text(out, http_head, opt->state_dir);
     for (uint32_t i = 0; i < config->nlisteners; i++) {
         add_listener(out, &config->listeners[i]);

@@ -16,6 +16,7 @@ struct nginx_conf_options {
     const char *plugin_log_level;
     uint32_t workers;
     uint32_t worker_connections;
+    uint64_t shared_bytes; /* memory that plugins of all workers share */
 };
 
 /* Appended to `out`. */

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,6 +51,13 @@ static weir_status own_folder(const char *path, struct weir_report *rep)
     return WEIR_OK;
 }
 
+static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *at)
+{
+    (void)st;
+    (void)type;
+    return at->level == 0 ? 0 : remove(path);
+}
+
 weir_status store_open(const char *dir, struct store **out, struct weir_report *rep)
 {
     static const char *const folders[] = {"", "/modules", "/images", "/work"};
@@ -67,6 +75,7 @@ weir_status store_open(const char *dir, struct store **out, struct weir_report *
     struct store *s = mem_zalloc(sizeof *s);
     s->dir = mem_strndup(dir, strlen(dir));
     s->work = path_of(dir, "work");
+    nftw(s->work, remove_entry, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT); /* of compilations that were ended */
     *out = s;
     return WEIR_OK;
 }
@@ -174,10 +183,21 @@ bool store_has_image(const struct store *s, const char *hex, const char *key)
 weir_status store_put_image(struct store *s, const char *hex, const char *key, const char *work_path,
                             struct weir_report *rep)
 {
+    struct stat info;
     weir_status st = WEIR_OK;
     char *path = store_image_path(s, hex, key);
-    if (chmod(work_path, 0500) != 0 || rename(work_path, path) != 0) {
+
+    /* The compiler wrote there, and it read hostile bytes: a link of its would have us touch another file. */
+    int fd = open(work_path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &info) != 0) {
         st = io_error(rep, work_path);
+    } else if (!S_ISREG(info.st_mode) || info.st_nlink != 1) {
+        st = weir_report_set(rep, WEIR_E_CONFIG, WEIR_NO_OFFSET, "store", "%s is no plain file", work_path);
+    } else if (fchmod(fd, 0500) != 0 || rename(work_path, path) != 0) {
+        st = io_error(rep, work_path);
+    }
+    if (fd >= 0) {
+        close(fd);
     }
     mem_free(path);
     return st;
@@ -215,7 +235,7 @@ weir_status store_read_file(const char *path, size_t limit, uint8_t **bytes, siz
 {
     struct stat info;
     weir_status st = WEIR_OK;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* a FIFO would keep us waiting */
 
     if (fd < 0 || fstat(fd, &info) != 0) {
         st = io_error(rep, path);

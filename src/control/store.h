@@ -22,8 +22,8 @@
 
 struct store;
 
-/* Open the store at `dir`, making it if need be.  WEIR_OK: *out is the caller's.  WEIR_E_IO; WEIR_E_CONFIG:
- * others can write it. */
+/* Open the store at `dir`, making it if need be and emptying work/; one process at a time has it open.
+ * WEIR_OK: *out is the caller's.  WEIR_E_IO; WEIR_E_CONFIG: others can write it. */
 weir_status store_open(const char *dir, struct store **out, struct weir_report *rep);
 void store_close(struct store *s); /* NULL is fine */
 

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "engine/engine.h"
 #include "interp/interp.h"
+#include "wasm/source.h"
 
 const struct rt_executor *engine_executor(enum weir_tier tier)
 {
@@ -64,6 +65,11 @@ void weir_instance_free(struct weir_instance *inst)
     if (inst != NULL) {
         rt_instance_free(rt_instance_of(inst), weir_module_unref);
     }
+}
+
+void weir_instance_set_budget(struct weir_instance *inst, uint64_t budget_ns)
+{
+    rt_instance_of(inst)->budget_ns = budget_ns;
 }
 
 struct weir_module *weir_instance_module(const struct weir_instance *inst)
@@ -136,11 +142,16 @@ size_t weir_trap_format(const struct weir_trap *trap, char *dst, size_t cap)
     }
     for (uint32_t i = 0; i < trap->nframes; i++) {
         const struct weir_frame *f = &trap->frames[i];
+        struct wasm_source_line line;
         if (f->name != NULL) {
-            strbuf_printf(&b, "%5u: %s (offset 0x%x)\n", i, f->name, f->offset);
+            strbuf_printf(&b, "%5u: %s (offset 0x%x", i, f->name, f->offset);
         } else {
-            strbuf_printf(&b, "%5u: func[%u] (offset 0x%x)\n", i, f->funcidx, f->offset);
+            strbuf_printf(&b, "%5u: func[%u] (offset 0x%x", i, f->funcidx, f->offset);
         }
+        if (f->module != NULL && wasm_source_find(f->module, f->offset, &line)) {
+            strbuf_printf(&b, ", %.*s:%u", STR_ARG(line.file), line.line);
+        }
+        strbuf_printf(&b, ")\n");
     }
     if (trap->nskipped != 0) {
         strbuf_printf(&b, "       and %u more\n", trap->nskipped);

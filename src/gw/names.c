@@ -93,6 +93,20 @@ void gw_names_add_services(struct gw_names *n, struct arena *a, const struct gw_
     }
 }
 
+/* Higress calls a service by its registry, too: NAME.static is one of fixed addresses, NAME.dns one of names.
+ */
+static bool cut_registry(struct str *fqdn)
+{
+    static const struct str registries[] = {STR(".static"), STR(".dns")};
+    for (size_t i = 0; i < sizeof registries / sizeof *registries; i++) {
+        if (fqdn->len > registries[i].len && str_ends_with(*fqdn, registries[i])) {
+            fqdn->len -= registries[i].len;
+            return true;
+        }
+    }
+    return false;
+}
+
 size_t gw_names_first_service(const struct gw_names *n, struct str wrote, struct str *found)
 {
     struct str port;
@@ -101,6 +115,9 @@ size_t gw_names_first_service(const struct gw_names *n, struct str wrote, struct
     *found = wrote;
     if (i == n->list.len && cut_cluster(wrote, &port, found)) {
         i = gw_names_first(n, *found);
+        if (i == n->list.len && cut_registry(found)) {
+            i = gw_names_first(n, *found);
+        }
     }
     return i;
 }

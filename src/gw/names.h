@@ -30,7 +30,8 @@ uint32_t gw_names_find(const struct gw_names *n, struct str text);
  * outbound|PORT|SUBSET|FQDN also FQDN and FQDN:PORT; for any other NAME:PORT with the port of each endpoint.
  */
 void gw_names_add_services(struct gw_names *n, struct arena *a, const struct gw_config *c);
-/* The entries for what a rule wrote, which may have four parts itself: then its last part is meant. */
+/* The entries for what a rule wrote, which may have four parts itself: then its last part is meant,
+ * with or without .static or .dns at its end. */
 size_t gw_names_first_service(const struct gw_names *n, struct str wrote, struct str *found);
 
 #endif

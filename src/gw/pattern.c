@@ -52,8 +52,13 @@ void gw_pattern_free(struct gw_pattern *p)
     }
 }
 
-bool gw_pattern_match(const struct gw_pattern *p, struct str subject)
+enum gw_answer gw_pattern_match(const struct gw_pattern *p, struct str subject)
 {
     PCRE2_SPTR at = (PCRE2_SPTR)(subject.at == NULL ? "" : subject.at);
-    return pcre2_match(p->code, at, subject.len, 0, 0, p->scratch, p->limits) >= 0;
+    int rc = pcre2_match(p->code, at, subject.len, 0, 0, p->scratch, p->limits);
+
+    if (rc == PCRE2_ERROR_JIT_STACKLIMIT) { /* the interpreter's stack is the heap */
+        rc = pcre2_match(p->code, at, subject.len, 0, PCRE2_NO_JIT, p->scratch, p->limits);
+    }
+    return rc >= 0 ? GW_YES : rc == PCRE2_ERROR_NOMATCH ? GW_NO : GW_UNKNOWN;
 }

@@ -203,6 +203,8 @@ struct finder {
     const struct gw_request *r;
     uint16_t boundary[GW_MAX_SEGMENTS]; /* lengths of the path's first segments, growing */
     uint32_t nboundaries;
+    bool
+        undecided; /* an expression of the route found had no answer: neither it nor one behind it is taken */
 };
 
 static bool method_holds(const struct gw_match *m, struct str method)
@@ -215,7 +217,14 @@ static bool method_holds(const struct gw_match *m, struct str method)
     return m->nmethods == 0;
 }
 
-static bool header_holds(const struct gw_header_check *h, const struct gw_request *r)
+static bool pattern_holds(const struct gw_pattern *p, struct str subject, bool *undecided)
+{
+    enum gw_answer answer = gw_pattern_match(p, subject);
+    *undecided |= answer == GW_UNKNOWN;
+    return answer != GW_NO;
+}
+
+static bool header_holds(const struct gw_header_check *h, const struct gw_request *r, bool *undecided)
 {
     struct str value;
     if (r->header == NULL || !r->header(r->ctx, h->name, &value)) {
@@ -227,30 +236,32 @@ static bool header_holds(const struct gw_header_check *h, const struct gw_reques
     case GW_MATCH_PREFIX:
         return str_starts_with(value, h->value.text);
     case GW_MATCH_REGEX:
-        return gw_pattern_match(h->pattern, value);
+        return pattern_holds(h->pattern, value, undecided);
     default:
         return true;
     }
 }
 
-static bool route_holds(const struct finder *f, uint32_t route)
+static bool route_holds(struct finder *f, uint32_t route)
 {
+    bool undecided = false;
     const struct gw_match *m = &f->c->routes[route].match;
     const struct gw_route_checks *checks = &f->t->checks[route];
 
     if (!method_holds(m, f->r->method) ||
-        (checks->path != NULL && !gw_pattern_match(checks->path, f->r->path))) {
+        (checks->path != NULL && !pattern_holds(checks->path, f->r->path, &undecided))) {
         return false;
     }
     for (uint32_t i = 0; i < m->nheaders; i++) {
-        if (!header_holds(&checks->headers[i], f->r)) {
+        if (!header_holds(&checks->headers[i], f->r, &undecided)) {
             return false;
         }
     }
+    f->undecided |= undecided;
     return true;
 }
 
-static uint32_t find_in_group(const struct finder *f, struct gw_group g)
+static uint32_t find_in_group(struct finder *f, struct gw_group g)
 {
     for (uint32_t i = 0; i < g.n; i++) {
         if (route_holds(f, f->t->candidates[g.first + i])) {
@@ -260,13 +271,13 @@ static uint32_t find_in_group(const struct finder *f, struct gw_group g)
     return GW_NONE;
 }
 
-static uint32_t find_by_path(const struct finder *f, struct str path, uint32_t space)
+static uint32_t find_by_path(struct finder *f, struct str path, uint32_t space)
 {
     uint32_t group = gw_table_find(&f->t->paths, path, space);
     return group == GW_NONE ? GW_NONE : find_in_group(f, f->t->groups[group]);
 }
 
-static uint32_t find_in_vhost(const struct finder *f, uint32_t vhost)
+static uint32_t find_in_vhost(struct finder *f, uint32_t vhost)
 {
     const struct gw_vhost *v = &f->t->vhosts[vhost];
     uint32_t route = find_by_path(f, f->r->path, 2 * vhost);
@@ -313,5 +324,5 @@ uint32_t gw_routes_find(const struct gw_routes *t, const struct gw_config *c, co
     if (route == GW_NONE && t->any_host != GW_NONE) {
         route = find_in_vhost(&f, t->any_host);
     }
-    return route;
+    return f.undecided ? GW_NONE : route;
 }

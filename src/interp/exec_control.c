@@ -222,6 +222,7 @@ HANDLER(TAIL_CALL_INDIRECT)
         NEXT(words);                                                                                         \
     }
 MOVE(COPY, 2, SLOT(0) = SLOT(1))
+MOVE(COPY_CELLS, 2, uint64_t *to = &SLOT(0); const uint64_t *from = &SLOT(1); MOVE_CELLS(to, from, U32HI))
 MOVE(COPY2, 2, SLOT(0) = SLOT(1); SLOT(2) = SLOT(3))
 MOVE(COPY128, 2, memcpy(&SLOT(0), &SLOT(1), 16))
 MOVE(SET_A, 2, SLOT(0) = acc)

@@ -244,19 +244,35 @@ static void add_frame(struct rt_call *call, struct rt_instance *inst, const uint
     }
 }
 
+static bool is_guest_pc(uintptr_t pc)
+{
+    return pc >= (uintptr_t)__start_weir_interp_text && pc < (uintptr_t)__stop_weir_interp_text;
+}
+
+/* A tick can interrupt a handler where these registers hold something else. */
+static bool are_registers(const struct interp_run *run, uintptr_t ip, uintptr_t sp)
+{
+    const struct interp_stack *stack = run->inst->exec;
+    uint32_t funcidx, offset;
+    return ip % sizeof(uint64_t) == 0 && sp % sizeof(uint64_t) == 0 && sp >= (uintptr_t)stack->low &&
+           sp <= (uintptr_t)run->base &&
+           interp_origin_find(run->inst->exec_module, (const uint64_t *)ip, &funcidx, &offset);
+}
+
 static void backtrace(struct rt_call *call, const struct os_fault *fault)
 {
     for (struct interp_run *run = call->exec_frame; run; run = run->previous) {
         const uint64_t *ip = run->ip;
         const struct interp_ctl *ctl = run->sp;
-        if (fault && fault->pc >= (uintptr_t)__start_weir_interp_text &&
-            fault->pc < (uintptr_t)__stop_weir_interp_text) {
+        if (fault && is_guest_pc(fault->pc)) {
             uintptr_t reg_ip, reg_sp;
             fault_registers(fault, &reg_ip, &reg_sp);
-            ip = (const uint64_t *)reg_ip;
-            ctl = (const struct interp_ctl *)reg_sp;
-            if (is_past(fault->pc, ip)) {
-                ip--;
+            if (are_registers(run, reg_ip, reg_sp)) {
+                ip = (const uint64_t *)reg_ip;
+                ctl = (const struct interp_ctl *)reg_sp;
+                if (is_past(fault->pc, ip)) {
+                    ip--;
+                }
             }
             fault = NULL; /* the other activations are in C code */
         }
@@ -275,4 +291,5 @@ const struct rt_executor interp_executor = {
     .instance_init = instance_init,
     .instance_fini = instance_fini,
     .backtrace = backtrace,
+    .is_guest_pc = is_guest_pc,
 };

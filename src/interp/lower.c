@@ -58,26 +58,39 @@ static bool values_in_place(const struct lower *l, const struct lower_label *b, 
     return arity == 0 || l->stack.at[l->stack.len - arity].home == b->height;
 }
 
-static void move_values(struct lower *l, const struct lower_label *b, uint32_t arity)
-{
-    uint32_t dst = b->height;
-    for (uint32_t i = (uint32_t)l->stack.len - arity; i < l->stack.len; i++) {
-        lower_clean(l, i);
-        struct lower_entry e = l->stack.at[i];
-        if (arity == 1 && lower_retarget(l, &e, dst)) {
-            break;
-        }
-        if (e.place != IN_SLOT || e.slot != dst) {
-            lower_move(l, dst, &e);
-        }
-        dst += wasm_valtype_cells(e.type);
-    }
-}
-
 static void home_values(struct lower *l, uint32_t n)
 {
     for (uint32_t i = (uint32_t)l->stack.len - n; i < l->stack.len; i++) {
         lower_home(l, i);
+    }
+}
+
+/* The top n values are in their homes, which are in a row: copy them to another row further down. */
+static void copy_row(struct lower *l, uint32_t dst, uint32_t n)
+{
+    uint32_t src = l->stack.at[l->stack.len - n].home, cells = l->height - src;
+    lower_emit(l, H_COPY_CELLS, lower_slots_imm(dst, src, cells));
+    lower_slot_written(l, dst, cells);
+}
+
+/* To where the label wants them. */
+static void move_values(struct lower *l, const struct lower_label *b, uint32_t arity)
+{
+    if (arity == 0) {
+        return;
+    }
+    if (arity > 1) {
+        home_values(l, arity);
+        if (!values_in_place(l, b, arity)) {
+            copy_row(l, b->height, arity);
+        }
+        return;
+    }
+    uint32_t i = (uint32_t)l->stack.len - 1;
+    lower_clean(l, i);
+    struct lower_entry e = l->stack.at[i];
+    if (!lower_retarget(l, &e, b->height) && !(e.place == IN_SLOT && e.slot == b->height)) {
+        lower_move(l, b->height, &e);
     }
 }
 
@@ -130,11 +143,9 @@ static void emit_return(struct lower *l)
         emit_return_one(l, t->results[0]);
         return;
     }
-    home_values(l, t->nresults);
-    uint32_t dst = 0;
-    for (uint32_t i = 0; i < t->nresults; i++) {
-        lower_copy(l, dst, l->stack.at[l->stack.len - t->nresults + i].slot, t->results[i]);
-        dst += wasm_valtype_cells(t->results[i]);
+    if (t->nresults > 1) {
+        home_values(l, t->nresults);
+        copy_row(l, 0, t->nresults);
     }
     lower_emit(l, H_RETURN, 0);
 }
@@ -156,7 +167,8 @@ static const uint8_t *single_type(uint8_t type)
 
 static void push_label(struct lower *l, uint8_t kind, int64_t block_type)
 {
-    struct lower_label b = {.kind = kind, .fixups = LOWER_NONE, .else_fixup = LOWER_NONE};
+    struct lower_label b = {
+        .kind = kind, .fixups = LOWER_NONE, .else_fixup = LOWER_NONE, .stub_of = LOWER_NONE};
     uint8_t one = 0;
     wasm_block_type(l->m, block_type, &b.type, &one);
     if (b.type.results == &one) {
@@ -200,8 +212,8 @@ static void begin_if(struct lower *l)
     home_params(l, l->in.block_type);
     lower_settle(l);
     push_label(l, LABEL_IF, l->in.block_type);
-    uint32_t pos = lower_branch_emit(l, &br);
-    add_fixup(l, &vec_last(&l->labels).else_fixup, pos, branch_field(pos));
+    lower_branch_emit(l, &br);
+    add_fixup(l, &vec_last(&l->labels).else_fixup, br.pos, br.field);
 }
 
 /* The stack as it is behind a label: `n` values of `types` in their homes. */
@@ -273,13 +285,30 @@ static void end_block(struct lower *l)
 
 /* ---- branches ---- */
 
+/* `br_if out; br loop`: exchange the two, so that staying in the loop takes one branch. */
+static bool rotate_branches(struct lower *l, const struct lower_label *loop)
+{
+    if (l->last.pos == LOWER_NONE || l->last.kind != LAST_BRANCH || l->fixups.len == 0) {
+        return false;
+    }
+    struct lower_fixup *f = &vec_last(&l->fixups);
+    if (f->instr != l->last.pos || vec_last(&l->labels).else_fixup == l->fixups.len - 1) {
+        return false;
+    }
+    l->code.at[f->instr] = (uintptr_t)interp_handlers[l->last_branch.negated];
+    set_distance(l, f->field, f->instr, loop->start);
+    f->instr = lower_emit(l, H_BR, 0);
+    f->field = branch_field(f->instr);
+    return true;
+}
+
 static void lower_br(struct lower *l)
 {
     struct lower_label *b = label_at(l, l->in.index);
     uint32_t arity = label_arity(b);
     if (b->kind == LABEL_FUNC) {
         emit_return(l);
-    } else {
+    } else if (!(b->kind == LABEL_LOOP && arity == 0 && rotate_branches(l, b))) {
         move_values(l, b, arity);
         uint32_t pos = lower_emit(l, H_BR, 0);
         branch_to(l, b, pos, branch_field(pos));
@@ -297,28 +326,46 @@ static void lower_br_if(struct lower *l)
     bool direct = values_in_place(l, b, arity);
     lower_branch_choose(l, &cond, direct, &br);
     home_values(l, arity);
-    uint32_t pos = lower_branch_emit(l, &br);
+    lower_branch_emit(l, &br);
     if (direct) {
-        branch_to(l, b, pos, branch_field(pos));
+        branch_to(l, b, br.pos, br.field);
         return;
     }
     uint32_t skip = LOWER_NONE;
-    add_fixup(l, &skip, pos, branch_field(pos));
+    add_fixup(l, &skip, br.pos, br.field);
     struct lower_acc accs[LOWER_NCLASSES];
     memcpy(accs, l->accs, sizeof accs);
     if (b->kind == LABEL_FUNC) {
         emit_return(l);
     } else {
         move_values(l, b, arity);
-        pos = lower_emit(l, H_BR, 0);
+        uint32_t pos = lower_emit(l, H_BR, 0);
         branch_to(l, b, pos, branch_field(pos));
     }
     bind(l, skip);
     memcpy(l->accs, accs, sizeof accs); /* the moves were jumped over */
 }
 
-/* Where entries of a br_table cannot go directly because values must move, they go through a stub behind it.
- */
+/* Where an entry of a br_table at `table` cannot go directly because values must move: a stub behind the
+ * table, one for each label. */
+static uint32_t table_stub(struct lower *l, uint32_t table, struct lower_label *b, uint32_t arity)
+{
+    if (b->stub_of == table) {
+        return b->stub;
+    }
+    b->stub_of = table;
+    b->stub = (uint32_t)l->code.len;
+    lower_forget(l);
+    if (b->kind == LABEL_FUNC) {
+        emit_return(l);
+    } else {
+        move_values(l, b, arity);
+        uint32_t br = lower_emit(l, H_BR, 0);
+        branch_to(l, b, br, branch_field(br));
+    }
+    return b->stub;
+}
+
 static void lower_br_table(struct lower *l)
 {
     clean_below_top(l);
@@ -326,10 +373,7 @@ static void lower_br_table(struct lower *l)
     if (index.place == IN_CONST) {
         lower_const_home(l, &index);
     }
-    struct wasm_instr in = l->in;
-    uint32_t *stubs = mem_alloc(l->labels.len * sizeof *stubs);
-    memset(stubs, 0xff, l->labels.len * sizeof *stubs);
-    struct wasm_instr first = in;
+    struct wasm_instr in = l->in, first = l->in;
     uint32_t arity = label_arity(label_at(l, wasm_br_table_next(&first))); /* all have the same */
     bool acc = lower_in_acc(l, &index, LOWER_INT);
     home_values(l, arity);
@@ -339,26 +383,13 @@ static void lower_br_table(struct lower *l)
         lower_emit_imm(l, 0);
     }
     for (uint32_t i = 0; i <= in.count; i++, field++) {
-        uint32_t depth = wasm_br_table_next(&in);
-        struct lower_label *b = label_at(l, depth);
+        struct lower_label *b = label_at(l, wasm_br_table_next(&in));
         if (b->kind != LABEL_FUNC && values_in_place(l, b, arity)) {
             branch_to(l, b, pos, field);
-            continue;
+        } else {
+            set_distance(l, field, pos, table_stub(l, pos, b, arity));
         }
-        if (stubs[depth] == LOWER_NONE) {
-            stubs[depth] = (uint32_t)l->code.len;
-            lower_forget(l);
-            if (b->kind == LABEL_FUNC) {
-                emit_return(l);
-            } else {
-                move_values(l, b, arity);
-                uint32_t br = lower_emit(l, H_BR, 0);
-                branch_to(l, b, br, branch_field(br));
-            }
-        }
-        set_distance(l, field, pos, stubs[depth]);
     }
-    mem_free(stubs);
     die(l);
 }
 
@@ -565,8 +596,12 @@ static void begin_function(struct lower *l, const struct wasm_functype *t)
     for (unsigned c = 0; c < LOWER_NCLASSES; c++) {
         l->accs[c] = (struct lower_acc){LOWER_NONE, LOWER_NONE};
     }
-    struct lower_label b = {
-        .kind = LABEL_FUNC, .type = *t, .height = slot, .fixups = LOWER_NONE, .else_fixup = LOWER_NONE};
+    struct lower_label b = {.kind = LABEL_FUNC,
+                            .type = *t,
+                            .height = slot,
+                            .fixups = LOWER_NONE,
+                            .else_fixup = LOWER_NONE,
+                            .stub_of = LOWER_NONE};
     vec_push(&l->labels, b);
     l->in.offset = (uint32_t)(l->fn->body - l->m->bytes);
     lower_emit_trapping(l, H_ENTER_0, 0);

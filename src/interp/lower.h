@@ -49,15 +49,19 @@ struct lower_acc {
     uint32_t mirror; /* slot with the same value, or LOWER_NONE */
 };
 
-/* What the last instruction was, if it can still be taken back and made part of the next. */
-enum lower_last_kind { LAST_OTHER, LAST_ADD, LAST_AND, LAST_COMPARE, LAST_COPY };
+/* What the last instruction was, if it can still be taken back and made part of the next.  An ALU operation
+ * and a LOAD leave an i32 in the accumulator. */
+enum lower_last_kind { LAST_OTHER, LAST_ALU, LAST_LOAD, LAST_COMPARE, LAST_COPY, LAST_BRANCH };
 struct lower_last {
     uint32_t pos; /* LOWER_NONE behind a label */
     uint8_t kind, form;
+    bool stored; /* it writes its destination, too */
     uint16_t op; /* wasm opcode */
     uint32_t slot[2];
     uint64_t imm;
-    uint32_t mirror; /* of the int accumulator before it */
+    uint32_t origin;        /* wasm offset */
+    uint32_t memory_offset; /* of a LOAD */
+    uint32_t mirror;        /* of the int accumulator before it */
 };
 
 enum lower_label_kind { LABEL_BLOCK, LABEL_LOOP, LABEL_IF, LABEL_FUNC };
@@ -68,6 +72,21 @@ struct lower_label {
     uint32_t start;            /* of a loop */
     uint32_t fixups;           /* of the end; LOWER_NONE when nothing branches there */
     uint32_t else_fixup;
+    uint32_t stub_of, stub; /* the br_table that last needed a stub for it, and the stub */
+};
+
+/* A conditional branch in two steps, so that entries can be settled between them: lower_branch_choose takes
+ * the popped i32 (and perhaps the comparison that made it) and emits nothing; lower_branch_emit makes the
+ * instruction, and takes in the one before it when that computes what is compared. */
+struct lower_branch {
+    uint32_t h, negated; /* the handlers that branch when it holds, and when it does not */
+    uint64_t operands, imm;
+    bool has_imm;
+    bool of_acc; /* an i32 comparison of the accumulator with `other` */
+    bool other_is_imm;
+    uint8_t compare; /* index in IH_THEN_BR, when of_acc */
+    uint32_t other;
+    uint32_t pos, field; /* once emitted: the instruction, and its distance in 32-bit units of the code */
 };
 
 struct lower_fixup {
@@ -91,7 +110,8 @@ struct lower {
     uint32_t max_slots; /* of the frame */
     uint32_t settled;
     struct lower_acc accs[LOWER_NCLASSES];
-    struct lower_last last;
+    struct lower_last last, before_last;
+    struct lower_branch last_branch; /* with LAST_BRANCH */
     bool dead;
     bool negate; /* an i32.eqz was left to the conditional branch that follows */
     uint32_t dead_depth;
@@ -111,11 +131,13 @@ static inline uint64_t lower_slots_imm(uint32_t a, uint32_t b, uint32_t imm)
 
 uint32_t lower_emit(struct lower *l, uint32_t h, uint64_t operands);          /* returns its position */
 uint32_t lower_emit_trapping(struct lower *l, uint32_t h, uint64_t operands); /* remembers the origin */
+uint32_t lower_emit_trapping_at(struct lower *l, uint32_t h, uint64_t operands, uint32_t origin);
 static inline void lower_emit_imm(struct lower *l, uint64_t imm)
 {
     vec_push(&l->code, imm);
 }
-/* Take the last instruction back, which left its result in the int accumulator. */
+/* Take the last instruction back, which left its result in the int accumulator; then the one before it is
+ * last. */
 void lower_undo_last(struct lower *l);
 
 struct lower_entry lower_pop(struct lower *l);
@@ -154,14 +176,15 @@ void lower_set_local(struct lower *l, uint32_t slot);
 /* ---- lower_ops.c: one instruction without control flow ---- */
 
 void lower_op(struct lower *l);
-/* A conditional branch in two steps, so that entries can be settled between them: choose takes the popped i32
- * (and perhaps the comparison that made it) and emits nothing; emit returns the branch's position. */
-struct lower_branch {
-    uint32_t h;
-    uint64_t operands, imm;
-    bool has_imm;
-};
 void lower_branch_choose(struct lower *l, struct lower_entry *cond, bool nonzero, struct lower_branch *out);
-uint32_t lower_branch_emit(struct lower *l, const struct lower_branch *b);
+void lower_branch_emit(struct lower *l, struct lower_branch *b);
+
+/* ---- lower_fused.c: two operations in one instruction ---- */
+
+/* The last instruction made the popped `a` of an i32 operation whose other operand `b` is a slot or constant:
+ * make one instruction of both and push its result.  False: nothing was done. */
+bool lower_fuse_alu(struct lower *l, uint16_t op, const struct lower_entry *a, const struct lower_entry *b);
+/* The last instruction left in the accumulator what the branch compares.  False: nothing was done. */
+bool lower_fuse_branch(struct lower *l, struct lower_branch *b);
 
 #endif

@@ -11,14 +11,14 @@ uint32_t lower_emit(struct lower *l, uint32_t h, uint64_t operands)
     uint32_t pos = (uint32_t)l->code.len;
     vec_push(&l->code, handler_word(h));
     vec_push(&l->code, operands);
-    l->last.pos = pos;
-    l->last.kind = LAST_OTHER;
+    l->before_last = l->last;
+    l->last = (struct lower_last){.pos = pos, .origin = l->in.offset};
     return pos;
 }
 
-uint32_t lower_emit_trapping(struct lower *l, uint32_t h, uint64_t operands)
+uint32_t lower_emit_trapping_at(struct lower *l, uint32_t h, uint64_t operands, uint32_t origin)
 {
-    struct interp_origin o = {(uint32_t)l->code.len, l->in.offset};
+    struct interp_origin o = {(uint32_t)l->code.len, origin};
     if (l->origins.len && vec_last(&l->origins).word == o.word) {
         vec_last(&l->origins) = o;
     } else {
@@ -27,11 +27,20 @@ uint32_t lower_emit_trapping(struct lower *l, uint32_t h, uint64_t operands)
     return lower_emit(l, h, operands);
 }
 
+uint32_t lower_emit_trapping(struct lower *l, uint32_t h, uint64_t operands)
+{
+    return lower_emit_trapping_at(l, h, operands, l->in.offset);
+}
+
 void lower_undo_last(struct lower *l)
 {
     l->code.len = l->last.pos;
+    while (l->origins.len && vec_last(&l->origins).word >= l->last.pos) {
+        l->origins.len--;
+    }
     l->accs[LOWER_INT] = (struct lower_acc){LOWER_NONE, l->last.mirror};
-    l->last.pos = LOWER_NONE;
+    l->last = l->before_last;
+    l->before_last.pos = LOWER_NONE;
 }
 
 /* ---- the stack ---- */
@@ -115,7 +124,10 @@ void lower_free_acc(struct lower *l, enum lower_class c)
     l->code.at[e->pos] = handler_word(e->h + 1u);
     lower_slot_written(l, e->home, 1);
     if (l->last.pos == e->pos) {
-        l->last.kind = LAST_OTHER;
+        l->last.stored = true;
+    }
+    if (l->before_last.pos == e->pos) {
+        l->before_last.stored = true;
     }
     e->place = IN_SLOT;
     e->slot = e->home;
@@ -136,8 +148,7 @@ void lower_forget(struct lower *l)
     for (unsigned c = 0; c < LOWER_V128; c++) {
         l->accs[c].mirror = LOWER_NONE;
     }
-    l->last.pos = LOWER_NONE;
-    l->last.kind = LAST_OTHER;
+    l->last.pos = l->before_last.pos = LOWER_NONE;
 }
 
 bool lower_in_acc(const struct lower *l, const struct lower_entry *e, enum lower_class c)
@@ -186,6 +197,7 @@ void lower_copy(struct lower *l, uint32_t dst, uint32_t src, uint8_t type)
     if (l->last.pos != LOWER_NONE && l->last.kind == LAST_COPY) {
         uint32_t dst0 = l->last.slot[0], src0 = l->last.slot[1];
         l->code.len = l->last.pos;
+        l->last = l->before_last;
         lower_emit(l, H_COPY2, lower_slots(dst0, src0, dst, src));
     } else {
         lower_emit(l, H_COPY, lower_slots(dst, src, 0, 0));
@@ -274,7 +286,7 @@ bool lower_retarget(struct lower *l, const struct lower_entry *e, uint32_t slot)
     bool acc = e->place == IN_ACC, mirrored = !acc && l->accs[LOWER_INT].mirror == e->home;
     l->code.at[e->pos] = handler_word(e->h + (acc ? 1u : 0u));
     l->code.at[e->pos + 1] = (l->code.at[e->pos + 1] & ~(uint64_t)UINT16_MAX) | (uint16_t)slot;
-    l->last.kind = LAST_OTHER;
+    l->last.stored = true;
     lower_slot_written(l, slot, wasm_valtype_cells(e->type));
     if (mirrored) {
         l->accs[LOWER_INT].mirror = slot;

@@ -192,19 +192,21 @@ static bool op_traps(uint16_t op)
 
 static void lower_binary(struct lower *l, const struct row *row)
 {
+    uint16_t op = l->in.op;
     uint8_t type = type_of_letter(sig_of(l)[0]);
     enum lower_class c = lower_class_of(type);
-    bool swapped;
+    bool swapped, commutes = row->shape == SHAPE_BINARY;
     struct lower_entry b = lower_pop(l), a = lower_pop(l);
+    if (lower_fuse_alu(l, op, &a, &b) || (commutes && lower_fuse_alu(l, op, &b, &a))) {
+        return;
+    }
     uint32_t home = a.home;
-    enum lower_form f = form_of(l, &a, &b, c, row->shape == SHAPE_BINARY, &swapped);
+    enum lower_form f = form_of(l, &a, &b, c, commutes, &swapped);
     lower_free_acc(l, c);
     uint32_t mirror = l->accs[LOWER_INT].mirror;
-    uint32_t pos = emit_form(l, row->h, f, home, &a, &b, type == WASM_I32, op_traps(l->in.op));
-    if (l->in.op == OP_I32_ADD) {
-        remember(l, LAST_ADD, l->in.op, f, &a, &b, mirror);
-    } else if (l->in.op == OP_I32_AND || l->in.op == OP_I64_AND) {
-        remember(l, LAST_AND, l->in.op, f, &a, &b, mirror);
+    uint32_t pos = emit_form(l, row->h, f, home, &a, &b, type == WASM_I32, op_traps(op));
+    if (type == WASM_I32 && !op_traps(op)) {
+        remember(l, LAST_ALU, op, f, &a, &b, mirror);
     }
     lower_push_acc(l, type, row->h + 2u * f, pos);
 }
@@ -263,7 +265,8 @@ static void use_memory_0(struct lower *l, uint32_t memory)
 /* Is the popped address the sum the last instruction made? */
 static bool is_last_sum(const struct lower *l, const struct lower_entry *e)
 {
-    return e->place == IN_ACC && e->pos == l->last.pos && l->last.kind == LAST_ADD;
+    return e->place == IN_ACC && e->pos == l->last.pos && l->last.kind == LAST_ALU &&
+           l->last.op == OP_I32_ADD;
 }
 
 /* A constant address and offset in 32 bits; a constant that does not fit goes into a slot. */
@@ -281,32 +284,43 @@ static bool const_address(struct lower *l, struct lower_entry *e, uint64_t offse
 
 static void lower_load(struct lower *l, const struct row *row)
 {
-    uint8_t type = result_type(l);
-    uint32_t memory = l->in.mem.memory, offset = (uint32_t)l->in.mem.offset, h = row->h;
+    enum { S, A, SS, AS, SI, AI, I }; /* forms of addresses, in the order of the fused families */
+    static const uint8_t sums[] = {[FORM_SS] = SS, [FORM_AS] = AS, [FORM_SI] = SI, [FORM_AI] = AI};
+    static const uint8_t handlers[] = {[S] = 0, [A] = 2, [I] = 4, [SS] = 6, [AS] = 8, [SI] = 10, [AI] = 12};
+    uint8_t type = result_type(l), form;
+    uint32_t memory = l->in.mem.memory, offset = (uint32_t)l->in.mem.offset, slot, mirror;
+    uint64_t extra = 0;
     struct lower_entry e = lower_pop(l);
-    uint64_t w, imm = 0;
-    bool has_imm = false;
     if (is_last_sum(l, &e)) {
+        const struct lower_last sum = l->last;
         lower_undo_last(l);
-        lower_free_acc(l, lower_class_of(type));
-        static const uint8_t forms[] = {[FORM_SS] = 6, [FORM_AS] = 8, [FORM_SI] = 10, [FORM_AI] = 12};
-        h += forms[l->last.form];
-        has_imm = l->last.form != FORM_AS;
-        imm = l->last.form == FORM_SS ? l->last.slot[1] : l->last.imm;
-        w = lower_slots_imm(e.home, l->last.slot[0], offset);
+        form = sums[sum.form];
+        slot = sum.slot[0];
+        extra = form == SS ? sum.slot[1] : form == AS ? slot : sum.imm;
     } else {
         bool constant = const_address(l, &e, offset);
-        bool acc = lower_in_acc(l, &e, LOWER_INT);
-        lower_free_acc(l, lower_class_of(type));
-        h += constant ? 4 : acc ? 2 : 0;
-        w = lower_slots_imm(e.home, e.slot, constant ? (uint32_t)e.imm[0] + offset : offset);
+        form = constant ? I : lower_in_acc(l, &e, LOWER_INT) ? A : S;
+        slot = e.slot;
+        offset += constant ? (uint32_t)e.imm[0] : 0;
     }
+    lower_free_acc(l, lower_class_of(type));
+    mirror = l->accs[LOWER_INT].mirror;
     use_memory(l, memory);
-    uint32_t pos = lower_emit_trapping(l, h, w);
-    if (has_imm) {
-        lower_emit_imm(l, imm);
+    uint32_t h = row->h + handlers[form],
+             pos = lower_emit_trapping(l, h, lower_slots_imm(e.home, slot, offset));
+    if (form == SS || form == SI || form == AI) {
+        lower_emit_imm(l, extra);
     }
     use_memory_0(l, memory);
+    if (!memory && form != I && (l->in.op == OP_I32_LOAD || l->in.op == OP_I32_LOAD8_U)) {
+        l->last.kind = LAST_LOAD;
+        l->last.op = l->in.op;
+        l->last.form = form;
+        l->last.slot[0] = slot;
+        l->last.imm = extra;
+        l->last.memory_offset = offset;
+        l->last.mirror = mirror;
+    }
     lower_push_acc(l, type, h, pos);
 }
 
@@ -342,10 +356,11 @@ static void lower_store(struct lower *l, const struct row *row)
     struct lower_entry val = lower_pop(l), addr = lower_pop(l);
     if (val.place == IN_SLOT && is_last_sum(l, &addr) &&
         (l->last.form == FORM_SS || l->last.form == FORM_SI)) {
+        const struct lower_last sum = l->last;
         lower_undo_last(l);
-        uint64_t second = l->last.form == FORM_SS ? l->last.slot[1] : l->last.imm;
-        emit_store(l, row->h + (l->last.form == FORM_SS ? STORE_PSS : STORE_PSI),
-                   lower_slots_imm(val.slot, l->last.slot[0], offset), true, second);
+        emit_store(l, row->h + (sum.form == FORM_SS ? STORE_PSS : STORE_PSI),
+                   lower_slots_imm(val.slot, sum.slot[0], offset), true,
+                   sum.form == FORM_SS ? sum.slot[1] : sum.imm);
         return;
     }
     bool constant = const_address(l, &addr, offset);
@@ -436,19 +451,42 @@ static void lower_shuffle(struct lower *l)
     push_made(l, WASM_V128, H_I8X16_SHUFFLE, pos);
 }
 
-/* An instruction with n slot operands, numbers in word 2, and a result of `type` or none (0). */
-static void lower_helper(struct lower *l, uint32_t h, uint32_t n, uint8_t type, uint32_t first,
-                         uint32_t second)
+/* Instructions of memory and tables that are C calls: slot operands, numbers in word 2, perhaps a result. */
+static void lower_helper_op(struct lower *l)
 {
-    uint32_t s[4] = {0}, dst = pop_slots(l, n, s);
+    static const struct {
+        uint16_t op, h;
+        uint8_t operands, result; /* result: 0 none; WASM_FUNCREF: the table's type */
+        bool second;              /* index2 is a number, too */
+    } table[] = {
+        {OP_MEMORY_FILL, H_MEMORY_FILL, 3, 0, false},
+        {OP_MEMORY_COPY, H_MEMORY_COPY, 3, 0, true},
+        {OP_MEMORY_INIT, H_MEMORY_INIT, 3, 0, true},
+        {OP_DATA_DROP, H_DATA_DROP, 0, 0, false},
+        {OP_TABLE_GET, H_TABLE_GET, 1, WASM_FUNCREF, false},
+        {OP_TABLE_SET, H_TABLE_SET, 2, 0, false},
+        {OP_TABLE_SIZE, H_TABLE_SIZE, 0, WASM_I32, false},
+        {OP_TABLE_GROW, H_TABLE_GROW, 2, WASM_I32, false},
+        {OP_TABLE_FILL, H_TABLE_FILL, 3, 0, false},
+        {OP_TABLE_COPY, H_TABLE_COPY, 3, 0, true},
+        {OP_TABLE_INIT, H_TABLE_INIT, 3, 0, true},
+        {OP_ELEM_DROP, H_ELEM_DROP, 0, 0, false},
+    };
+    unsigned i = 0;
+    while (i < sizeof table / sizeof *table && table[i].op != l->in.op) {
+        i++;
+    }
+    WEIR_ASSERT(i < sizeof table / sizeof *table);
+    uint32_t s[4] = {0}, dst = pop_slots(l, table[i].operands, s);
+    uint8_t type = table[i].result == WASM_FUNCREF ? l->m->tables[l->in.index].type.elem : table[i].result;
     uint64_t w = type ? lower_slots(dst, s[0], s[1], 0) : lower_slots(s[0], s[1], s[2], 0);
     if (type) {
         lower_free_acc(l, LOWER_INT);
     }
-    uint32_t pos = lower_emit_trapping(l, h, w);
-    lower_emit_imm(l, first | (uint64_t)second << 32);
+    uint32_t pos = lower_emit_trapping(l, table[i].h, w);
+    lower_emit_imm(l, l->in.index | (table[i].second ? (uint64_t)l->in.index2 << 32 : 0));
     if (type) {
-        push_made(l, type, h, pos);
+        push_made(l, type, table[i].h, pos);
     }
 }
 
@@ -498,30 +536,47 @@ static void lower_select(struct lower *l)
 
 /* ---- conditional branches ---- */
 
-/* The comparison or i32.and that made `cond` is the last instruction: make the branch of it. */
+/* A branch on a slot or accumulator being zero or not. */
+static void choose_zero(struct lower_branch *out, bool wide, bool nonzero, bool acc, uint32_t slot)
+{
+    uint32_t nz = (wide ? H_BR_NZ64_S : H_BR_NZ_S) + (acc ? 1u : 0u),
+             z = (wide ? H_BR_Z64_S : H_BR_Z_S) + (acc ? 1u : 0u);
+    *out = (struct lower_branch){.h = nonzero ? nz : z,
+                                 .negated = nonzero ? z : nz,
+                                 .operands = lower_slots(slot, 0, 0, 0),
+                                 .of_acc = acc && !wide,
+                                 .other_is_imm = true,
+                                 .compare = nonzero ? OP_I32_NE - OP_I32_EQ : 0};
+}
+
+/* The comparison or i32.and that made the condition is the last instruction: make the branch of it. */
 static void choose_fused(struct lower *l, bool nonzero, struct lower_branch *out)
 {
-    struct lower_last last = l->last;
+    const struct lower_last last = l->last;
     lower_undo_last(l);
     const struct row *row = &rows[last.op];
     bool wide = wasm_op_info(last.op)->sig[0] != 'i', imm = last.form == FORM_SI || last.form == FORM_AI;
+    bool acc = last.form == FORM_AS || last.form == FORM_AI;
     bool eq = last.op == OP_I32_EQ || last.op == OP_I64_EQ, ne = last.op == OP_I32_NE || last.op == OP_I64_NE;
-    *out = (struct lower_branch){.operands = lower_slots(last.slot[0], last.slot[1], 0, 0)};
     if ((eq || ne) && imm && last.imm == 0) {
-        bool acc = last.form == FORM_AI, nz = ne == nonzero;
-        out->h = wide ? (nz ? H_BR_NZ64_S : H_BR_Z64_S) : (nz ? H_BR_NZ_S : H_BR_Z_S);
-        out->h += acc ? 1 : 0;
+        choose_zero(out, wide, ne == nonzero, acc, last.slot[0]);
         return;
     }
-    if (last.kind == LAST_AND) {
-        out->h = wide ? (nonzero ? H_I64_TEST_BR_SS : H_I64_TESTN_BR_SS)
-                      : (nonzero ? H_I32_TEST_BR_SS : H_I32_TESTN_BR_SS);
-    } else if (nonzero) {
-        out->h = row->h + 8u;
+    *out = (struct lower_branch){.operands = lower_slots(last.slot[0], last.slot[1], 0, 0)};
+    uint32_t yes, no;
+    if (last.kind == LAST_ALU) {
+        yes = H_I32_TEST_BR_SS;
+        no = H_I32_TESTN_BR_SS;
     } else {
-        out->h = row->negate ? rows[row->negate].h + 8u : row->h + 12u;
+        yes = row->h + 8u;
+        no = row->negate ? rows[row->negate].h + 8u : row->h + 12u;
+        out->of_acc = acc && last.op >= OP_I32_EQ && last.op <= OP_I32_GE_U;
+        out->compare = out->of_acc ? (uint8_t)((nonzero ? last.op : row->negate) - OP_I32_EQ) : 0;
+        out->other_is_imm = imm;
+        out->other = imm ? (uint32_t)last.imm : last.slot[0];
     }
-    out->h += last.form;
+    out->h = (nonzero ? yes : no) + last.form;
+    out->negated = (nonzero ? no : yes) + last.form;
     if (imm && !wide && last.form == FORM_AI) {
         out->operands = (uint32_t)last.imm;
     } else if (imm) {
@@ -536,26 +591,29 @@ void lower_branch_choose(struct lower *l, struct lower_entry *cond, bool nonzero
         nonzero = !nonzero;
     }
     l->negate = false;
-    if (cond->place == IN_ACC && cond->pos == l->last.pos && !cond->wrap &&
-        (l->last.kind == LAST_COMPARE || (l->last.kind == LAST_AND && l->last.op == OP_I32_AND))) {
+    bool made_last = cond->place == IN_ACC && cond->pos == l->last.pos && !cond->wrap;
+    bool is_and = l->last.kind == LAST_ALU && l->last.op == OP_I32_AND && l->last.form < FORM_SA;
+    if (made_last && (l->last.kind == LAST_COMPARE || is_and)) {
         choose_fused(l, nonzero, out);
         return;
     }
     if (cond->place == IN_CONST) {
         lower_const_home(l, cond);
     }
-    bool acc = lower_in_acc(l, cond, LOWER_INT);
-    *out = (struct lower_branch){.h = (nonzero ? H_BR_NZ_S : H_BR_Z_S) + (acc ? 1u : 0u),
-                                 .operands = lower_slots(cond->slot, 0, 0, 0)};
+    choose_zero(out, false, nonzero, lower_in_acc(l, cond, LOWER_INT), cond->slot);
 }
 
-uint32_t lower_branch_emit(struct lower *l, const struct lower_branch *b)
+void lower_branch_emit(struct lower *l, struct lower_branch *b)
 {
-    uint32_t pos = lower_emit(l, b->h, b->operands);
-    if (b->has_imm) {
-        lower_emit_imm(l, b->imm);
+    if (!lower_fuse_branch(l, b)) {
+        b->pos = lower_emit(l, b->h, b->operands);
+        b->field = (b->pos + 1) * 2 + 1;
+        if (b->has_imm) {
+            lower_emit_imm(l, b->imm);
+        }
     }
-    return pos;
+    l->last.kind = LAST_BRANCH;
+    l->last_branch = *b;
 }
 
 /* ---- the rest ---- */
@@ -747,44 +805,8 @@ static void lower_other(struct lower *l)
     case OP_MEMORY_GROW:
         lower_memory_grow(l);
         break;
-    case OP_MEMORY_FILL:
-        lower_helper(l, H_MEMORY_FILL, 3, 0, in->index, 0);
-        break;
-    case OP_MEMORY_COPY:
-        lower_helper(l, H_MEMORY_COPY, 3, 0, in->index, in->index2);
-        break;
-    case OP_MEMORY_INIT:
-        lower_helper(l, H_MEMORY_INIT, 3, 0, in->index, in->index2);
-        break;
-    case OP_DATA_DROP:
-        lower_helper(l, H_DATA_DROP, 0, 0, in->index, 0);
-        break;
-    case OP_TABLE_GET:
-        lower_helper(l, H_TABLE_GET, 1, l->m->tables[in->index].type.elem, in->index, 0);
-        break;
-    case OP_TABLE_SET:
-        lower_helper(l, H_TABLE_SET, 2, 0, in->index, 0);
-        break;
-    case OP_TABLE_SIZE:
-        lower_helper(l, H_TABLE_SIZE, 0, WASM_I32, in->index, 0);
-        break;
-    case OP_TABLE_GROW:
-        lower_helper(l, H_TABLE_GROW, 2, WASM_I32, in->index, 0);
-        break;
-    case OP_TABLE_FILL:
-        lower_helper(l, H_TABLE_FILL, 3, 0, in->index, 0);
-        break;
-    case OP_TABLE_COPY:
-        lower_helper(l, H_TABLE_COPY, 3, 0, in->index, in->index2);
-        break;
-    case OP_TABLE_INIT:
-        lower_helper(l, H_TABLE_INIT, 3, 0, in->index, in->index2);
-        break;
-    case OP_ELEM_DROP:
-        lower_helper(l, H_ELEM_DROP, 0, 0, in->index, 0);
-        break;
     default:
-        WEIR_ASSERT(!"an opcode without lowering");
+        lower_helper_op(l);
     }
 }
 

@@ -220,6 +220,15 @@ replace_error_page(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
         r->headers_out.status = NGX_HTTP_BAD_GATEWAY;
     }
 
+    /* Nor does it know interim responses: it would pass the final one as the body of a response that has none,
+     * and the client would take it for the answer to its next request. */
+
+    if (r->headers_out.status < NGX_HTTP_OK
+        && !(r->headers_out.status == NGX_HTTP_SWITCHING_PROTOCOLS && r->headers_in.upgrade != NULL))
+    {
+        r->headers_out.status = NGX_HTTP_BAD_GATEWAY;
+    }
+
     if (ctx->local != NULL && !ctx->local_sent) {  /* a plugin's answer, from inside the reading of the body */
         ctx->replace_body = 1;
         return set_local_headers(r, ctx);

@@ -379,6 +379,7 @@ fill(ngx_http_weir_worker_t *w, ngx_http_weir_generation_t *g)
 ngx_int_t
 ngx_http_weir_generation_load(ngx_http_weir_worker_t *w)
 {
+    ngx_int_t                    rc;
     ngx_pool_t                  *pool;
     struct gw_config            *config;
     ngx_http_weir_generation_t  *g;
@@ -406,7 +407,11 @@ ngx_http_weir_generation_load(ngx_http_weir_worker_t *w)
     g->gw = gw_generation_build(config);
     g->config = gw_generation_config(g->gw);
 
-    if (fill(w, g) != NGX_OK) {
+    w->loading = g;
+    rc = fill(w, g);
+    w->loading = NULL;
+
+    if (rc != NGX_OK) {
         ngx_http_weir_generation_unref(g);
         return NGX_ERROR;
     }

@@ -4,13 +4,14 @@
  *   weir_generation FILE;          http: what each worker loads
  *   weir_store DIR;                http: where images of modules are (control/store.h)
  *   weir_control SOCKET;           http: the line to the control process (control/channel.h)
+ *   weir_shared_size SIZE;         http: memory that plugins of all workers share, default 16m
  *   weir_plugin_log_level LEVEL;   http: the least level of plugins' log lines, default info
  *   weir_http2 on|off;             server: HTTP/2 with prior knowledge beside HTTP/1.1
  *   weir;                          location: route requests and run plugins
  *   weir_balancer;                 upstream: the endpoints of the request's service
  *   weir_status;                   location: the worker's state as JSON, for the control process
  *
- * `weir run` writes the only configuration that uses them (src/cli/nginx_conf.c).
+ * `weir run` writes the only configuration that uses them (src/control/nginx_conf.c).
  */
 
 #include "ngx_http_weir_module.h"
@@ -22,6 +23,8 @@ typedef struct {
     ngx_str_t    store;
     ngx_str_t    control;
     ngx_uint_t   log_level;
+    size_t       shared_size;
+    ngx_shm_zone_t  *shared;
 } main_conf_t;
 
 
@@ -90,6 +93,13 @@ static ngx_command_t  commands[] = {
       NGX_HTTP_MAIN_CONF_OFFSET,
       offsetof(main_conf_t, log_level),
       &log_levels },
+
+    { ngx_string("weir_shared_size"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_size_slot,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(main_conf_t, shared_size),
+      NULL },
 
     { ngx_string("weir_http2"),
       NGX_HTTP_SRV_CONF|NGX_CONF_FLAG,
@@ -212,29 +222,36 @@ add_variables(ngx_conf_t *cf)
 }
 
 
+/* WebSocket only: behind a tunnel of another protocol (h2c, say) further requests would ask no route and no
+ * plugin.  HTTP/2 has no Upgrade; what a client sends there means nothing. */
+
+bool
+ngx_http_weir_upgrades(ngx_http_request_t *r)
+{
+    return r->headers_in.upgrade != NULL && r->http_version == NGX_HTTP_VERSION_11
+           && str_ieq(ngx_http_weir_str(&r->headers_in.upgrade->value), STR("websocket"));
+}
+
+
 static ngx_int_t
 get_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v, uintptr_t which)
 {
-    bool                  upgrade;
     ngx_str_t             s = ngx_null_string;
     ngx_http_weir_ctx_t  *ctx;
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_weir_module);
 
-    /* HTTP/2 has no Upgrade; what a client sends there means nothing. */
-    upgrade = r->headers_in.upgrade != NULL && r->http_version == NGX_HTTP_VERSION_11;
-
     switch (which) {
 
     case VAR_UPGRADE:
-        if (upgrade) {
+        if (ngx_http_weir_upgrades(r)) {
             s = r->headers_in.upgrade->value;
         }
 
         break;
 
     case VAR_CONNECTION:
-        if (upgrade) {
+        if (ngx_http_weir_upgrades(r)) {
             ngx_str_set(&s, "upgrade");
         }
 
@@ -300,6 +317,7 @@ create_main_conf(ngx_conf_t *cf)
     mcf = ngx_pcalloc(cf->pool, sizeof(main_conf_t));
     if (mcf != NULL) {
         mcf->log_level = NGX_CONF_UNSET_UINT;
+        mcf->shared_size = NGX_CONF_UNSET_SIZE;
     }
 
     return mcf;
@@ -312,6 +330,15 @@ init_main_conf(ngx_conf_t *cf, void *conf)
     main_conf_t  *mcf = conf;
 
     ngx_conf_init_uint_value(mcf->log_level, PW_LOG_INFO);
+    ngx_conf_init_size_value(mcf->shared_size, 16 * 1024 * 1024);
+
+    if (mcf->generation.len != 0) {
+        mcf->shared = ngx_http_weir_shared_zone(cf, mcf->shared_size);
+
+        if (mcf->shared == NULL) {
+            return NGX_CONF_ERROR;
+        }
+    }
 
     return NGX_CONF_OK;
 }
@@ -398,11 +425,15 @@ status_json(struct strbuf *b)
         strbuf_printf(b, ",\"error\":");
         strbuf_add_json(b, str_of(g->plugins[i].error));
         strbuf_printf(b, ",\"tier\":\"%s\"", ngx_http_weir_plugin_tier(&g->plugins[i]));
+        strbuf_printf(b, ",\"callouts\":%zu", g->plugins[i].plugin == NULL ? (size_t) 0
+                      : pw_plugin_callouts(g->plugins[i].plugin));
         strbuf_printf(b, ",\"memory_bytes\":%llu}", g->plugins[i].plugin == NULL ? 0ULL
                       : (unsigned long long) pw_plugin_memory_bytes(g->plugins[i].plugin));
     }
 
-    strbuf_printf(b, "]}\n");
+    strbuf_printf(b, "]");
+    ngx_http_weir_shared_json(b, ngx_http_weir_worker.shared);
+    strbuf_printf(b, "}\n");
 }
 
 
@@ -536,7 +567,7 @@ init_module(ngx_cycle_t *cycle)
 {
     ngx_http_weir_h2c_init(cycle);
 
-    return NGX_OK;
+    return ngx_http_weir_notify_init(cycle);
 }
 
 
@@ -565,6 +596,11 @@ init_process(ngx_cycle_t *cycle)
 
     w->store = mcf->store;
     w->control = mcf->control;
+    w->shared = pw_shared_open(mcf->shared->data, ngx_worker);
+
+    if (ngx_http_weir_notify_start(cycle) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
     if (w->control.len != 0
         && ngx_http_weir_channel_start(cycle, &w->control, &channel_ops, w) != NGX_OK)
@@ -579,12 +615,20 @@ init_process(ngx_cycle_t *cycle)
 static void
 exit_process(ngx_cycle_t *cycle)
 {
+    bool                     last;
     ngx_http_weir_worker_t  *w = &ngx_http_weir_worker;
 
     ngx_http_weir_channel_stop();
+    ngx_http_weir_notify_stop();
 
     if (w->generation != NULL) {
+        last = w->generation->refs == 1;
         ngx_http_weir_generation_unref(w->generation);
         w->generation = NULL;
+
+        if (last) {    /* no request that was cut off has VMs that use it */
+            pw_shared_close(w->shared);
+            w->shared = NULL;
+        }
     }
 }

@@ -89,6 +89,8 @@ typedef struct {
     ngx_str_t                       control;    /* socket of the control process, or empty */
     enum pw_log_level               log_level;  /* of plugins */
     ngx_http_weir_generation_t     *generation; /* NULL until the worker started */
+    struct pw_shared               *shared;     /* memory of all workers */
+    ngx_http_weir_generation_t     *loading;    /* whose plugins start now, or NULL */
     ngx_array_t                     peers;      /* of ngx_http_weir_peer_t *, whatever the generation */
 } ngx_http_weir_worker_t;
 
@@ -125,6 +127,7 @@ typedef struct {
     uint32_t                        route;      /* GW_NONE: none found */
     ngx_http_weir_service_t        *service;    /* NULL: a redirect */
     ngx_str_t                       host;       /* the upstream's Host */
+    ngx_str_t                       override;   /* the endpoint a plugin wants, or empty */
     ngx_str_t                       client_path; /* as the client sent it */
     ngx_uint_t                      http_version; /* the client's */
     ngx_str_t                       details;    /* for the access log */
@@ -213,6 +216,9 @@ void ngx_http_weir_generation_image(void *data, struct str sha256); /* the store
 const char *ngx_http_weir_plugin_tier(const ngx_http_weir_plugin_t *p); /* "aot", "interp" or "none" */
 void ngx_http_weir_generation_unref(ngx_http_weir_generation_t *g);
 
+/* ngx_http_weir_module.c: does the client ask for a protocol that may pass as a tunnel? */
+bool ngx_http_weir_upgrades(ngx_http_request_t *r);
+
 /* ngx_http_weir_request.c */
 ngx_int_t ngx_http_weir_access_handler(ngx_http_request_t *r);
 void ngx_http_weir_end(ngx_http_weir_ctx_t *ctx);
@@ -244,6 +250,21 @@ char *ngx_http_weir_balancer(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 /* Resolves names, so it may block; what does not resolve is logged and left out. */
 ngx_int_t ngx_http_weir_service_init(ngx_http_weir_worker_t *w, ngx_pool_t *pool,
     ngx_http_weir_service_t *s, const struct gw_service *conf);
+
+bool ngx_http_weir_upstream_host(void *stream, size_t i, struct pw_upstream_host *out);
+void ngx_http_weir_override_upstream(void *stream, struct str address);
+/* Round robin over the peers; NULL: the service has none. */
+ngx_http_weir_peer_t *ngx_http_weir_choose_peer(ngx_http_weir_service_t *s);
+/* A kept connection to the peer, or NULL. */
+ngx_connection_t *ngx_http_weir_take_idle(ngx_http_weir_peer_t *peer, ngx_log_t *log);
+/* Keep a connection for the next request; false: it cannot be kept, the caller closes it. */
+bool ngx_http_weir_keep_idle(ngx_http_weir_peer_t *peer, ngx_connection_t *c, ngx_uint_t most,
+    ngx_msec_t timeout);
+
+/* ngx_http_weir_call.c: callouts of plugins, as struct pw_server has them */
+enum pw_call_start ngx_http_weir_call(void *server, void *stream, const struct pw_http_call *call,
+    void **handle);
+void ngx_http_weir_cancel_call(void *server, void *handle);
 
 /* ngx_http_weir_headers_in.c, ngx_http_weir_headers_out.c: header maps, as struct pw_server has them */
 size_t ngx_http_weir_in_count(ngx_http_weir_ctx_t *ctx);
@@ -277,6 +298,18 @@ bool ngx_http_weir_header_ok(struct str name, struct str value);
 /* ngx_http_weir_property.c */
 bool ngx_http_weir_property(ngx_http_weir_ctx_t *ctx, const struct str *path, size_t segments,
     struct pw_value *out);
+
+/* ngx_http_weir_shared.c. A worker opens zone->data by pw_shared_open. */
+ngx_shm_zone_t *ngx_http_weir_shared_zone(ngx_conf_t *cf, size_t size);
+void ngx_http_weir_shared_json(struct strbuf *b, struct pw_shared *shared);  /* ,"shared":{...},"metrics":[...] */
+void ngx_http_weir_timer_set(void *server, struct pw_timer *timer, uint32_t delay_ms);
+void ngx_http_weir_timer_clear(void *server, struct pw_timer *timer);
+
+/* ngx_http_weir_notify.c: init in the master, start and stop in a worker. */
+ngx_int_t ngx_http_weir_notify_init(ngx_cycle_t *cycle);
+ngx_int_t ngx_http_weir_notify_start(ngx_cycle_t *cycle);
+void ngx_http_weir_notify_stop(void);
+void ngx_http_weir_notify(void *server, uint32_t worker);
 
 /* ngx_http_weir_h2c.c: HTTP/2 with prior knowledge beside HTTP/1.1 on clear-text listeners. */
 void ngx_http_weir_h2c_init(ngx_cycle_t *cycle);

@@ -2,8 +2,10 @@
  * ngx_http_weir_request.c - a request up to the upstream: the access phase.
  *
  * Route, then plugins, then what the route does: a redirect, or the path and Host for the upstream.
- * Matching looks at nginx's normalised path; the upstream gets the path as the client wrote it, unless a
- * prefix is rewritten in a path that normalising changed: then it gets the normalised one, escaped again.
+ * Matching looks at nginx's normalised path.  Plugins and the upstream get the path as the client wrote it if
+ * decoding it is all that normalising did; where segments went or came, they get the normalised one, escaped
+ * again, so that nobody sees another resource than the one that was matched (ADR 0018).  A rewritten path is made
+ * of the normalised one, too.
  *
  * The handler runs again after a plugin's pause: ctx->paused says whether it still waits. It runs again, too, when
  * the body has been read through the plugins (ngx_http_weir_body.c).
@@ -21,6 +23,8 @@ static ngx_int_t run(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx);
 static bool has_body(ngx_http_request_t *r);
 static ngx_int_t finish(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx);
 static ngx_int_t redirect(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx, const struct gw_route *route);
+static ngx_int_t settle_path(ngx_http_request_t *r);
+static bool as_matched(ngx_http_request_t *r, u_char *end);
 static ngx_int_t plain_path(ngx_http_request_t *r, ngx_str_t *path, ngx_str_t *query);
 static ngx_int_t answer(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx, ngx_uint_t status,
     const char *details, const char *body);
@@ -86,7 +90,7 @@ begin(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
 {
     uint32_t  backend;
 
-    if (forwarded(r, ctx) != NGX_OK) {
+    if (settle_path(r) != NGX_OK || forwarded(r, ctx) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -366,7 +370,7 @@ has_body(ngx_http_request_t *r)
     }
 #endif
 
-    return r->headers_in.content_length_n > 0 || r->headers_in.chunked || r->headers_in.upgrade != NULL;
+    return r->headers_in.content_length_n > 0 || r->headers_in.chunked || ngx_http_weir_upgrades(r);
 }
 
 
@@ -375,14 +379,22 @@ has_body(ngx_http_request_t *r)
 static ngx_int_t
 finish(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
 {
-    bool                    changed;
-    ngx_str_t               path, query, uri;
-    struct str              host;
-    struct strbuf           rewritten = { 0 };
-    const struct gw_route  *route;
+    bool                      changed;
+    uint32_t                  before;
+    ngx_str_t                 path, query, uri;
+    struct str                host;
+    struct strbuf             rewritten = { 0 };
+    const struct gw_route    *route;
+    ngx_http_weir_service_t  *service;
 
     if (ctx->stale_route) {
+        before = ctx->route;
+        service = ctx->service;
         (void) find_route(r, ctx);
+
+        if (ctx->route == before) {
+            ctx->service = service;     /* the one the plugins were chosen for, not another draw of the lot */
+        }
 
         if (ctx->route == GW_NONE) {
             if (answer(r, ctx, NGX_HTTP_NOT_FOUND, "route_not_found", "no route matches this request\n")
@@ -401,8 +413,12 @@ finish(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
         return redirect(r, ctx, route);
     }
 
-    if (plain_path(r, &path, &query) != NGX_OK) {
+    if (settle_path(r) != NGX_OK || plain_path(r, &path, &query) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (!ngx_http_weir_upgrades(r)) {
+        r->headers_in.upgrade = NULL;       /* nginx would make a tunnel if the upstream said 101 */
     }
 
     changed = gw_route_rewrite_path(route, ngx_http_weir_str(&path), &rewritten);
@@ -476,6 +492,80 @@ redirect(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx, const struct gw_route 
     ctx->local->nheaders = 1;
 
     return respond(r, ctx);
+}
+
+
+/* Does the raw path, up to `end`, differ from the normalised one by its escapes only? */
+
+static bool
+as_matched(ngx_http_request_t *r, u_char *end)
+{
+    u_char      c;
+    u_char     *p;
+    size_t      n;
+    ngx_int_t   hex;
+
+    n = 0;
+
+    for (p = r->unparsed_uri.data; p < end; p++) {
+        c = *p;
+
+        if (c == '%' && end - p > 2) {
+            hex = ngx_hextoi(p + 1, 2);
+
+            if (hex == NGX_ERROR) {
+                return false;
+            }
+
+            c = (u_char) hex;
+            p += 2;
+        }
+
+        if (n == r->uri.len || r->uri.data[n++] != c) {
+            return false;
+        }
+    }
+
+    return n == r->uri.len;
+}
+
+
+/* Let what is sent on and what plugins see be what was matched. */
+
+static ngx_int_t
+settle_path(ngx_http_request_t *r)
+{
+    u_char     *p, *end, *query;
+    size_t      len;
+    uintptr_t   escape;
+
+    end = r->unparsed_uri.data + r->unparsed_uri.len;
+    query = ngx_strlchr(r->unparsed_uri.data, end, '?');
+
+    if (as_matched(r, query != NULL ? query : end)) {
+        return NGX_OK;
+    }
+
+    escape = 2 * ngx_escape_uri(NULL, r->uri.data, r->uri.len, NGX_ESCAPE_URI);
+    len = r->uri.len + escape + (r->args.len != 0 ? r->args.len + 1 : 0);
+
+    p = ngx_pnalloc(r->pool, len + 1);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    r->unparsed_uri.data = p;
+    r->unparsed_uri.len = len;
+    r->valid_unparsed_uri = 1;
+
+    p = (u_char *) ngx_escape_uri(p, r->uri.data, r->uri.len, NGX_ESCAPE_URI);
+
+    if (r->args.len != 0) {
+        *p++ = '?';
+        ngx_memcpy(p, r->args.data, r->args.len);
+    }
+
+    return NGX_OK;
 }
 
 

@@ -24,6 +24,7 @@ typedef struct {
     ngx_uint_t                current;      /* index of peer */
     uint64_t                  tried;        /* bit set over the service's peers */
     ngx_http_upstream_t      *upstream;
+    ngx_str_t                 override;     /* the address a plugin wants, or empty */
 } balance_t;
 
 
@@ -106,6 +107,7 @@ init_peer(ngx_http_request_t *r, ngx_http_upstream_srv_conf_t *us)
 
     b->service = ctx->service;
     b->upstream = u;
+    b->override = ctx->override;
 
     u->peer.data = b;
     u->peer.get = get_peer;
@@ -116,14 +118,64 @@ init_peer(ngx_http_request_t *r, ngx_http_upstream_srv_conf_t *us)
 }
 
 
+static bool
+failed_lately(const ngx_http_weir_peer_t *peer)
+{
+    return peer->failed != 0 && ngx_current_msec - peer->failed < FAIL_TIMEOUT_MS;
+}
+
+
+bool
+ngx_http_weir_upstream_host(void *stream, size_t i, struct pw_upstream_host *out)
+{
+    ngx_http_weir_ctx_t  *ctx = stream;
+
+    if (ctx->service == NULL || i >= ctx->service->npeers) {
+        return false;
+    }
+
+    out->address = ngx_http_weir_str(&ctx->service->peers[i]->name);
+    out->healthy = !failed_lately(ctx->service->peers[i]);
+
+    return true;
+}
+
+
+void
+ngx_http_weir_override_upstream(void *stream, struct str address)
+{
+    ngx_http_weir_ctx_t  *ctx = stream;
+
+    (void) ngx_http_weir_copy(ctx->request->pool, address, &ctx->override);
+}
+
+
+/* The endpoint a plugin wants, if the service has it and it was not tried: -1 otherwise. */
+
 static ngx_int_t
-choose(balance_t *b, bool all)
+wanted(balance_t *b)
+{
+    ngx_uint_t                i;
+    ngx_http_weir_service_t  *s = b->service;
+
+    for (i = 0; b->override.len != 0 && i < s->npeers; i++) {
+
+        if (str_eq(ngx_http_weir_str(&b->override), ngx_http_weir_str(&s->peers[i]->name))) {
+            return (b->tried & (uint64_t) 1 << i) ? -1 : (ngx_int_t) i;
+        }
+    }
+
+    return -1;
+}
+
+
+static ngx_int_t
+choose(ngx_http_weir_service_t *s, uint64_t tried, bool all)
 {
     int64_t                   total;
     ngx_int_t                 best;
     ngx_uint_t                i;
     ngx_http_weir_peer_t     *peer;
-    ngx_http_weir_service_t  *s = b->service;
 
     best = -1;
     total = 0;
@@ -131,8 +183,8 @@ choose(balance_t *b, bool all)
     for (i = 0; i < s->npeers; i++) {
         peer = s->peers[i];
 
-        if ((b->tried & (uint64_t) 1 << i)
-            || (!all && peer->failed != 0 && ngx_current_msec - peer->failed < FAIL_TIMEOUT_MS))
+        if ((tried & (uint64_t) 1 << i)
+            || (!all && failed_lately(peer)))
         {
             continue;
         }
@@ -158,15 +210,18 @@ get_peer(ngx_peer_connection_t *pc, void *data)
 {
     balance_t             *b = data;
 
-    idle_t                *idle;
     ngx_int_t              i;
     ngx_connection_t      *c;
     ngx_http_weir_peer_t  *peer;
 
-    i = choose(b, false);
+    i = wanted(b);
 
     if (i == -1) {
-        i = choose(b, true);
+        i = choose(b->service, b->tried, false);
+    }
+
+    if (i == -1) {
+        i = choose(b->service, b->tried, true);
     }
 
     if (i == -1) {
@@ -185,8 +240,41 @@ get_peer(ngx_peer_connection_t *pc, void *data)
     pc->cached = 0;
     pc->connection = NULL;
 
-    if (ngx_queue_empty(&peer->idle)) {
+    c = ngx_http_weir_take_idle(peer, pc->log);
+    if (c == NULL) {
         return NGX_OK;
+    }
+
+    pc->cached = 1;
+    pc->connection = c;
+
+    return NGX_DONE;
+}
+
+
+ngx_http_weir_peer_t *
+ngx_http_weir_choose_peer(ngx_http_weir_service_t *s)
+{
+    ngx_int_t  i;
+
+    i = choose(s, 0, false);
+
+    if (i == -1) {
+        i = choose(s, 0, true);
+    }
+
+    return i == -1 ? NULL : s->peers[i];
+}
+
+
+ngx_connection_t *
+ngx_http_weir_take_idle(ngx_http_weir_peer_t *peer, ngx_log_t *log)
+{
+    idle_t            *idle;
+    ngx_connection_t  *c;
+
+    if (ngx_queue_empty(&peer->idle)) {
+        return NULL;
     }
 
     idle = ngx_queue_data(ngx_queue_head(&peer->idle), idle_t, queue);
@@ -199,19 +287,16 @@ get_peer(ngx_peer_connection_t *pc, void *data)
     c->idle = 0;
     c->sent = 0;
     c->data = NULL;
-    c->log = pc->log;
-    c->read->log = pc->log;
-    c->write->log = pc->log;
-    c->pool->log = pc->log;
+    c->log = log;
+    c->read->log = log;
+    c->write->log = log;
+    c->pool->log = log;
 
     if (c->read->timer_set) {
         ngx_del_timer(c->read);
     }
 
-    pc->cached = 1;
-    pc->connection = c;
-
-    return NGX_DONE;
+    return c;
 }
 
 
@@ -249,14 +334,26 @@ free_peer(ngx_peer_connection_t *pc, void *data, ngx_uint_t state)
 static bool
 keep(ngx_peer_connection_t *pc, balance_t *b, ngx_uint_t state)
 {
-    idle_t                   *idle;
-    ngx_connection_t         *c = pc->connection;
-    ngx_http_weir_peer_t     *peer = b->peer;
     const struct gw_service  *conf = b->service->conf;
 
-    if ((state & NGX_PEER_FAILED) || c == NULL || conf->keepalive == 0
+    if ((state & NGX_PEER_FAILED) || pc->connection == NULL
+        || !b->upstream->keepalive || !b->upstream->request_body_sent)
+    {
+        return false;
+    }
+
+    return ngx_http_weir_keep_idle(b->peer, pc->connection, conf->keepalive, conf->keepalive_timeout_ms);
+}
+
+
+bool
+ngx_http_weir_keep_idle(ngx_http_weir_peer_t *peer, ngx_connection_t *c, ngx_uint_t most,
+    ngx_msec_t timeout)
+{
+    idle_t  *idle;
+
+    if (most == 0
         || c->read->eof || c->read->error || c->read->timedout || c->write->error || c->write->timedout
-        || !b->upstream->keepalive || !b->upstream->request_body_sent
         || ngx_terminate || ngx_exiting
         || ngx_handle_read_event(c->read, 0) != NGX_OK)
     {
@@ -268,7 +365,7 @@ keep(ngx_peer_connection_t *pc, balance_t *b, ngx_uint_t state)
         return false;
     }
 
-    while (peer->nidle >= conf->keepalive) {
+    while (peer->nidle >= most) {
         close_idle(ngx_queue_data(ngx_queue_last(&peer->idle), idle_t, queue));
     }
 
@@ -282,7 +379,7 @@ keep(ngx_peer_connection_t *pc, balance_t *b, ngx_uint_t state)
     }
 
     c->read->delayed = 0;
-    ngx_add_timer(c->read, conf->keepalive_timeout_ms);
+    ngx_add_timer(c->read, timeout);
 
     c->read->handler = idle_handler;
     c->write->handler = write_handler;

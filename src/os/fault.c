@@ -17,8 +17,9 @@ static struct sigaction before[NSIGNALS];
 static _Thread_local bool passing_on
     __attribute__((tls_model("initial-exec"))); /* whoever was before may hand it back to us */
 
-static void read_registers(struct os_fault *f, const ucontext_t *uc)
+void os_fault_registers(struct os_fault *f, void *context)
 {
+    const ucontext_t *uc = context;
 #if defined(__x86_64__)
     f->pc = (uintptr_t)uc->uc_mcontext.gregs[REG_RIP];
     f->sp = (uintptr_t)uc->uc_mcontext.gregs[REG_RSP];
@@ -60,7 +61,7 @@ static void on_signal(int sig, siginfo_t *info, void *context)
     if (info->si_code > 0) {
         struct os_fault f = {
             .signal = sig, .code = info->si_code, .address = (uintptr_t)info->si_addr, .context = context};
-        read_registers(&f, context);
+        os_fault_registers(&f, context);
         fault_handler(&f);
     }
     pass_on(sig, info, context);

@@ -1,4 +1,6 @@
-/* os/memory.c - address space from mmap: reserved without access, committed by mprotect. */
+/* os/memory.c - address space from mmap: reserved without access, committed by mprotect; files in memory
+ * mapped over it. */
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -50,4 +52,54 @@ void os_memory_zero(void *at, size_t bytes)
     }
     int rc = madvise(at, bytes, MADV_DONTNEED);
     WEIR_ASSERT(rc == 0);
+}
+
+bool os_memory_forget(void *at, size_t bytes)
+{
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
+    return bytes == 0 || mmap(at, bytes, PROT_NONE, flags, -1, 0) != MAP_FAILED;
+}
+
+static bool is_zero(const char *at, size_t len)
+{
+    return at[0] == 0 && memcmp(at, at + 1, len - 1) == 0;
+}
+
+static bool write_all(int file, const char *at, size_t len, size_t offset)
+{
+    while (len != 0) {
+        ssize_t n = pwrite(file, at, len, (off_t)offset);
+        if (n <= 0) {
+            return false;
+        }
+        at += n, len -= (size_t)n, offset += (size_t)n;
+    }
+    return true;
+}
+
+int os_memory_file(const void *bytes, size_t len)
+{
+    int file = memfd_create("weir-snapshot", MFD_CLOEXEC);
+    bool ok = file >= 0 && ftruncate(file, (off_t)len) == 0;
+    size_t page = os_page_bytes();
+    for (size_t at = 0; ok && at < len; at += page) {
+        size_t n = len - at < page ? len - at : page;
+        const char *p = (const char *)bytes + at;
+        ok = is_zero(p, n) || write_all(file, p, n, at);
+    }
+    if (!ok && file >= 0) {
+        close(file);
+    }
+    return ok ? file : -1;
+}
+
+void os_memory_file_close(int file)
+{
+    close(file);
+}
+
+bool os_memory_map_file(void *at, size_t bytes, int file)
+{
+    int flags = MAP_PRIVATE | MAP_NORESERVE | MAP_FIXED;
+    return bytes == 0 || mmap(at, bytes, PROT_READ | PROT_WRITE, flags, file, 0) != MAP_FAILED;
 }

@@ -23,8 +23,16 @@ void os_memory_release(void *at, size_t bytes);
 bool os_memory_commit(void *at, size_t bytes);
 /* Give the pages back and make them untouchable again. */
 void os_memory_decommit(void *at, size_t bytes);
-/* Give the pages back; they stay accessible and read as zeros. */
+/* Give the pages back; they stay accessible and read as zeros, or as their file if one is mapped there. */
 void os_memory_zero(void *at, size_t bytes);
+/* Make reserved address space of any state as os_memory_reserve left it.  False: no memory. */
+bool os_memory_forget(void *at, size_t bytes);
+
+/* An unnamed file in memory that holds the bytes; pages of zeros take no room.  -1: the system has none. */
+int os_memory_file(const void *bytes, size_t len);
+void os_memory_file_close(int file);
+/* Map the beginning of a file over reserved address space, copied when written to.  False: no memory. */
+bool os_memory_map_file(void *at, size_t bytes, int file);
 
 /* ---- the calling thread's native stack: thread.c --------------------------------------------- */
 
@@ -57,5 +65,23 @@ typedef void os_fault_handler(const struct os_fault *fault);
 
 /* Make sure `handler` gets the signals above first; cheap when it does already.  One handler per process. */
 void os_fault_install(os_fault_handler *handler);
+/* Where a signal found the program. */
+void os_fault_registers(struct os_fault *f, void *context);
+
+/* ---- ticks of CPU time: tick.c ------------------------------------------------------------------------ */
+
+/* Called in a signal handler on the alternate signal stack, about every OS_TICK_NS of CPU time of a thread
+ * that asked for it; may leave by longjmp.  Only signal, pc, sp, fp and context are set. */
+typedef void os_tick_handler(const struct os_fault *at);
+
+enum { OS_TICK_NS = 4000000, OS_TICK_SIGNAL = SIGVTALRM };
+
+/* Start the ticks of this thread.  An idle thread gets none; a child after fork has to start its
+ * own.  One handler per process.  False: the system has no timer left. */
+bool os_tick_start(os_tick_handler *handler);
+/* Stop them; async-signal-safe. */
+void os_tick_stop(void);
+/* Are they running in this thread? */
+extern _Thread_local bool os_tick_on __attribute__((tls_model("initial-exec")));
 
 #endif

@@ -9,23 +9,7 @@
 #include <stdint.h>
 
 #include "weir/engine.h"
-
-/* Proxy-Wasm's WasmResult, the result of nearly every host call. */
-enum pw_status {
-    PW_OK = 0,
-    PW_NOT_FOUND = 1,
-    PW_BAD_ARGUMENT = 2,
-    PW_SERIALIZATION_FAILURE = 3,
-    PW_PARSE_FAILURE = 4,
-    PW_BAD_EXPRESSION = 5,
-    PW_INVALID_MEMORY_ACCESS = 6,
-    PW_EMPTY = 7,
-    PW_CAS_MISMATCH = 8,
-    PW_RESULT_MISMATCH = 9,
-    PW_INTERNAL_FAILURE = 10,
-    PW_BROKEN_CONNECTION = 11,
-    PW_UNIMPLEMENTED = 12,
-};
+#include "weir/pw_status.h"
 
 enum pw_since { PW_SINCE_ANY, PW_SINCE_V010, PW_SINCE_V020, PW_SINCE_V021, PW_SINCE_HIGRESS, PW_SINCE_EXTRA };
 enum pw_state { PW_STATE_DONE, PW_STATE_LATER };

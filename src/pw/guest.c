@@ -45,6 +45,21 @@ enum pw_status pw_result_put(struct pw_vm *vm, struct pw_result r, struct str da
     return status;
 }
 
+enum pw_status pw_result_put_own(struct pw_vm *vm, struct pw_result r)
+{
+    enum pw_status status;
+    size_t len = vm->result.len;
+    void *dst = pw_result_alloc(vm, r, len, &status);
+
+    if (dst != NULL && vm->result.at == NULL) {
+        status = PW_INTERNAL_FAILURE;
+    } else if (dst != NULL) {
+        memcpy(dst, vm->result.at, len);
+    }
+    strbuf_fini(&vm->result);
+    return status;
+}
+
 enum pw_status pw_result_put_map(struct pw_vm *vm, struct pw_result r, struct pw_stream *s, enum pw_map map)
 {
     const struct pw_server *server = s->server;
@@ -78,15 +93,21 @@ enum pw_status pw_result_put_map(struct pw_vm *vm, struct pw_result r, struct pw
     return fits && pw_pairs_complete(&w) ? PW_OK : PW_INTERNAL_FAILURE;
 }
 
-/* RFC 9110's token, by bits; upper case comes out lower. */
-static bool is_token_char(unsigned char c)
-{
-    static const uint32_t allowed[8] = {
-        0x00000000, 0x03ff6cfa, /* ! # $ % & ' * + - . and digits */
-        0xc7fffffe, 0x57ffffff, /* A-Z ^ _ ` a-z | ~ */
-    };
-    return allowed[c >> 5] >> (c & 31) & 1;
-}
+/* RFC 9110's token characters, upper case lower; 0 for all others. */
+#define UPPER(c) [c] = (c) + 0x20
+static const char lower_token[256] = {
+    ['!'] = '!', ['#'] = '#', ['$'] = '$', ['%'] = '%', ['&'] = '&', ['\''] = '\'', ['*'] = '*', ['+'] = '+',
+    ['-'] = '-', ['.'] = '.', ['^'] = '^', ['_'] = '_', ['`'] = '`', ['|'] = '|',   ['~'] = '~', ['0'] = '0',
+    ['1'] = '1', ['2'] = '2', ['3'] = '3', ['4'] = '4', ['5'] = '5', ['6'] = '6',   ['7'] = '7', ['8'] = '8',
+    ['9'] = '9', ['a'] = 'a', ['b'] = 'b', ['c'] = 'c', ['d'] = 'd', ['e'] = 'e',   ['f'] = 'f', ['g'] = 'g',
+    ['h'] = 'h', ['i'] = 'i', ['j'] = 'j', ['k'] = 'k', ['l'] = 'l', ['m'] = 'm',   ['n'] = 'n', ['o'] = 'o',
+    ['p'] = 'p', ['q'] = 'q', ['r'] = 'r', ['s'] = 's', ['t'] = 't', ['u'] = 'u',   ['v'] = 'v', ['w'] = 'w',
+    ['x'] = 'x', ['y'] = 'y', ['z'] = 'z', UPPER('A'),  UPPER('B'),  UPPER('C'),    UPPER('D'),  UPPER('E'),
+    UPPER('F'),  UPPER('G'),  UPPER('H'),  UPPER('I'),  UPPER('J'),  UPPER('K'),    UPPER('L'),  UPPER('M'),
+    UPPER('N'),  UPPER('O'),  UPPER('P'),  UPPER('Q'),  UPPER('R'),  UPPER('S'),    UPPER('T'),  UPPER('U'),
+    UPPER('V'),  UPPER('W'),  UPPER('X'),  UPPER('Y'),  UPPER('Z'),
+};
+#undef UPPER
 
 bool pw_header_name(struct str name, char *buf, struct str *out)
 {
@@ -97,11 +118,10 @@ bool pw_header_name(struct str name, char *buf, struct str *out)
     }
     buf[0] = name.at[0];
     for (size_t i = first; i < name.len; i++) {
-        unsigned char c = (unsigned char)name.at[i];
-        if (!is_token_char(c)) {
+        buf[i] = lower_token[(unsigned char)name.at[i]];
+        if (buf[i] == '\0') {
             return false;
         }
-        buf[i] = (char)(c >= 'A' && c <= 'Z' ? c | 0x20 : c);
     }
     *out = (struct str){buf, name.len};
     return true;

@@ -72,6 +72,9 @@ static inline bool pw_result_valid(const struct weir_instance *inst, struct pw_r
 void *pw_result_alloc(struct pw_vm *vm, struct pw_result r, uint64_t bytes, enum pw_status *status);
 /* Copy `data` there. */
 enum pw_status pw_result_put(struct pw_vm *vm, struct pw_result r, struct str data);
+/* Move vm->result there: the VM owns it meanwhile, because the guest's allocator may trap.  An allocator that
+ * makes such a call itself takes the outer one's result away: INTERNAL_FAILURE. */
+enum pw_status pw_result_put_own(struct pw_vm *vm, struct pw_result r);
 /* The entries of a stream's header map as pairs; none are an empty result. */
 enum pw_status pw_result_put_map(struct pw_vm *vm, struct pw_result r, struct pw_stream *s, enum pw_map map);
 
@@ -80,6 +83,10 @@ enum { PW_NAME_MAX = 1024 };
 bool pw_header_name(struct str name, char *buf, struct str *out);
 /* No NUL, CR or LF: nothing that ends a header line. */
 bool pw_header_value_legal(struct str value);
+
+/* Maps 4 to 7, of the callout whose callback runs (hostcalls_call.c). */
+uint32_t pw_delivery_get_value(struct pw_vm *vm, uint32_t map, struct str name, struct pw_result r);
+uint32_t pw_delivery_get_pairs(struct pw_vm *vm, uint32_t map, struct pw_result r);
 
 /* The property built into host and server, and what set_property stored (property.c). */
 enum pw_property_kind { PW_PROPERTY_NONE, PW_PROPERTY_VALUE, PW_PROPERTY_MAP };

@@ -3,6 +3,7 @@
  * Bodies (0 and 1) are at hand in their callbacks and while the step of the effective context holds them;
  * only they can be changed.  A guest's allocator may change them too: what find_buffer says holds until guest
  * code runs. */
+#include "pw/callout.h"
 #include "pw/hostcalls.h"
 
 /* The body of that buffer, as the effective context's step has it; NULL: it is not at hand. */
@@ -33,6 +34,10 @@ static bool find_buffer(const struct pw_vm *vm, uint32_t buffer, struct str *out
     if (buffer == PW_BUFFER_PLUGIN_CONFIG &&
         (vm->moment == PW_MOMENT_CONFIGURE || vm->moment == PW_MOMENT_ROOT_CREATE)) {
         *out = opt->configs[vm->effective->config];
+        return true;
+    }
+    if (vm->delivery != NULL && buffer == vm->delivery->buffer) {
+        *out = vm->delivery->bytes;
         return true;
     }
     return false;

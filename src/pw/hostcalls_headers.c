@@ -11,7 +11,7 @@ static bool is_map(uint32_t map)
     return map <= PW_MAP_CALL_TRAILERS;
 }
 
-/* Maps 4 to 7 belong to callouts and are at hand in their callbacks only. */
+/* Maps 4 to 7 belong to callouts (hostcalls_call.c): read only, and their size is not told, as in Envoy. */
 static bool is_available(const struct pw_stream *s, uint32_t map)
 {
     return s != NULL && map <= PW_MAP_RESPONSE_TRAILERS && s->server->map_available(s->server_stream, map);
@@ -66,8 +66,10 @@ uint32_t pw_call_proxy_get_header_map_value(struct weir_instance *inst, uint32_t
     if (!pw_guest_str(inst, name, name_len, &key) || !pw_result_valid(inst, r)) {
         return PW_INVALID_MEMORY_ACCESS;
     }
-    if (s != NULL && map <= PW_MAP_RESPONSE_TRAILERS &&
-        s->server->map_get(s->server_stream, map, key, &value)) {
+    if (map > PW_MAP_RESPONSE_TRAILERS) {
+        return pw_delivery_get_value(vm, map, key, r);
+    }
+    if (s != NULL && s->server->map_get(s->server_stream, map, key, &value)) {
         return pw_result_put(vm, r, value);
     }
     if (!is_available(s, map) && (s == NULL || s->phase != PW_PHASE_LOG)) {
@@ -88,6 +90,9 @@ uint32_t pw_call_proxy_get_header_map_pairs(struct weir_instance *inst, uint32_t
     }
     if (!pw_result_valid(inst, r)) {
         return PW_INVALID_MEMORY_ACCESS;
+    }
+    if (map > PW_MAP_RESPONSE_TRAILERS) {
+        return pw_delivery_get_pairs(vm, map, r);
     }
     return is_available(s, map) ? pw_result_put_map(vm, r, s, map)
                                 : pw_result_put(vm, r, (struct str){"", 0});

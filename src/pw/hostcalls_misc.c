@@ -1,4 +1,4 @@
-/* pw/hostcalls_misc.c - log, clock, status, foreign functions, and what toolchains import besides. */
+/* pw/hostcalls_misc.c - log, clock, and what toolchains import besides. */
 #include <stdio.h>
 
 #include "pw/hostcalls.h"
@@ -46,86 +46,6 @@ uint32_t pw_call_proxy_get_current_time_nanoseconds(struct weir_instance *inst, 
         inst, time_at,
         vm->plugin->server->now_ns(vm->plugin->server_data, s == NULL ? NULL : s->server_stream));
     return PW_OK;
-}
-
-/* Callouts set it; without them it is 0 and without a message. */
-uint32_t pw_call_proxy_get_status(struct weir_instance *inst, uint32_t code_at, uint32_t addr_at,
-                                  uint32_t size_at)
-{
-    struct pw_vm *vm = pw_enter(inst);
-    struct pw_result r = {addr_at, size_at};
-
-    if (!pw_guest_has_u32(inst, code_at) || !pw_result_valid(inst, r)) {
-        return PW_INVALID_MEMORY_ACCESS;
-    }
-    pw_guest_put_u32(inst, code_at, 0);
-    return pw_result_put(vm, r, (struct str){"", 0});
-}
-
-/* ---- foreign functions ------------------------------------------------------------------- */
-
-struct foreign_result {
-    uint8_t bytes[8];
-    size_t len;
-};
-
-static enum pw_status foreign_log_level(struct pw_vm *vm, struct str args, struct foreign_result *out)
-{
-    (void)args;
-    bytes_put_u32(out->bytes, least_level(vm));
-    out->len = 4;
-    return PW_OK;
-}
-
-static enum pw_status foreign_clear_route_cache(struct pw_vm *vm, struct str args, struct foreign_result *out)
-{
-    struct pw_stream *s = vm->effective->stream;
-    (void)args;
-    (void)out;
-
-    if (s != NULL && s->phase == PW_PHASE_REQUEST) {
-        s->server->clear_route_cache(s->server_stream);
-    }
-    return PW_OK;
-}
-
-static const struct {
-    struct str name;
-    enum pw_status (*call)(struct pw_vm *vm, struct str args, struct foreign_result *out);
-} foreign[] = {
-    {STR("get_log_level"), foreign_log_level},
-    {STR("clear_route_cache"), foreign_clear_route_cache},
-};
-
-/* The result's addresses may be 0: the caller does not want it. */
-static bool is_optional_result(const struct weir_instance *inst, struct pw_result r)
-{
-    return (r.addr_at == 0 || pw_guest_has_u32(inst, r.addr_at)) &&
-           (r.size_at == 0 || pw_guest_has_u32(inst, r.size_at));
-}
-
-uint32_t pw_call_proxy_call_foreign_function(struct weir_instance *inst, uint32_t name, uint32_t name_len,
-                                             uint32_t args, uint32_t args_len, uint32_t addr_at,
-                                             uint32_t size_at)
-{
-    struct pw_vm *vm = pw_enter(inst);
-    struct pw_result r = {addr_at, size_at};
-    struct foreign_result out = {.len = 0};
-    struct str n, a;
-
-    if (!pw_guest_str(inst, name, name_len, &n) || !pw_guest_str(inst, args, args_len, &a) ||
-        !is_optional_result(inst, r)) {
-        return PW_INVALID_MEMORY_ACCESS;
-    }
-    for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++) {
-        if (!str_eq(foreign[i].name, n)) {
-            continue;
-        }
-        enum pw_status status = foreign[i].call(vm, a, &out);
-        bool wanted = r.addr_at != 0 && r.size_at != 0;
-        return status == PW_OK && wanted ? pw_result_put(vm, r, str_make(out.bytes, out.len)) : status;
-    }
-    return PW_NOT_FOUND;
 }
 
 /* ---- toolchains ------------------------------------------------------------------------------ */

@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "pw/abi.h"
+#include "pw/callout.h"
 
 enum {
     DEFAULT_MEMORY_BYTES = 128 << 20,
@@ -118,6 +119,7 @@ void pw_plugin_free(struct pw_plugin *p)
     if (p == NULL) {
         return;
     }
+    pw_callouts_cancel(p, NULL);
     if (p->vm != NULL) {
         WEIR_ASSERT(p->vm->refs == 1); /* streams must have ended */
         pw_vm_unref(p->vm);

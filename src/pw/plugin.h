@@ -6,6 +6,8 @@
 #include "pw/vm.h"
 #include "weir/proxy_wasm.h"
 
+struct pw_callout;
+
 struct pw_plugin {
     struct arena arena; /* of the copied options */
     struct pw_plugin_options opt;
@@ -14,6 +16,8 @@ struct pw_plugin {
     void *server_data;
     struct weir_module *module;
     struct weir_linker *linker;
+    struct pw_callout *callouts; /* in flight, of all its VMs */
+    uint32_t ncallouts;
     struct pw_vm *vm;       /* the current one; NULL before the start and while back-off lasts */
     bool started;           /* once, so that it is worth to start it again */
     uint32_t failures;      /* VMs that died or did not start, since one served a stream unharmed */

@@ -150,6 +150,13 @@ static enum pw_property_kind of_headers(struct pw_stream *s, const struct str *p
     return PW_PROPERTY_NONE;
 }
 
+/* Envoy keeps what set_property stored in the filter state, under "wasm." and its name. */
+static bool of_filter_state(const struct pw_stream *s, const struct str *path, size_t n, struct str *value)
+{
+    return n == 2 && str_eq(path[0], STR(PW_FILTER_STATE)) && str_starts_with(path[1], STR("wasm.")) &&
+           pw_stream_get_property(s, str_slice(path[1], sizeof "wasm." - 1, path[1].len), value);
+}
+
 enum pw_property_kind pw_property_find(struct pw_context *ctx, struct str path, struct pw_value *value,
                                        enum pw_map *map)
 {
@@ -164,7 +171,8 @@ enum pw_property_kind pw_property_find(struct pw_context *ctx, struct str path, 
     } while (rest.len != 0 && n < MAX_SEGMENTS);
     bool known = is_built_in(segments[0]);
 
-    if (!known && s != NULL && pw_stream_get_property(s, path, &stored)) {
+    if (s != NULL && (!known || str_eq(segments[0], STR(PW_FILTER_STATE))) &&
+        (pw_stream_get_property(s, path, &stored) || of_filter_state(s, segments, n, &stored))) {
         return string_value(value, stored);
     }
     if (rest.len != 0) {

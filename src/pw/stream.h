@@ -135,6 +135,8 @@ void pw_stream_ask_to_resume(struct pw_stream *s, enum pw_direction d);
 
 /* Most bytes of a body that the step may hold. */
 uint64_t pw_side_limit(const struct pw_stream *s, uint32_t step, enum pw_direction d);
+/* set_envoy_filter_state stores under this, a NUL and the path. */
+#define PW_FILTER_STATE "filter_state"
 
 /* Store a property under a flat name; false: the stream's room for properties is used up. */
 bool pw_stream_store(struct pw_stream *s, struct str name, struct str value);

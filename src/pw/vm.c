@@ -4,8 +4,11 @@
 #include <stdio.h>
 
 #include "base/mem.h"
+#include "pw/callout.h"
 #include "pw/plugin.h"
+#include "pw/shared.h"
 #include "pw/stream.h"
+#include "pw/timer.h"
 
 enum {
     MAX_DEPTH = 64,          /* guest calls within guest calls (an allocator that makes host calls) */
@@ -141,6 +144,18 @@ static void describe_trap(const struct weir_trap *trap, weir_status st, struct s
     strbuf_printf(b, "%s", text);
 }
 
+/* No ticks and no queues any more. */
+static void stop_listening(struct pw_vm *vm)
+{
+    const struct pw_plugin *p = vm->plugin;
+    struct pw_shared *sh = p->server->shared == NULL ? NULL : p->server->shared(p->server_data);
+
+    pw_ticks_clear(vm);
+    if (sh != NULL) {
+        shared_queue_forget(sh, vm);
+    }
+}
+
 static void died(struct pw_vm *vm, const char *where, weir_status st, const struct weir_trap *trap)
 {
     flush_outputs(vm);
@@ -148,6 +163,7 @@ static void died(struct pw_vm *vm, const char *where, weir_status st, const stru
         return; /* the outer call of one that was reported */
     }
     vm->dead = true;
+    stop_listening(vm);
     struct strbuf b = {0};
     strbuf_printf(&b, "trap in %s: ", where);
     describe_trap(trap, st, &b);
@@ -205,6 +221,7 @@ bool pw_vm_call(struct pw_vm *vm, struct pw_context *ctx, enum pw_export_id id,
     if (vm->dead) {
         if (vm->depth == 0) {
             give_memory_back(vm);
+            pw_callouts_cancel(vm->plugin, vm);
             pw_plugin_vm_failed(vm->plugin);
             fail_waiting_streams(vm);
         }
@@ -376,6 +393,7 @@ static weir_status start_roots(struct pw_vm *vm, struct weir_report *rep)
     const struct pw_plugin_options *opt = &vm->plugin->opt;
 
     vm->roots = mem_zalloc_array(opt->nconfigs, sizeof *vm->roots);
+    pw_ticks_init(vm);
     for (uint32_t i = 0; i < opt->nconfigs; i++) {
         struct pw_context *root = &vm->roots[i];
         root->vm = vm;
@@ -399,7 +417,13 @@ static weir_status start_roots(struct pw_vm *vm, struct weir_report *rep)
 
 static void vm_free(struct pw_vm *vm)
 {
+    stop_listening(vm);
     give_memory_back(vm);
+    pw_ticks_fini(vm);
+    for (size_t i = 0; i < sizeof vm->metrics / sizeof *vm->metrics; i++) {
+        vec_fini(&vm->metrics[i]);
+    }
+    strbuf_fini(&vm->result);
     pw_contexts_fini(&vm->contexts);
     mem_free(vm->roots);
     strbuf_fini(&vm->output[0]);
@@ -455,6 +479,7 @@ weir_status pw_vm_new(struct pw_plugin *p, struct weir_module *m, struct pw_vm *
     }
     flush_outputs(vm);
     if (st != WEIR_OK) {
+        pw_callouts_cancel(p, vm);
         vm_free(vm);
         return st;
     }

@@ -9,6 +9,7 @@
 
 #include "base/arena.h"
 #include "base/str.h"
+#include "base/vec.h"
 #include "pw/context.h"
 #include "weir/proxy_wasm.h"
 #include "weir/wasi.h"
@@ -41,9 +42,15 @@ struct pw_vm {
     bool wants_rebuild; /* property wasm_need_rebuild */
     enum pw_moment moment;
 
+    struct pw_tick *ticks;    /* one per root (timer.h) */
+    VEC(uint32_t) metrics[3]; /* by type: metrics by id (hostcalls_shared.c) */
+    struct strbuf result;     /* copied out of shared memory, on its way into the guest */
+
     uint32_t depth;               /* calls into the guest on the stack */
     struct pw_context *effective; /* whom host calls act for; never NULL */
     struct pw_stream *deferred;   /* not running, with actions to apply once the outermost call returned */
+    struct pw_delivery *delivery; /* what the running callback of a callout may look at, or NULL */
+    uint32_t last_callout;        /* number of the last token */
 
     struct pw_context self;   /* id 0 */
     struct pw_context *roots; /* one per configuration */

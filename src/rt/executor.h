@@ -28,6 +28,10 @@ struct rt_executor {
      * `fault` is NULL when C code raised the trap; otherwise this runs in the signal handler. */
     void (*backtrace)(struct rt_call *call, const struct os_fault *fault);
 
+    /* Is `pc` in code that may be left at any instruction: the guest's, never C code?  In a signal handler.
+     * NULL: none is. */
+    bool (*is_guest_pc)(uintptr_t pc);
+
     /* The call ended in a trap and its frames are gone; restore what compiled code keeps outside of memory.
      * May be NULL. */
     void (*unwound)(struct rt_call *call);

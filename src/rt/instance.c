@@ -72,13 +72,27 @@ static void set_memory_zero(struct rt_instance *inst, struct rt_memory *m)
     m->users = inst;
 }
 
+void rt_instance_bind(struct rt_instance *inst)
+{
+    const struct wasm_module *w = rt_instance_wasm(inst);
+    struct rt_memory **memories = rt_instance_at(inst, inst->module->layout.memories);
+    struct rt_table **tables = rt_instance_at(inst, inst->module->layout.tables);
+    for (uint32_t i = w->nimported_memories; i < w->nmemories; i++) {
+        memories[i] = &inst->own_memories[i - w->nimported_memories];
+    }
+    for (uint32_t i = w->nimported_tables; i < w->ntables; i++) {
+        tables[i] = &inst->own_tables[i - w->nimported_tables];
+    }
+    if (w->nmemories > 0) {
+        set_memory_zero(inst, memories[0]);
+    }
+}
+
 static weir_status make_memories(struct rt_instance *inst, struct weir_report *rep)
 {
     const struct wasm_module *w = rt_instance_wasm(inst);
-    struct rt_memory **slots = rt_instance_at(inst, inst->module->layout.memories);
     uint32_t n = w->nmemories - w->nimported_memories;
     uint64_t total = 0;
-    inst->own_memories = mem_zalloc_array(n, sizeof *inst->own_memories);
     for (uint32_t i = 0; i < n; i++) {
         struct rt_memory *m = &inst->own_memories[i];
         weir_status st =
@@ -91,10 +105,6 @@ static weir_status make_memories(struct rt_instance *inst, struct weir_report *r
             return weir_report_set(rep, WEIR_E_LIMIT, WEIR_NO_OFFSET, "memory",
                                    "the initial memories together are over the limit");
         }
-        slots[w->nimported_memories + i] = m;
-    }
-    if (w->nmemories > 0) {
-        set_memory_zero(inst, slots[0]);
     }
     return WEIR_OK;
 }
@@ -102,10 +112,8 @@ static weir_status make_memories(struct rt_instance *inst, struct weir_report *r
 static weir_status make_tables(struct rt_instance *inst, struct weir_report *rep)
 {
     const struct wasm_module *w = rt_instance_wasm(inst);
-    struct rt_table **slots = rt_instance_at(inst, inst->module->layout.tables);
     uint32_t n = w->ntables - w->nimported_tables;
     uint64_t total = 0;
-    inst->own_tables = mem_zalloc_array(n, sizeof *inst->own_tables);
     for (uint32_t i = 0; i < n; i++) {
         const struct wasm_tabletype *type = &w->tables[w->nimported_tables + i].type;
         struct rt_table *t = &inst->own_tables[i];
@@ -123,7 +131,6 @@ static weir_status make_tables(struct rt_instance *inst, struct weir_report *rep
             return weir_report_set(rep, WEIR_E_NOMEM, WEIR_NO_OFFSET, "table",
                                    "the system gave no memory for a table");
         }
-        slots[w->nimported_tables + i] = t;
     }
     return WEIR_OK;
 }
@@ -180,7 +187,7 @@ static void take_imports(struct rt_instance *inst, const struct rt_import *impor
     }
 }
 
-static void release(struct rt_instance *inst)
+void rt_instance_release(struct rt_instance *inst)
 {
     const struct wasm_module *w = rt_instance_wasm(inst);
     inst->executor->instance_fini(inst);
@@ -260,10 +267,8 @@ static void start(struct rt_func *f, uint64_t *cells)
     }
 }
 
-weir_status rt_instance_new(const struct rt_module *m, const struct rt_import *imports,
-                            const struct rt_executor *ex, const void *exec_module,
-                            const struct weir_instance_options *opt, struct rt_instance **out,
-                            struct weir_trap *trap, struct weir_report *rep)
+struct rt_instance *rt_instance_alloc(const struct rt_module *m, const struct rt_executor *ex,
+                                      const void *exec_module, const struct weir_instance_options *opt)
 {
     const struct wasm_module *w = m->wasm;
     struct rt_instance *inst = mem_zalloc(m->layout.bytes);
@@ -273,12 +278,24 @@ weir_status rt_instance_new(const struct rt_module *m, const struct rt_import *i
     inst->helpers = helpers;
     inst->pub.host = opt->host;
     inst->memory_limit_bytes = opt->memory_limit_bytes;
+    inst->budget_ns = opt->budget_ns;
     inst->stack_bytes = opt->stack_bytes;
     inst->ring_next = inst->ring_prev = inst;
     inst->dropped = mem_zalloc((size_t)w->nelems + w->ndatas);
     if (w->ntypes != 0) {
         memcpy(rt_instance_at(inst, m->layout.types), m->type_ids, w->ntypes * sizeof(uint32_t));
     }
+    inst->own_memories = mem_zalloc_array(w->nmemories - w->nimported_memories, sizeof *inst->own_memories);
+    inst->own_tables = mem_zalloc_array(w->ntables - w->nimported_tables, sizeof *inst->own_tables);
+    return inst;
+}
+
+weir_status rt_instance_new(const struct rt_module *m, const struct rt_import *imports,
+                            const struct rt_executor *ex, const void *exec_module,
+                            const struct weir_instance_options *opt, struct rt_instance **out,
+                            struct weir_trap *trap, struct weir_report *rep)
+{
+    struct rt_instance *inst = rt_instance_alloc(m, ex, exec_module, opt);
     take_imports(inst, imports);
     make_funcs(inst, imports);
 
@@ -287,11 +304,12 @@ weir_status rt_instance_new(const struct rt_module *m, const struct rt_import *i
         st = make_tables(inst, rep);
     }
     if (st == WEIR_OK) {
+        rt_instance_bind(inst);
         init_globals(inst);
         st = ex->instance_init(inst, rep);
     }
     if (st != WEIR_OK) {
-        release(inst);
+        rt_instance_release(inst);
         return st;
     }
     rt_faults_watch();
@@ -310,7 +328,7 @@ weir_status rt_instance_new(const struct rt_module *m, const struct rt_import *i
     if (inst->ring_next != inst) {
         *out = inst; /* kept: see rt_instance_free */
     } else {
-        release(inst);
+        rt_instance_release(inst);
     }
     return st;
 }
@@ -320,7 +338,7 @@ void rt_instance_free(struct rt_instance *inst, void (*gone)(struct weir_module 
     struct rt_instance *next = inst->ring_next;
     struct weir_module *pub = inst->module->pub;
     bool last = next == inst;
-    release(inst);
+    rt_instance_release(inst);
     if (gone != NULL) {
         gone(pub);
     }

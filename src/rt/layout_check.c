@@ -24,4 +24,5 @@ SAME(rt_func, funcidx, WEIR_VM_FUNC_INDEX);
 SAME(rt_func, type, WEIR_VM_FUNC_TYPE);
 SAME(rt_func, invoke, WEIR_VM_FUNC_INVOKE);
 SAME(rt_func, exec, WEIR_VM_FUNC_EXEC);
+SAME(rt_func, guest, WEIR_VM_FUNC_GUEST);
 _Static_assert(sizeof(struct rt_func) == WEIR_VM_FUNC_BYTES, "function entry");

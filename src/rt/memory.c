@@ -4,7 +4,11 @@
  * only [0, bytes) of it is accessible, so compiled code and the interpreter check nothing.  The base never
  * moves. Reservations are registered in a table that the fault handler reads without a lock, and are pooled
  * when a memory goes: a pooled one keeps its committed range, whose pages were given back and read as zeros
- * again. */
+ * again.
+ *
+ * A saved memory is a file that reservations map privately at their beginning: the kernel copies the pages
+ * that are written to, and giving those back is all that a restore takes.  A pooled reservation keeps such a
+ * mapping for the next memory made from the same file. */
 #include <pthread.h>
 #include <string.h>
 
@@ -26,6 +30,7 @@ static struct {
     struct pooled {
         uint8_t *base;
         uint64_t committed_bytes;
+        uint64_t mapped_bytes, saved_id;
     } pool[POOL_MOST];
     uint32_t npool;
 } space = {.lock = PTHREAD_MUTEX_INITIALIZER};
@@ -58,25 +63,45 @@ static bool slot_replace(uintptr_t from, uintptr_t to)
     return true;
 }
 
-/* A reservation; `committed` says how much of it is accessible (and zero) already. */
-static uint8_t *reservation_take(uint64_t *committed)
+/* The pooled reservation that fits best: with that mapping, or else without one. */
+static bool pool_take(uint64_t saved_id, struct pooled *out)
 {
-    uint8_t *base = NULL;
     pthread_mutex_lock(&space.lock);
-    if (space.npool > 0) {
-        struct pooled *p = &space.pool[--space.npool];
-        base = p->base;
-        *committed = p->committed_bytes;
+    uint32_t n = space.npool, best = n;
+    for (uint32_t i = n; i-- > 0;) {
+        uint64_t id = space.pool[i].saved_id;
+        if (id == saved_id || best == n || (id == 0 && space.pool[best].saved_id != saved_id)) {
+            best = i;
+        }
+        if (id == saved_id) {
+            break;
+        }
+    }
+    if (n > 0) {
+        *out = space.pool[best];
+        space.pool[best] = space.pool[--space.npool];
     }
     pthread_mutex_unlock(&space.lock);
-    if (base != NULL) {
-        return base;
+    return n > 0;
+}
+
+/* A reservation: without a mapping or with that of `saved_id`; what is committed is zero or as saved. */
+static uint8_t *reservation_take(uint64_t saved_id, struct pooled *out)
+{
+    uint8_t *base;
+    if (pool_take(saved_id, out)) {
+        if (out->saved_id != 0 && out->saved_id != saved_id) {
+            bool ok = os_memory_forget(out->base, out->committed_bytes);
+            WEIR_ASSERT(ok);
+            *out = (struct pooled){.base = out->base};
+        }
+        return out->base;
     }
     base = os_memory_reserve(RT_MEMORY_RESERVED);
     if (base == NULL) {
         return NULL;
     }
-    *committed = 0;
+    *out = (struct pooled){.base = base};
     pthread_mutex_lock(&space.lock);
     bool ok = slot_replace(0, (uintptr_t)base);
     pthread_mutex_unlock(&space.lock);
@@ -87,25 +112,26 @@ static uint8_t *reservation_take(uint64_t *committed)
     return NULL;
 }
 
-static void reservation_give(uint8_t *base, uint64_t committed)
+static void reservation_give(struct pooled r)
 {
-    if (committed > POOL_COMMITTED_MOST) {
-        os_memory_decommit(base, committed);
-        committed = 0;
+    if (r.committed_bytes > POOL_COMMITTED_MOST) {
+        bool ok = os_memory_forget(r.base, r.committed_bytes);
+        WEIR_ASSERT(ok);
+        r = (struct pooled){.base = r.base};
     } else {
-        os_memory_zero(base, committed);
+        os_memory_zero(r.base, r.committed_bytes);
     }
     pthread_mutex_lock(&space.lock);
     bool pooled = space.npool < POOL_MOST;
     if (pooled) {
-        space.pool[space.npool++] = (struct pooled){base, committed};
+        space.pool[space.npool++] = r;
     } else {
-        bool ok = slot_replace((uintptr_t)base, 0);
+        bool ok = slot_replace((uintptr_t)r.base, 0);
         WEIR_ASSERT(ok);
     }
     pthread_mutex_unlock(&space.lock);
     if (!pooled) {
-        os_memory_release(base, RT_MEMORY_RESERVED);
+        os_memory_release(r.base, RT_MEMORY_RESERVED);
     }
 }
 
@@ -115,10 +141,45 @@ static uint64_t page_round(uint64_t bytes)
     return (bytes + page - 1) / page * page;
 }
 
-weir_status rt_memory_new(struct rt_memory *m, struct wasm_limits pages, uint64_t limit_bytes,
-                          struct weir_report *rep)
+/* Put the saved contents into [0, saved->bytes) and make exactly that accessible. */
+static bool place_saved(struct rt_memory *m, const struct rt_saved_memory *saved)
 {
-    uint64_t bytes = (uint64_t)pages.min * WASM_PAGE_BYTES, most = (uint64_t)WASM_MAX_PAGES * WASM_PAGE_BYTES;
+    uint64_t bytes = page_round(saved->bytes);
+    if (m->saved_id == saved->id) {
+        os_memory_zero(m->base, m->mapped_bytes);
+    } else {
+        if (!os_memory_forget(m->base, m->committed_bytes)) {
+            return false;
+        }
+        m->committed_bytes = m->mapped_bytes = m->saved_id = 0;
+        if (!os_memory_map_file(m->base, bytes, saved->file)) {
+            return false;
+        }
+        m->mapped_bytes = m->committed_bytes = bytes;
+        m->saved_id = saved->id;
+    }
+    if (m->committed_bytes > bytes) {
+        os_memory_decommit(m->base + bytes, m->committed_bytes - bytes);
+        m->committed_bytes = bytes;
+    }
+    return true;
+}
+
+/* Make exactly [0, want) of a reservation accessible. */
+static bool set_committed(uint8_t *base, uint64_t committed, uint64_t want)
+{
+    if (committed > want) {
+        os_memory_decommit(base + want, committed - want);
+        return true;
+    }
+    return os_memory_commit(base + committed, want - committed);
+}
+
+weir_status rt_memory_new_saved(struct rt_memory *m, struct wasm_limits pages, uint64_t limit_bytes,
+                                const struct rt_saved_memory *saved, struct weir_report *rep)
+{
+    uint64_t bytes = saved != NULL ? saved->bytes : (uint64_t)pages.min * WASM_PAGE_BYTES;
+    uint64_t most = (uint64_t)WASM_MAX_PAGES * WASM_PAGE_BYTES;
     if (pages.has_max && (uint64_t)pages.max * WASM_PAGE_BYTES < most) {
         most = (uint64_t)pages.max * WASM_PAGE_BYTES;
     }
@@ -130,34 +191,96 @@ weir_status rt_memory_new(struct rt_memory *m, struct wasm_limits pages, uint64_
                                "initial memory of %llu bytes is over the limit of %llu",
                                (unsigned long long)bytes, (unsigned long long)most);
     }
-    uint64_t committed = 0, want = page_round(bytes);
-    uint8_t *base = reservation_take(&committed);
-    if (base == NULL) {
+    uint64_t want = page_round(bytes);
+    struct pooled r;
+    if (reservation_take(saved != NULL ? saved->id : 0, &r) == NULL) {
         return weir_report_set(rep, WEIR_E_NOMEM, WEIR_NO_OFFSET, "memory",
                                "no address space for a linear memory");
     }
-    if (committed > want) {
-        os_memory_decommit(base + want, committed - want);
-    } else if (!os_memory_commit(base + committed, want - committed)) {
-        reservation_give(base, committed);
+    struct rt_memory made = {.base = r.base,
+                             .bytes = bytes,
+                             .limit_bytes = most,
+                             .committed_bytes = r.committed_bytes,
+                             .mapped_bytes = r.mapped_bytes,
+                             .saved_id = r.saved_id,
+                             .max_pages = pages.max,
+                             .has_max = pages.has_max};
+    bool ok;
+    if (saved != NULL) {
+        ok = place_saved(&made, saved);
+    } else {
+        ok = set_committed(made.base, made.committed_bytes, want);
+        made.committed_bytes = ok ? want : made.committed_bytes;
+    }
+    if (!ok) {
+        rt_memory_free(&made);
         return weir_report_set(rep, WEIR_E_NOMEM, WEIR_NO_OFFSET, "memory",
                                "the system gave no memory for %llu bytes", (unsigned long long)bytes);
     }
-    *m = (struct rt_memory){.base = base,
-                            .bytes = bytes,
-                            .limit_bytes = most,
-                            .committed_bytes = want,
-                            .max_pages = pages.max,
-                            .has_max = pages.has_max};
+    *m = made;
     return WEIR_OK;
+}
+
+weir_status rt_memory_new(struct rt_memory *m, struct wasm_limits pages, uint64_t limit_bytes,
+                          struct weir_report *rep)
+{
+    return rt_memory_new_saved(m, pages, limit_bytes, NULL, rep);
 }
 
 void rt_memory_free(struct rt_memory *m)
 {
     if (m->base != NULL) {
-        reservation_give(m->base, m->committed_bytes);
+        reservation_give((struct pooled){m->base, m->committed_bytes, m->mapped_bytes, m->saved_id});
     }
     m->base = NULL;
+}
+
+/* ---- saved memories ---------------------------------------------------------------------------- */
+
+weir_status rt_memory_save(const struct rt_memory *m, struct rt_saved_memory *out, struct weir_report *rep)
+{
+    static uint64_t last_id;
+    int file = os_memory_file(m->base, m->bytes);
+    if (file < 0) {
+        return weir_report_set(rep, WEIR_E_NOMEM, WEIR_NO_OFFSET, "memory",
+                               "the system has no room to save a memory of %llu bytes",
+                               (unsigned long long)m->bytes);
+    }
+    *out = (struct rt_saved_memory){
+        .file = file, .bytes = m->bytes, .id = __atomic_add_fetch(&last_id, 1, __ATOMIC_RELAXED)};
+    return WEIR_OK;
+}
+
+/* Pooled reservations forget the file too, so that its memory goes. */
+void rt_saved_memory_free(struct rt_saved_memory *saved)
+{
+    if (saved->id == 0) {
+        return;
+    }
+    pthread_mutex_lock(&space.lock);
+    for (uint32_t i = 0; i < space.npool; i++) {
+        struct pooled *p = &space.pool[i];
+        if (p->saved_id == saved->id) {
+            bool ok = os_memory_forget(p->base, p->committed_bytes);
+            WEIR_ASSERT(ok);
+            *p = (struct pooled){.base = p->base};
+        }
+    }
+    pthread_mutex_unlock(&space.lock);
+    os_memory_file_close(saved->file);
+    saved->id = 0;
+}
+
+bool rt_memory_restore(struct rt_memory *m, const struct rt_saved_memory *saved)
+{
+    if (!place_saved(m, saved)) {
+        return false;
+    }
+    m->bytes = saved->bytes;
+    for (struct rt_instance *u = m->users; u != NULL; u = u->memory_user) {
+        u->pub.memory_bytes = m->bytes;
+    }
+    return true;
 }
 
 uint32_t rt_memory_grow(struct rt_instance *inst, uint32_t memidx, uint32_t delta_pages)

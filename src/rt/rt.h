@@ -31,7 +31,8 @@ struct rt_func {
     /* Call it inside a running guest call: `cells` holds the parameters and takes the results.  Traps
      * leave by rt_trap_raise. */
     void (*invoke)(struct rt_func *f, uint64_t *cells);
-    const void *exec; /* the executor's; of a host function its struct weir_host_func */
+    const void *exec;          /* the executor's; of a host function its struct weir_host_func */
+    struct rt_instance *guest; /* compiled tier: `inst` where `code` is compiled code, else NULL */
 };
 
 static inline uint64_t rt_func_cell(const struct rt_func *f)
@@ -63,6 +64,8 @@ struct rt_memory {
     uint64_t bytes;
     uint64_t limit_bytes;     /* the smallest of the declared maximum, the embedder's limit and 4 GiB */
     uint64_t committed_bytes; /* accessible: at least `bytes` rounded to the page */
+    uint64_t mapped_bytes;    /* [0, mapped_bytes) is a private mapping of the saved memory `saved_id` */
+    uint64_t saved_id;        /* 0: none */
     uint32_t max_pages;       /* as declared; meaningful with has_max */
     bool has_max;
     struct rt_instance *users; /* whose memory 0 it is, chained by memory_user: their pub is kept current */
@@ -79,10 +82,27 @@ struct rt_table {
 
 #define RT_MEMORY_RESERVED ((uint64_t)(8ull << 30) + (64u << 10))
 
+/* The contents of a memory in a file, which memories map and copy where they write. */
+struct rt_saved_memory {
+    int file;
+    uint64_t bytes;
+    uint64_t id; /* of this process, never used again */
+};
+
 /* WEIR_E_LIMIT: `min_pages` is over the limit (0: none).  WEIR_E_NOMEM.  On failure *m is untouched. */
 weir_status rt_memory_new(struct rt_memory *m, struct wasm_limits pages, uint64_t limit_bytes,
                           struct weir_report *rep);
+/* The same with what was saved from a memory of that type. */
+weir_status rt_memory_new_saved(struct rt_memory *m, struct wasm_limits pages, uint64_t limit_bytes,
+                                const struct rt_saved_memory *saved, struct weir_report *rep);
 void rt_memory_free(struct rt_memory *m);
+
+weir_status rt_memory_save(const struct rt_memory *m, struct rt_saved_memory *out, struct weir_report *rep);
+void rt_saved_memory_free(struct rt_saved_memory *saved);
+/* Make a memory what was saved from one of the same type: its own writes are forgotten, growth is undone.
+ * What it costs goes with the pages that were written since.  False: the system has no memory; *m must be
+ * freed. */
+bool rt_memory_restore(struct rt_memory *m, const struct rt_saved_memory *saved);
 /* Is the address in any reservation of linear memory of this process?  For signal handlers. */
 bool rt_memory_reserved(uintptr_t address);
 
@@ -129,7 +149,9 @@ struct rt_instance {
     uintptr_t guard_low,
         guard_high; /* a fault in [low, high) is STACK_EXHAUSTED: the executor's stack guard, or 0, 0 */
     uint64_t memory_limit_bytes;
+    uint64_t budget_ns; /* of CPU time for a call from outside; 0: none */
     uint32_t stack_bytes;
+    bool bent;        /* the imports were bent to a trap (trap.c) */
     bool started;     /* false: it failed to start and lives on for its functions in others' tables */
     uint8_t *dropped; /* one byte per element segment, then one per data segment: 1 once dropped */
     struct rt_memory *own_memories;
@@ -195,9 +217,30 @@ weir_status rt_instance_new(const struct rt_module *m, const struct rt_import *i
                             const struct rt_executor *ex, const void *exec_module,
                             const struct weir_instance_options *opt, struct rt_instance **out,
                             struct weir_trap *trap, struct weir_report *rep);
+/* The parts of it that snapshots share. An instance without memories, tables, functions; its slots of its own
+ * tables and memories and memory 0, once own_tables and own_memories are filled in; the end, at any stage. */
+struct rt_instance *rt_instance_alloc(const struct rt_module *m, const struct rt_executor *ex,
+                                      const void *exec_module, const struct weir_instance_options *opt);
+void rt_instance_bind(struct rt_instance *inst);
+void rt_instance_release(struct rt_instance *inst);
 /* `gone` (may be NULL) is called for each module whose instance went: for this one and for those that failed
  * to start but were kept because others held their functions. */
 void rt_instance_free(struct rt_instance *inst, void (*gone)(struct weir_module *m));
+
+/* Everything of an instance that guest code can change, and its function entries. Immutable;
+ * src/rt/snapshot.c. An instance can be saved and restored while none of its calls is on a stack. */
+struct rt_snapshot;
+
+/* WEIR_E_UNSUPPORTED: the instance is linked with others.  WEIR_E_NOMEM.  The instance goes on as a copy of
+ * the snapshot.  The caller keeps the module for as long as the snapshot lives. */
+weir_status rt_snapshot_new(struct rt_instance *inst, struct rt_snapshot **out, struct weir_report *rep);
+void rt_snapshot_free(struct rt_snapshot *s);
+const struct rt_module *rt_snapshot_module(const struct rt_snapshot *s);
+/* WEIR_E_NOMEM: the instance can only be freed.  WEIR_E_MISMATCH: of another module or tier; untouched. */
+weir_status rt_instance_reset(struct rt_instance *inst, const struct rt_snapshot *s);
+/* A new instance in that state.  WEIR_E_NOMEM, WEIR_E_LIMIT. */
+weir_status rt_instance_new_from(const struct rt_snapshot *s, const struct weir_instance_options *opt,
+                                 struct rt_instance **out, struct weir_report *rep);
 
 /* The value of a validated constant expression. */
 void rt_constexpr_eval(const struct rt_instance *inst, struct wasm_constexpr e, uint64_t cells[2]);

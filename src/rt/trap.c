@@ -68,7 +68,7 @@ void rt_code_unregister(uintptr_t start)
     pthread_mutex_unlock(&code.lock);
 }
 
-static bool code_contains(uintptr_t pc)
+bool rt_code_contains(uintptr_t pc)
 {
     uint32_t n = __atomic_load_n(&code.used, __ATOMIC_ACQUIRE);
     for (uint32_t i = 0; i < n; i++) {
@@ -164,7 +164,7 @@ static void on_fault(const struct os_fault *f)
     bool memory = access && rt_memory_reserved(f->address);
     enum weir_trap_kind kind = WEIR_TRAP_MEMORY_BOUNDS;
     bool trap;
-    if (code_contains(f->pc) && inst->executor->fault_kind != NULL) {
+    if (rt_code_contains(f->pc) && inst->executor->fault_kind != NULL) {
         trap = inst->executor->fault_kind(f, memory, &kind);
     } else {
         trap = memory;
@@ -175,6 +175,72 @@ static void on_fault(const struct os_fault *f)
     }
     if (trap) {
         leave(call, kind, 0, NULL, f);
+    }
+}
+
+/* ---- deadlines ---------------------------------------------------------------------------------- */
+
+enum { IDLE_TICKS = 32 }; /* in a row without a guest call; then the ticks stop */
+
+static void late_native(struct rt_instance *inst)
+{
+    rt_trap_raise(inst, WEIR_TRAP_DEADLINE, NULL);
+}
+
+static void late_thunk(struct weir_instance *inst, uint64_t *cells)
+{
+    (void)cells;
+    rt_trap_raise(rt_instance_of(inst), WEIR_TRAP_DEADLINE, NULL);
+}
+
+/* In the signal handler: every host function of these instances traps from now on. */
+static void bend_imports(struct rt_instance *inst)
+{
+    static const struct weir_host_func late = {.native = (void (*)(void))late_native, .thunk = late_thunk};
+    struct rt_instance *i = inst;
+    do {
+        for (uint32_t k = 0; !i->bent && k < rt_instance_wasm(i)->nimported_funcs; k++) {
+            struct rt_func *f = rt_slot_at(i, k);
+            if (rt_func_is_host(f)) {
+                f->exec = &late;
+                f->code = late.native;
+            }
+        }
+        i->bent = true;
+        i = i->ring_next;
+    } while (i != inst);
+}
+
+static void on_tick(const struct os_fault *f)
+{
+    static _Thread_local uint32_t idle __attribute__((tls_model("initial-exec")));
+    if (rt_calls == NULL) {
+        if (++idle == IDLE_TICKS) {
+            os_tick_stop();
+        }
+        return;
+    }
+    idle = 0;
+    uint64_t now = os_thread_cpu_ns();
+    struct rt_call *over = NULL;
+    for (struct rt_call *c = rt_calls; c != NULL; c = c->previous) {
+        if (c->seen_ns == 0) {
+            c->seen_ns = now;
+        }
+        if (c->seen_ns == RT_EXPIRED || (c->inst->budget_ns != 0 && now - c->seen_ns >= c->inst->budget_ns)) {
+            over = c;
+        }
+    }
+    if (over == NULL) {
+        return;
+    }
+    for (struct rt_call *c = rt_calls; c != over->previous; c = c->previous) {
+        c->seen_ns = RT_EXPIRED;
+        bend_imports(c->inst);
+    }
+    const struct rt_executor *ex = rt_calls->inst->executor;
+    if (ex->is_guest_pc != NULL && ex->is_guest_pc(f->pc)) {
+        leave(rt_calls, WEIR_TRAP_DEADLINE, 0, NULL, f);
     }
 }
 
@@ -210,6 +276,7 @@ static void landed(struct rt_call *call)
     struct weir_trap *t = call->trap;
     for (uint32_t i = 0; i < t->nframes; i++) {
         t->frames[i].name = rt_module_func_name(call->frame_modules[i], t->frames[i].funcidx);
+        t->frames[i].module = call->frame_modules[i]->wasm;
     }
     if (call->inst->executor->unwound != NULL) {
         call->inst->executor->unwound(call);
@@ -225,12 +292,23 @@ static __attribute__((noinline)) weir_status no_stack(struct weir_trap *trap)
     return WEIR_E_TRAP;
 }
 
+/* The call came back by itself, but too late. */
+static __attribute__((noinline)) weir_status too_late(struct rt_call *call)
+{
+    *call->trap = (struct weir_trap){.kind = WEIR_TRAP_DEADLINE};
+    strcpy(call->trap->message, weir_trap_text(WEIR_TRAP_DEADLINE));
+    return WEIR_E_TRAP;
+}
+
 weir_status rt_call_enter(struct rt_func *f, uint64_t *cells, struct weir_trap *trap)
 {
     if (__builtin_expect(stack_least == 0, 0)) {
         thread_prepare();
     }
     struct rt_instance *inst = f->inst;
+    if (__builtin_expect(!os_tick_on, 0) && inst->budget_ns != 0) {
+        os_tick_start(on_tick);
+    }
     struct rt_call call;
     struct weir_trap scratch;
     uintptr_t here = (uintptr_t)__builtin_frame_address(0);
@@ -244,12 +322,14 @@ weir_status rt_call_enter(struct rt_func *f, uint64_t *cells, struct weir_trap *
     call.inst = inst;
     call.exec_frame = NULL;
     call.status = WEIR_OK;
+    call.seen_ns = 0;
     call.trap = trap != NULL ? trap : &scratch;
     if (RT_SETJMP(call.jump) == 0) {
+        __atomic_signal_fence(__ATOMIC_SEQ_CST); /* a tick sees the call only when it is filled in */
         rt_calls = &call;
         f->invoke(f, cells);
         rt_calls = call.previous;
-        return WEIR_OK;
+        return __builtin_expect(call.seen_ns == RT_EXPIRED, 0) ? too_late(&call) : WEIR_OK;
     }
     rt_calls = call.previous;
     landed(&call);

@@ -6,7 +6,12 @@
  *   - in the reservation of a linear memory: MEMORY_BOUNDS;
  *   - in the instance's stack guard: STACK_EXHAUSTED;
  *   - pc in registered code: the kind executor->fault_kind says;
- *   - anything else is passed on, so that a crash stays a crash. */
+ *   - anything else is passed on, so that a crash stays a crash.
+ *
+ * A call of an instance with a CPU budget is watched by the thread's ticks: the first that finds the call
+ * notes the time; one that finds it over its budget ends it at once if the guest's code is interrupted.  Host
+ * code is never interrupted: the instance's imports are bent to a function that traps, so that the next host
+ * call ends it, unless a later tick or the call's return comes first.  Running code pays nothing. */
 #ifndef RT_TRAP_H
 #define RT_TRAP_H
 
@@ -33,9 +38,12 @@ struct rt_call {
     void *exec_frame;         /* the executor's own: where its frames begin, for example */
     uintptr_t exec_saved;     /* the executor's own */
     weir_status status;       /* once it trapped */
+    uint64_t seen_ns;         /* thread CPU time of the first tick in it; 0: none yet, RT_EXPIRED: over */
     struct weir_trap *trap;   /* never NULL */
     const struct rt_module *frame_modules[WEIR_TRAP_FRAMES]; /* whose function each frame is */
 };
+
+#define RT_EXPIRED UINT64_MAX
 
 /* The innermost. */
 extern _Thread_local struct rt_call *rt_calls __attribute__((tls_model("initial-exec")));
@@ -58,5 +66,6 @@ void rt_trap_add_frame(struct rt_call *call, struct rt_instance *inst, uint32_t 
 enum { RT_CODE_RANGES = 4096 };
 bool rt_code_register(uintptr_t start, uintptr_t end);
 void rt_code_unregister(uintptr_t start);
+bool rt_code_contains(uintptr_t pc); /* async-signal-safe */
 
 #endif

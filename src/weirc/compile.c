@@ -14,11 +14,11 @@
 
 #include <llvm-c/Analysis.h>
 #include <llvm-c/Error.h>
+#include <llvm-c/Support.h>
 #include <llvm-c/Target.h>
 #include <llvm-c/Transforms/PassBuilder.h>
 
 #include "base/mem.h"
-#include "wasm/names.h"
 #include "weirc/unit.h"
 #include "weirc/weirc.h"
 
@@ -37,7 +37,7 @@ struct partition {
 struct job {
     const struct weirc_options *opt;
     const struct wasm_module *m;
-    struct weirc_names names;
+    struct weirc_facts facts;
     char *dir;
     struct partition *parts;
     uint32_t nparts;
@@ -50,69 +50,35 @@ static double now_s(void)
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-/* ---- names ------------------------------------------------------------------------------------------ */
-
-/* "w12.name" with the bytes an ELF symbol takes badly replaced. */
-static char *symbol_of(uint32_t funcidx, struct str name)
-{
-    struct strbuf b = {0};
-    strbuf_printf(&b, "w%u", funcidx);
-    if (name.len > 0) {
-        strbuf_add_char(&b, '.');
-    }
-    for (size_t i = 0; i < name.len && i < 200; i++) {
-        char c = name.at[i];
-        strbuf_add_char(&b, (unsigned char)c <= ' ' || c == '@' || c == 0x7f ? '_' : c);
-    }
-    return b.at;
-}
-
-static bool has_tail_calls(const struct wasm_module *m)
-{
-    for (uint32_t i = m->nimported_funcs; i < m->nfuncs; i++) {
-        struct wasm_reader r = wasm_reader_of(m, m->funcs[i].body, m->funcs[i].body_end);
-        struct wasm_instr in;
-        while (r.at < r.end && wasm_instr_read(&r, &in, NULL) == WEIR_OK) {
-            if (in.op == OP_RETURN_CALL || in.op == OP_RETURN_CALL_INDIRECT) {
-                return true;
-            }
-        }
-    }
-    return false;
-}
-
-static void names_init(struct weirc_names *n, const struct wasm_module *m)
-{
-    struct wasm_names wn;
-    wasm_names_init(&wn, m);
-    n->symbols = mem_zalloc_array(m->nfuncs + 1, sizeof *n->symbols);
-    n->names = mem_zalloc_array(m->nfuncs + 1, sizeof *n->names);
-    for (uint32_t i = m->nimported_funcs; i < m->nfuncs; i++) {
-        n->names[i] = wasm_names_func(&wn, i);
-        n->symbols[i] = symbol_of(i, n->names[i]);
-    }
-    wasm_names_fini(&wn);
-    n->tail_calls = has_tail_calls(m);
-}
-
-static void names_fini(struct weirc_names *n, const struct wasm_module *m)
-{
-    for (uint32_t i = 0; i < m->nfuncs; i++) {
-        mem_free(n->symbols[i]);
-    }
-    mem_free(n->symbols);
-    mem_free(n->names);
-}
-
 /* ---- a unit ------------------------------------------------------------------------------------------ */
 
-/* Instruction-level passes per -O; mem2reg and exact_fix have run before. */
-static const char *const pipelines[] = {
-    NULL,
-    "function(early-cse<memssa>,simplifycfg,instcombine<no-verify-fixpoint>,loop-mssa(licm),gvn,simplifycfg,"
-    "instcombine<no-verify-fixpoint>,dse,adce)",
-    "default<O2>",
-    "default<O3>",
+/* Passes per -O.  `exact` ones run between exact_begin and exact_end and keep every trap in its place; they
+ * are all that moves or removes memory accesses one by one.  `free` ones run afterwards.
+ *
+ * Functions are optimised one by one: whoever made the module has inlined, and frames of a backtrace stay
+ * functions of the module.  Not among the passes, because measured to cost more than they bring:
+ * reassociation (it undoes the addressing the producer chose), SLP vectorisation, and idioms of memset and
+ * memcpy, which cannot be called in the GS segment. */
+#define COMBINE "instcombine<no-verify-fixpoint>"
+#define EARLY                                                                                                \
+    "early-cse<memssa>,simplifycfg," COMBINE                                                                 \
+    ",jump-threading,correlated-propagation,simplifycfg,constraint-elimination,"
+#define LOOPS                                                                                                \
+    "loop-mssa(loop-instsimplify,loop-simplifycfg,licm,loop-rotate,licm,simple-loop-unswitch<trivial>),"     \
+    "simplifycfg," COMBINE                                                                                   \
+    ",loop(indvars,loop-deletion,loop-unroll-full),sroa,vector-combine,gvn<no-load-pre>,sccp,bdce," COMBINE  \
+    ",jump-threading,adce,dse,loop-mssa(licm),simplifycfg"
+#define VECTORS "loop-vectorize,loop-load-elim," COMBINE ",simplifycfg<sink-common-insts>,vector-combine,"
+#define LATE "loop-unroll<O3>," COMBINE ",alignment-from-assumptions,instsimplify,div-rem-pairs,simplifycfg"
+static const struct {
+    const char *exact, *free;
+} pipelines[] = {
+    {NULL, NULL},
+    {"function(early-cse<memssa>,simplifycfg," COMBINE
+     ",loop-mssa(licm),gvn<no-load-pre>,dse,adce,simplifycfg)",
+     "function(" COMBINE ",simplifycfg)"},
+    {"function(" EARLY LOOPS ")", "function(" COMBINE ",instsimplify,div-rem-pairs,simplifycfg)"},
+    {"function(" EARLY LOOPS ")", "function(" VECTORS LATE ")"},
 };
 
 static weir_status run_passes(struct unit *u, const char *passes, struct weir_report *rep)
@@ -171,25 +137,26 @@ static weir_status emit_file(struct unit *u, const char *path, LLVMCodeGenFileTy
 
 static weir_status optimise(struct unit *u, struct weir_report *rep)
 {
-    weir_status st = WEIR_OK;
-    if (u->opt->level > 0) {
-        st = run_passes(u, "function(mem2reg)", rep);
+    if (u->opt->level == 0) {
+        exact_end(u);
+        return WEIR_OK;
     }
-    if (st == WEIR_OK) {
-        exact_fix(u);
+    weir_status st = run_passes(u, "function(mem2reg)", rep);
+    if (st != WEIR_OK) {
+        return st;
     }
-    const char *passes = u->opt->passes != NULL ? u->opt->passes : pipelines[u->opt->level];
-    if (st == WEIR_OK && passes != NULL) {
-        st = run_passes(u, passes, rep);
-    }
-    return st;
+    exact_begin(u);
+    st = run_passes(u, pipelines[u->opt->level].exact, rep);
+    exact_end(u);
+    const char *passes = u->opt->passes != NULL ? u->opt->passes : pipelines[u->opt->level].free;
+    return st == WEIR_OK ? run_passes(u, passes, rep) : st;
 }
 
 static weir_status compile_partition(const struct job *j, const struct partition *p, struct weir_report *rep)
 {
     double t0 = now_s();
     struct unit u;
-    weir_status st = unit_init(&u, j->m, j->opt, &j->names, rep);
+    weir_status st = unit_init(&u, j->m, j->opt, &j->facts, rep);
     if (st != WEIR_OK) {
         return st;
     }
@@ -201,6 +168,7 @@ static weir_status compile_partition(const struct job *j, const struct partition
     }
     if (p->first == j->m->nimported_funcs) {
         emit_stubs(&u);
+        fixed_define(&u);
     }
     LLVMDIBuilderFinalize(u.di);
     bool one = j->nparts == 1;
@@ -350,6 +318,10 @@ static weir_status compile_in_children(struct job *j, struct weir_report *rep)
 
 static void init_targets(void)
 {
+    /* A load that moves behind another trap changes which of the two is seen. */
+    static const char *const options[] = {"weirc", "-instcombine-code-sinking=false",
+                                          "-disable-machine-sink"};
+    LLVMParseCommandLineOptions(3, options, "");
     LLVMInitializeX86TargetInfo();
     LLVMInitializeX86Target();
     LLVMInitializeX86TargetMC();
@@ -378,7 +350,7 @@ static weir_status link_and_write(struct job *j, struct weir_report *rep)
     strbuf_printf(&elf, "%s/image.so", j->dir);
     weir_status st = weirc_link(j->opt, objs, j->nparts, elf.at, rep);
     if (st == WEIR_OK) {
-        st = weirc_image_write(j->opt, j->m, j->names.tail_calls, elf.at, rep);
+        st = weirc_image_write(j->opt, j->m, j->facts.tail_calls, elf.at, rep);
     }
     unlink(elf.at);
     strbuf_fini(&elf);
@@ -408,7 +380,7 @@ static weir_status compile_module(const struct weirc_options *opt, const struct 
     if (st != WEIR_OK) {
         return st;
     }
-    names_init(&j.names, m);
+    weirc_facts_init(&j.facts, m, opt);
     make_partitions(&j);
     double t0 = now_s();
     if (j.nparts == 1) {
@@ -437,7 +409,7 @@ static weir_status compile_module(const struct weirc_options *opt, const struct 
         mem_free(j.parts[i].object);
     }
     mem_free(j.parts);
-    names_fini(&j.names, m);
+    weirc_facts_fini(&j.facts, m);
     mem_free(j.dir);
     return st;
 }

@@ -7,10 +7,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <llvm-c/Core.h>
 #include <llvm-c/TargetMachine.h>
 
 #include "base/cpu.h"
 #include "base/mem.h"
+
+void weirc_cpu_fini(struct weirc_options *opt)
+{
+    if (opt->tune_cpu != NULL) {
+        LLVMDisposeMessage(opt->tune_cpu);
+    }
+    mem_free(opt->features);
+    opt->tune_cpu = opt->features = NULL;
+}
 
 static uint64_t level_features(int level)
 {
@@ -32,7 +42,7 @@ static weir_status resolve_x86(struct weirc_options *opt, struct weir_report *re
         opt->needs = host & ~fsgsbase;
         opt->tune_cpu = LLVMGetHostCPUName();
         if (strcmp(opt->tune_cpu, "generic") == 0) {
-            opt->tune_cpu = NULL;
+            weirc_cpu_fini(opt);
         }
         opt->segue = opt->segue && (host & fsgsbase) != 0;
         if ((level_features(2) & ~host) != 0) {

@@ -2,9 +2,9 @@
  * spec 4.4.8, 4.4.10).
  *
  * Whatever a call goes to inside this instance gets this vmctx.  A function entry of another instance is
- * called by a slow call, because its instance needs its own GS base and stack limit; an import of another
- * instance has a stub that does the same (stubs.c).  Ordinary calls are `notail`, so that recursion without
- * end meets the stack limit and backtraces are whole. */
+ * called by a slow call, because its instance needs its own GS base, and so is a host function in a table; an
+ * import of another instance has a stub that does the same (stubs.c).  Ordinary calls are `notail`, so that
+ * recursion without end meets the stack limit and backtraces are whole. */
 #include "weirc/unit.h"
 
 /* Room for the results of a call, in the entry block. */
@@ -53,7 +53,7 @@ static LLVMValueRef build_call(struct fn *f, struct call *c, LLVMTypeRef ft, LLV
                                unsigned nargs, LLVMTailCallKind kind)
 {
     LLVMValueRef call = LLVMBuildCall2(f->b, ft, code, c->args, nargs, "");
-    LLVMSetInstructionCallConv(call, f->u->cc);
+    unit_mark_guest_call(f->u, call);
     LLVMSetTailCallKind(call, kind);
     return call;
 }
@@ -86,9 +86,10 @@ static LLVMValueRef code_of(struct fn *f, uint32_t funcidx)
     if (!u->m->funcs[funcidx].imported) {
         return unit_func(u, funcidx);
     }
+    /* Loaded anew for every call: a deadline changes it (src/rt/trap.c). */
     return fn_load_field(f, u->t_ptr, f->vmctx,
                          u->layout.funcs + (uint64_t)funcidx * WEIR_VM_FUNC_BYTES + WEIR_VM_FUNC_CODE,
-                         u->tag_vm, true);
+                         u->tag_vm, false);
 }
 
 static void call_direct(struct fn *f, uint32_t funcidx, bool tail)
@@ -97,8 +98,14 @@ static void call_direct(struct fn *f, uint32_t funcidx, bool tail)
     bool must = tail && !f->u->m->funcs[funcidx].imported;
     struct call c = begin_call(f, f->u->m->funcs[funcidx].typeidx, tail);
     f->calls = f->calls || !must;
-    LLVMValueRef r = build_call(f, &c, c.ft, code_of(f, funcidx), c.nargs,
-                                must ? LLVMTailCallKindMustTail : LLVMTailCallKindNoTail);
+    LLVMValueRef code = code_of(f, funcidx), r;
+    if (f->u->m->funcs[funcidx].imported) {
+        r = LLVMBuildCall2(f->b, c.ft, code, c.args, c.nargs, "");
+        LLVMSetInstructionCallConv(r, f->u->cc);
+        LLVMSetTailCallKind(r, LLVMTailCallKindNoTail);
+    } else {
+        r = build_call(f, &c, c.ft, code, c.nargs, must ? LLVMTailCallKindMustTail : LLVMTailCallKindNoTail);
+    }
     if (tail) {
         return_result(f, &c, r);
         f->dead = true;
@@ -134,9 +141,24 @@ static LLVMValueRef checked_entry(struct fn *f, uint32_t tableidx, LLVMValueRef 
 static void call_indirect(struct fn *f, uint32_t typeidx, uint32_t tableidx, bool tail)
 {
     struct unit *u = f->u;
+    if (u->facts->tables[tableidx].fixed) {
+        LLVMValueRef fixed = fixed_code(f, tableidx, typeidx, pop(f));
+        struct call c = begin_call(f, typeidx, tail);
+        LLVMValueRef r =
+            build_call(f, &c, c.ft, fixed, c.nargs, tail ? LLVMTailCallKindMustTail : LLVMTailCallKindNoTail);
+        if (tail) {
+            return_result(f, &c, r);
+            f->dead = true;
+            f->skip = 0;
+        } else {
+            push_results(f, &c, r);
+        }
+        mem_free(c.args);
+        return;
+    }
     LLVMValueRef entry = checked_entry(f, tableidx, pop(f), typeidx);
     struct call c = begin_call(f, typeidx, tail);
-    LLVMValueRef inst = fn_load_field(f, u->t_ptr, entry, WEIR_VM_FUNC_INST, u->tag_vm, false);
+    LLVMValueRef inst = fn_load_field(f, u->t_ptr, entry, WEIR_VM_FUNC_GUEST, u->tag_vm, false);
     LLVMValueRef code = fn_load_field(f, u->t_ptr, entry, WEIR_VM_FUNC_CODE, u->tag_vm, false);
     LLVMBasicBlockRef near = LLVMAppendBasicBlockInContext(u->cx, f->f, "");
     LLVMBasicBlockRef far = LLVMAppendBasicBlockInContext(u->cx, f->f, "");

@@ -1,8 +1,9 @@
 /* weirc/exact.c - keeping what LLVM would optimise away though WebAssembly can see it.
  *
- * Runs on SSA form, before the optimiser:
- *   - A load whose value nothing needs must still trap, and all of its bytes count: such loads become
- * volatile.
+ *   - A load traps even if nobody needs its value, and all of its bytes count.  exact_begin hands every
+ * loaded value to a made-up function with an effect, so that the first passes keep all loads while they find
+ * out what is dead. exact_end removes these calls and makes the loads volatile whose value nothing needs, or
+ * needs only in part; the others are ordinary loads, free to be moved, merged and vectorised.
  *   - x * 1, x + -0, float->double->float and the like must still make a NaN quiet; LLVM folds them to x. */
 #include "weirc/unit.h"
 
@@ -115,6 +116,7 @@ static LLVMValueRef unfolded(LLVMBuilderRef b, LLVMValueRef i)
 enum need { NOTHING, LOW, ALL };
 
 struct needs {
+    const struct unit *u;
     struct {
         LLVMValueRef v;
         enum need need;
@@ -210,6 +212,8 @@ static enum need operand_need(LLVMValueRef i, unsigned k, enum need need)
     case LLVMAdd:
     case LLVMOr:
     case LLVMPHI:
+    case LLVMZExt:
+    case LLVMSExt:
         return need;
     case LLVMSub:
     case LLVMXor:
@@ -237,6 +241,9 @@ static enum need operand_need(LLVMValueRef i, unsigned k, enum need need)
                    : ALL;
     case LLVMShuffleVector:
         return k < 2 && takes_top_lane(i, k) ? need : LOW;
+    case LLVMInsertElement: /* a lane put into others may turn out to be the one that is dropped */
+        other = LLVMGetOperand(i, 0);
+        return k == 1 && !LLVMIsConstant(other) ? NOTHING : k == 2 ? ALL : need;
     case LLVMBitCast:
         return need;
     default:
@@ -244,8 +251,13 @@ static enum need operand_need(LLVMValueRef i, unsigned k, enum need need)
     }
 }
 
-static bool is_root(LLVMValueRef i)
+static bool is_touch(const struct unit *u, LLVMValueRef i);
+
+static bool is_root(const struct unit *u, LLVMValueRef i)
 {
+    if (is_touch(u, i)) {
+        return false;
+    }
     switch (LLVMGetInstructionOpcode(i)) {
     case LLVMStore:
     case LLVMRet:
@@ -266,7 +278,7 @@ static void mark_needs(struct needs *n, LLVMValueRef fn)
 {
     for (LLVMBasicBlockRef bb = LLVMGetFirstBasicBlock(fn); bb != NULL; bb = LLVMGetNextBasicBlock(bb)) {
         for (LLVMValueRef i = LLVMGetFirstInstruction(bb); i != NULL; i = LLVMGetNextInstruction(i)) {
-            if (is_root(i)) {
+            if (is_root(n->u, i)) {
                 demand(n, i, ALL);
             }
         }
@@ -281,27 +293,94 @@ static void mark_needs(struct needs *n, LLVMValueRef fn)
     }
 }
 
-/* ---- the pass ------------------------------------------------------------------------------------------ */
+/* ---- the two walks ------------------------------------------------------------------------------------- */
 
-static void fix_function(struct unit *u, LLVMBuilderRef b, LLVMValueRef fn)
+static LLVMValueRef touch_of(struct unit *u, LLVMTypeRef type)
 {
-    struct needs n = {0};
+    for (uint32_t i = 0; i < u->ntouches; i++) {
+        if (u->touches[i].type == type) {
+            return u->touches[i].fn;
+        }
+    }
+    if (u->ntouches == sizeof u->touches / sizeof *u->touches) {
+        return NULL;
+    }
+    LLVMValueRef fn = LLVMAddFunction(u->mod, "touch", LLVMFunctionType(u->t_void, &type, 1, 0));
+    for (uint32_t i = 0; i < u->ntouch_attrs; i++) {
+        LLVMAddAttributeAtIndex(fn, LLVMAttributeFunctionIndex, u->touch_attrs[i]);
+    }
+    u->touches[u->ntouches].type = type;
+    return u->touches[u->ntouches++].fn = fn;
+}
+
+static bool is_touch(const struct unit *u, LLVMValueRef i)
+{
+    if (!LLVMIsACallInst(i)) {
+        return false;
+    }
+    LLVMValueRef callee = LLVMGetCalledValue(i);
+    for (uint32_t k = 0; k < u->ntouches; k++) {
+        if (u->touches[k].fn == callee) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What reads the run time's data has a tag of its own; passes may drop the tag where they merge loads. */
+static bool reads_memory(const struct unit *u, LLVMValueRef load)
+{
+    LLVMValueRef tag = LLVMGetMetadata(load, u->md_tbaa);
+    return tag == NULL || tag == u->tag_memory0 || tag == u->tag_memory_shared;
+}
+
+static void touch_load(struct unit *u, LLVMBuilderRef b, LLVMValueRef load, LLVMValueRef next)
+{
+    LLVMValueRef touch = touch_of(u, LLVMTypeOf(load));
+    if (touch == NULL) {
+        LLVMSetVolatile(load, 1);
+        return;
+    }
+    LLVMPositionBuilderBefore(b, next);
+    LLVMBuildCall2(b, LLVMGlobalGetValueType(touch), touch, &load, 1, "");
+}
+
+void exact_begin(struct unit *u)
+{
+    LLVMBuilderRef b = LLVMCreateBuilderInContext(u->cx);
+    for (LLVMValueRef f = LLVMGetFirstFunction(u->mod); f != NULL; f = LLVMGetNextFunction(f)) {
+        for (LLVMBasicBlockRef bb = LLVMGetFirstBasicBlock(f); bb != NULL; bb = LLVMGetNextBasicBlock(bb)) {
+            for (LLVMValueRef i = LLVMGetFirstInstruction(bb), next; i != NULL; i = next) {
+                next = LLVMGetNextInstruction(i);
+                if (LLVMIsALoadInst(i) && reads_memory(u, i)) {
+                    touch_load(u, b, i, next);
+                }
+                LLVMValueRef to = unfolded(b, i);
+                if (to != NULL) {
+                    LLVMReplaceAllUsesWith(i, quieted(u, b, to));
+                    LLVMInstructionEraseFromParent(i);
+                }
+            }
+        }
+    }
+    LLVMDisposeBuilder(b);
+}
+
+static void end_function(struct unit *u, LLVMValueRef fn)
+{
+    struct needs n = {.u = u};
     grow(&n);
     mark_needs(&n, fn);
     for (LLVMBasicBlockRef bb = LLVMGetFirstBasicBlock(fn); bb != NULL; bb = LLVMGetNextBasicBlock(bb)) {
         for (LLVMValueRef i = LLVMGetFirstInstruction(bb), next; i != NULL; i = next) {
             next = LLVMGetNextInstruction(i);
-            if (LLVMIsALoadInst(i)) { /* only accesses to linear memory promise no alignment */
-                enum need need = LLVMGetAlignment(i) == 1 ? need_of(&n, i) : ALL;
-                if (need == NOTHING || (need == LOW && int_bits(i) != 8)) {
+            if (is_touch(u, i)) {
+                LLVMInstructionEraseFromParent(i);
+            } else if (LLVMIsALoadInst(i) && reads_memory(u, i)) {
+                enum need need = need_of(&n, i);
+                if (u->opt->level == 0 || need == NOTHING || (need == LOW && int_bits(i) != 8)) {
                     LLVMSetVolatile(i, 1);
                 }
-                continue;
-            }
-            LLVMValueRef to = unfolded(b, i);
-            if (to != NULL) {
-                LLVMReplaceAllUsesWith(i, quieted(u, b, to));
-                LLVMInstructionEraseFromParent(i);
             }
         }
     }
@@ -309,13 +388,15 @@ static void fix_function(struct unit *u, LLVMBuilderRef b, LLVMValueRef fn)
     vec_fini(&n.work);
 }
 
-void exact_fix(struct unit *u)
+void exact_end(struct unit *u)
 {
-    LLVMBuilderRef b = LLVMCreateBuilderInContext(u->cx);
     for (LLVMValueRef f = LLVMGetFirstFunction(u->mod); f != NULL; f = LLVMGetNextFunction(f)) {
         if (!LLVMIsDeclaration(f)) {
-            fix_function(u, b, f);
+            end_function(u, f);
         }
     }
-    LLVMDisposeBuilder(b);
+    for (uint32_t i = 0; i < u->ntouches; i++) {
+        LLVMDeleteFunction(u->touches[i].fn);
+    }
+    u->ntouches = 0;
 }

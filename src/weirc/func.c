@@ -289,9 +289,9 @@ static void open_function(struct fn *f)
         f->results = LLVMGetParam(f->f, 1);
         LLVMAddAttributeAtIndex(f->f, 2, u->attr_noalias);
     }
-    struct str name = u->names->names[f->idx];
+    struct str name = u->facts->names[f->idx];
     uint32_t at = (uint32_t)(f->wf->body - u->m->bytes);
-    const char *symbol = u->names->symbols[f->idx];
+    const char *symbol = u->facts->symbols[f->idx];
     if (name.len == 0) {
         name = str_of(symbol);
     }

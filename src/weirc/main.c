@@ -26,6 +26,7 @@ static const char usage[] =
     "  --jobs N           compile in N processes (default: one per CPU)\n"
     "  --segue            address memory by the GS base (x86-64)\n"
     "  --no-segue         address memory by a base register\n"
+    "  --open             other modules may import its tables\n"
     "  --append IMAGE     put an image made earlier into the module\n"
     "  --emit-llvm        also write LLVM IR beside the output (.ll; .early.ll before optimisation)\n"
     "  --emit-asm         also write assembly beside the output (.s)\n"
@@ -44,6 +45,7 @@ enum {
     OPT_SEGUE,
     OPT_NO_SEGUE,
     OPT_APPEND,
+    OPT_OPEN,
     OPT_LLVM,
     OPT_ASM,
     OPT_PASSES,
@@ -56,14 +58,23 @@ enum {
 };
 
 static const struct option long_options[] = {
-    {"cpu", required_argument, NULL, OPT_CPU},       {"target", required_argument, NULL, OPT_TARGET},
-    {"jobs", required_argument, NULL, OPT_JOBS},     {"segue", no_argument, NULL, OPT_SEGUE},
-    {"no-segue", no_argument, NULL, OPT_NO_SEGUE},   {"append", required_argument, NULL, OPT_APPEND},
-    {"emit-llvm", no_argument, NULL, OPT_LLVM},      {"emit-asm", no_argument, NULL, OPT_ASM},
-    {"passes", required_argument, NULL, OPT_PASSES}, {"stats", no_argument, NULL, OPT_STATS},
-    {"verify", no_argument, NULL, OPT_VERIFY},       {"quiet", no_argument, NULL, OPT_QUIET},
-    {"batch", no_argument, NULL, OPT_BATCH},         {"version", no_argument, NULL, OPT_VERSION},
-    {"help", no_argument, NULL, OPT_HELP},           {0},
+    {"cpu", required_argument, NULL, OPT_CPU},
+    {"target", required_argument, NULL, OPT_TARGET},
+    {"jobs", required_argument, NULL, OPT_JOBS},
+    {"segue", no_argument, NULL, OPT_SEGUE},
+    {"no-segue", no_argument, NULL, OPT_NO_SEGUE},
+    {"append", required_argument, NULL, OPT_APPEND},
+    {"open", no_argument, NULL, OPT_OPEN},
+    {"emit-llvm", no_argument, NULL, OPT_LLVM},
+    {"emit-asm", no_argument, NULL, OPT_ASM},
+    {"passes", required_argument, NULL, OPT_PASSES},
+    {"stats", no_argument, NULL, OPT_STATS},
+    {"verify", no_argument, NULL, OPT_VERIFY},
+    {"quiet", no_argument, NULL, OPT_QUIET},
+    {"batch", no_argument, NULL, OPT_BATCH},
+    {"version", no_argument, NULL, OPT_VERSION},
+    {"help", no_argument, NULL, OPT_HELP},
+    {0},
 };
 
 static int wrong(const char *what, const char *value)
@@ -152,6 +163,9 @@ static int parse(struct weirc_options *opt, bool *batch, int argc, char **argv)
         case OPT_APPEND:
             opt->append = optarg;
             break;
+        case OPT_OPEN:
+            opt->open = true;
+            break;
         case OPT_LLVM:
             opt->emit_llvm = true;
             break;
@@ -214,10 +228,12 @@ int main(int argc, char **argv)
         return weirc_append(&opt, &rep) == WEIR_OK ? 0 : report(&opt, &rep);
     }
     if (weirc_cpu_resolve(&opt, &rep) != WEIR_OK) {
-        return report(&opt, &rep);
+        code = report(&opt, &rep);
+    } else if (batch) {
+        code = run_batch(&opt);
+    } else {
+        code = weirc_compile(&opt, &rep) == WEIR_OK ? 0 : report(&opt, &rep);
     }
-    if (batch) {
-        return run_batch(&opt);
-    }
-    return weirc_compile(&opt, &rep) == WEIR_OK ? 0 : report(&opt, &rep);
+    weirc_cpu_fini(&opt);
+    return code;
 }

@@ -40,7 +40,7 @@ void unit_emit_trampoline(struct unit *u, uint32_t typeidx)
         cell += wasm_valtype_cells(t->params[i]);
     }
     LLVMValueRef call = LLVMBuildCall2(f.b, unit_functype(u, typeidx), code, args, n, "");
-    LLVMSetInstructionCallConv(call, u->cc);
+    unit_mark_guest_call(u, call);
     LLVMSetTailCallKind(call, LLVMTailCallKindNoTail);
     if (t->nresults == 1) {
         fn_store_cell(&f, call, t->results[0], cells, 0);
@@ -88,7 +88,7 @@ LLVMValueRef unit_slow_call(struct unit *u, uint32_t typeidx)
     }
     LLVMValueRef fn = LLVMAddFunction(u->mod, "", unit_slow_call_type(u, typeidx));
     LLVMSetLinkage(fn, LLVMInternalLinkage);
-    LLVMSetFunctionCallConv(fn, u->cc);
+    unit_mark_guest(u, fn);
     struct fn f = stub_open(u, fn);
     LLVMAddAttributeAtIndex(fn, LLVMAttributeFunctionIndex, u->attr_cold);
     LLVMAddAttributeAtIndex(fn, LLVMAttributeFunctionIndex, u->attr_noinline);

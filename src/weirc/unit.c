@@ -104,10 +104,17 @@ static void make_attrs(struct unit *u)
     if (u->opt->tune_cpu != NULL) {
         u->attrs[u->nattrs++] = string_attr(u, "tune-cpu", u->opt->tune_cpu);
     }
+    static const char *const harmless[] = {"nounwind", "willreturn", "nofree", "nosync", "nocallback"};
+    for (size_t i = 0; i < sizeof harmless / sizeof *harmless; i++) {
+        u->touch_attrs[u->ntouch_attrs++] = enum_attr(u, harmless[i], 0);
+    }
+    u->touch_attrs[u->ntouch_attrs++] =
+        enum_attr(u, "memory", 3 << 2); /* inaccessible memory, read and written */
     u->attr_noalias = enum_attr(u, "noalias", 0);
     u->attr_nonnull = enum_attr(u, "nonnull", 0);
     u->attr_align = enum_attr(u, "align", 16);
     u->attr_deref = enum_attr(u, "dereferenceable", u->layout.bytes);
+    u->attr_self = enum_attr(u, "swiftself", 0);
     u->attr_cold = enum_attr(u, "cold", 0);
     u->attr_noinline = enum_attr(u, "noinline", 0);
     u->attr_nomerge = enum_attr(u, "nomerge", 0);
@@ -148,14 +155,14 @@ static void make_debug_info(struct unit *u)
 }
 
 weir_status unit_init(struct unit *u, const struct wasm_module *m, const struct weirc_options *opt,
-                      const struct weirc_names *names, struct weir_report *rep)
+                      const struct weirc_facts *facts, struct weir_report *rep)
 {
     *u = (struct unit){.m = m,
                        .opt = opt,
-                       .names = names,
+                       .facts = facts,
                        .x86 = !opt->aarch64,
                        .segue = opt->segue && !opt->aarch64,
-                       .cc = names->tail_calls ? UNIT_TAILCC : UNIT_CCC};
+                       .cc = facts->tail_calls ? UNIT_TAILCC : UNIT_CCC};
     LLVMTargetRef target;
     char *message = NULL;
     if (LLVMGetTargetFromTriple(opt->triple, &target, &message) != 0) {
@@ -272,14 +279,26 @@ void unit_add_attrs(struct unit *u, LLVMValueRef fn)
     }
 }
 
+void unit_mark_guest(struct unit *u, LLVMValueRef fn)
+{
+    LLVMSetFunctionCallConv(fn, u->cc);
+    LLVMAddAttributeAtIndex(fn, 1, u->attr_self);
+}
+
+void unit_mark_guest_call(struct unit *u, LLVMValueRef call)
+{
+    LLVMSetInstructionCallConv(call, u->cc);
+    LLVMAddCallSiteAttribute(call, 1, u->attr_self);
+}
+
 LLVMValueRef unit_func(struct unit *u, uint32_t funcidx)
 {
     if (u->funcs[funcidx] != NULL) {
         return u->funcs[funcidx];
     }
     LLVMValueRef fn =
-        LLVMAddFunction(u->mod, u->names->symbols[funcidx], unit_functype(u, u->m->funcs[funcidx].typeidx));
-    LLVMSetFunctionCallConv(fn, u->cc);
+        LLVMAddFunction(u->mod, u->facts->symbols[funcidx], unit_functype(u, u->m->funcs[funcidx].typeidx));
+    unit_mark_guest(u, fn);
     LLVMSetVisibility(fn, LLVMHiddenVisibility);
     LLVMAddAttributeAtIndex(fn, LLVMAttributeFunctionIndex, u->attrs[0]);
     u->funcs[funcidx] = fn;

@@ -5,9 +5,10 @@
  * are hidden symbols that the linker resolves.
  *
  * A WebAssembly function becomes an LLVM function `R wN.name(ptr vmctx, params...)`.  Functions of two or
- * more results take `ptr results` behind vmctx and write cells there.  The calling convention is C's, so that
- * host functions are called directly; a module with tail calls uses LLVM's tailcc instead, whose callee pops
- * the stack, and calls all its imports by stubs.
+ * more results take `ptr results` behind vmctx and write cells there.  vmctx is passed as `swiftself`, in a
+ * register that every function preserves, so it stays where it is; imports get it as C's first argument.  The
+ * rest of the calling convention is C's; a module with tail calls uses LLVM's tailcc instead, whose callee
+ * pops the stack, and calls all its imports by stubs.
  *
  * Values on the operand stack are LLVM values of the type of their valtype, except v128: any
  * 128-bit vector type, turned by vec_as() where it is used.  References are i64 cells. */
@@ -29,27 +30,46 @@
 enum { UNIT_CCC = 0, UNIT_TAILCC = 18, UNIT_GS_SPACE = 256 };
 
 /* LLVM intrinsics by a short name; unit.c has the table. */
-#define UNIT_INTRINSICS(X)                                                                                   \
-    X(CTLZ, "llvm.ctlz")                                                                                     \
-    X(CTTZ, "llvm.cttz")                                                                                     \
-    X(CTPOP, "llvm.ctpop")                                                                                   \
-    X(FSHL, "llvm.fshl") X(FSHR, "llvm.fshr") X(FABS, "llvm.fabs") X(CEIL, "llvm.ceil")                      \
-        X(FLOOR, "llvm.floor") X(TRUNC, "llvm.trunc") X(ROUNDEVEN, "llvm.roundeven") X(SQRT, "llvm.sqrt")    \
-            X(COPYSIGN, "llvm.copysign") X(MINIMUM, "llvm.minimum") X(MAXIMUM, "llvm.maximum") X(            \
-                FPTOSI_SAT, "llvm.fptosi.sat") X(FPTOUI_SAT, "llvm.fptoui.sat") X(SADD_SAT, "llvm.sadd.sat") \
-                X(UADD_SAT, "llvm.uadd.sat") X(SSUB_SAT, "llvm.ssub.sat") X(USUB_SAT, "llvm.usub.sat")       \
-                    X(SMIN, "llvm.smin") X(SMAX, "llvm.smax") X(UMIN, "llvm.umin") X(UMAX, "llvm.umax")      \
-                        X(ABS, "llvm.abs") X(REDUCE_AND, "llvm.vector.reduce.and")                           \
-                            X(UBSANTRAP, "llvm.ubsantrap") X(FRAMEADDRESS, "llvm.frameaddress")              \
-                                X(X86_PSHUFB, "llvm.x86.ssse3.pshuf.b.128")                                  \
-                                    X(X86_PACKSSWB, "llvm.x86.sse2.packsswb.128")                            \
-                                        X(X86_PACKUSWB, "llvm.x86.sse2.packuswb.128")                        \
-                                            X(X86_PACKSSDW, "llvm.x86.sse2.packssdw.128")                    \
-                                                X(X86_PACKUSDW, "llvm.x86.sse41.packusdw")                   \
-                                                    X(X86_PMULHRSW, "llvm.x86.ssse3.pmul.hr.sw.128")         \
-                                                        X(X86_PMADDWD, "llvm.x86.sse2.pmadd.wd")             \
-                                                            X(X86_CVTTPS2DQ, "llvm.x86.sse2.cvttps2dq")      \
-                                                                X(ARM_TBL1, "llvm.aarch64.neon.tbl1")
+/* clang-format off */
+#define UNIT_INTRINSICS(X) \
+    X(CTLZ, "llvm.ctlz") \
+    X(CTTZ, "llvm.cttz") \
+    X(CTPOP, "llvm.ctpop") \
+    X(FSHL, "llvm.fshl") \
+    X(FSHR, "llvm.fshr") \
+    X(FABS, "llvm.fabs") \
+    X(CEIL, "llvm.ceil") \
+    X(FLOOR, "llvm.floor") \
+    X(TRUNC, "llvm.trunc") \
+    X(ROUNDEVEN, "llvm.roundeven") \
+    X(SQRT, "llvm.sqrt") \
+    X(COPYSIGN, "llvm.copysign") \
+    X(MINIMUM, "llvm.minimum") \
+    X(MAXIMUM, "llvm.maximum") \
+    X(FPTOSI_SAT, "llvm.fptosi.sat") \
+    X(FPTOUI_SAT, "llvm.fptoui.sat") \
+    X(SADD_SAT, "llvm.sadd.sat") \
+    X(UADD_SAT, "llvm.uadd.sat") \
+    X(SSUB_SAT, "llvm.ssub.sat") \
+    X(USUB_SAT, "llvm.usub.sat") \
+    X(SMIN, "llvm.smin") \
+    X(SMAX, "llvm.smax") \
+    X(UMIN, "llvm.umin") \
+    X(UMAX, "llvm.umax") \
+    X(ABS, "llvm.abs") \
+    X(REDUCE_AND, "llvm.vector.reduce.and") \
+    X(UBSANTRAP, "llvm.ubsantrap") \
+    X(FRAMEADDRESS, "llvm.frameaddress") \
+    X(X86_PSHUFB, "llvm.x86.ssse3.pshuf.b.128") \
+    X(X86_PACKSSWB, "llvm.x86.sse2.packsswb.128") \
+    X(X86_PACKUSWB, "llvm.x86.sse2.packuswb.128") \
+    X(X86_PACKSSDW, "llvm.x86.sse2.packssdw.128") \
+    X(X86_PACKUSDW, "llvm.x86.sse41.packusdw") \
+    X(X86_PMULHRSW, "llvm.x86.ssse3.pmul.hr.sw.128") \
+    X(X86_PMADDWD, "llvm.x86.sse2.pmadd.wd") \
+    X(X86_CVTTPS2DQ, "llvm.x86.sse2.cvttps2dq") \
+    X(ARM_TBL1, "llvm.aarch64.neon.tbl1")
+/* clang-format on */
 
 enum unit_intrinsic {
 #define X(id, name) INTR_##id,
@@ -61,7 +81,7 @@ enum unit_intrinsic {
 struct unit {
     const struct wasm_module *m;
     const struct weirc_options *opt;
-    const struct weirc_names *names;
+    const struct weirc_facts *facts;
     bool x86, segue;
     unsigned cc; /* UNIT_CCC or UNIT_TAILCC */
     struct weir_vm_layout layout;
@@ -87,19 +107,30 @@ struct unit {
     LLVMValueRef *tag_globals; /* per global, NULL until asked for */
     LLVMAttributeRef attrs[16];
     uint32_t nattrs;
-    LLVMAttributeRef attr_noalias, attr_nonnull, attr_deref, attr_align, attr_cold, attr_noinline,
+    LLVMAttributeRef touch_attrs[8];
+    uint32_t ntouch_attrs;
+    struct {
+        LLVMTypeRef type;
+        LLVMValueRef fn;
+    } touches[16]; /* exact.c */
+    uint32_t ntouches;
+    LLVMAttributeRef attr_noalias, attr_nonnull, attr_deref, attr_align, attr_self, attr_cold, attr_noinline,
         attr_nomerge, attr_noreturn;
 };
 
 /* Make the LLVM module and everything that functions share. */
 weir_status unit_init(struct unit *u, const struct wasm_module *m, const struct weirc_options *opt,
-                      const struct weirc_names *names, struct weir_report *rep);
+                      const struct weirc_facts *facts, struct weir_report *rep);
 void unit_fini(struct unit *u);
 
 LLVMTypeRef unit_type(const struct unit *u, uint8_t valtype);
 LLVMTypeRef unit_functype(struct unit *u, uint32_t typeidx);
 /* The LLVM function of a function defined in the module, declared if need be. */
 LLVMValueRef unit_func(struct unit *u, uint32_t funcidx);
+/* Make `call` one of a compiled function: calling convention and where vmctx goes. */
+void unit_mark_guest_call(struct unit *u, LLVMValueRef call);
+/* The same for a function. */
+void unit_mark_guest(struct unit *u, LLVMValueRef fn);
 /* An internal function (vmctx, [results,] params..., entry) that calls any function entry by its `invoke`. */
 LLVMValueRef unit_slow_call(struct unit *u, uint32_t typeidx);
 LLVMTypeRef unit_slow_call_type(struct unit *u, uint32_t typeidx);
@@ -183,6 +214,11 @@ LLVMValueRef fn_call_helper(struct fn *f, enum weir_vm_helper h, LLVMValueRef *a
 LLVMValueRef fn_canonical(struct fn *f, LLVMValueRef v, uint8_t valtype);
 LLVMValueRef vec_as(struct fn *f, LLVMValueRef v, LLVMTypeRef type);
 
+/* The code a call through a fixed table goes to; traps if there is none of that type. */
+LLVMValueRef fixed_code(struct fn *f, uint32_t tableidx, uint32_t typeidx, LLVMValueRef index);
+/* What fixed_code refers to; once per module. */
+void fixed_define(struct unit *u);
+
 /* Where the operand stack's top goes in memory: cells as in weir/engine.h. */
 void fn_store_cell(struct fn *f, LLVMValueRef v, uint8_t valtype, LLVMValueRef base, uint64_t cell);
 LLVMValueRef fn_load_cell(struct fn *f, uint8_t valtype, LLVMValueRef base, uint64_t cell);
@@ -209,8 +245,8 @@ void memory_store(struct fn *f, LLVMValueRef v, LLVMValueRef address, uint32_t m
 
 /* Leave the function with the values on top of the stack (terminates the block). */
 void control_return(struct fn *f, LLVMValueRef *results);
-/* After mem2reg: loads that nobody reads become volatile, foldings that would keep a signalling NaN are
- * undone. */
-void exact_fix(struct unit *u);
+/* Before the first passes, in SSA form, and behind them: exact.c. */
+void exact_begin(struct unit *u);
+void exact_end(struct unit *u);
 
 #endif

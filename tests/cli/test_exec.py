@@ -112,6 +112,12 @@ def test_command(wasm):
     assert done.stderr == "FOO=bar"
 
 
+def test_command_repeated(wasm):
+    done = run(wasm["command"], "--repeat", "3", "--time")
+    assert done.returncode == 7
+    assert re.fullmatch(re.escape(str(wasm["command"])) + r"\0cpu_s \d+\.\d{6}\n", done.stdout)
+
+
 def test_not_a_command(wasm):
     done = run(wasm["exports"])
     assert done.returncode == 1

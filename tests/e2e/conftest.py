@@ -182,6 +182,17 @@ class Gateway(Process):
             return []
         return [int(p) for p in pids if "worker process" in title(p) and "shutting down" not in title(p)]
 
+    def worker_status(self):
+        """The state as one of the workers tells the control process."""
+        with socket.socket(socket.AF_UNIX) as s:
+            s.settimeout(PATIENCE_S)
+            s.connect(os.path.join(self.state, "status.sock"))
+            s.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            text = b""
+            while more := s.recv(65536):
+                text += more
+        return json.loads(text.split(b"\r\n\r\n", 1)[1])
+
     def bad_lines(self):
         found = []
         for path in glob.glob(self.state + "/logs/*") + [self.log]:
@@ -261,6 +272,14 @@ def fixture_trapper_module():
     ok, why = make("build/guests/trapper.wasm")
     assert ok, why
     return "file:" + os.path.join(GUESTS, "trapper.wasm")
+
+
+def example(echo):
+    """examples/gateway.yaml with another port, this upstream, and this build's plugin."""
+    with open(os.path.join(ROOT, "examples/gateway.yaml"), encoding="utf-8") as f:
+        text = f.read()
+    text = text.replace("127.0.0.1:10000", f"127.0.0.1:{free_port()}").replace("127.0.0.1:10080", echo.address)
+    return text.replace("file:build", f"file:{ROOT}/build")
 
 
 KEY_AUTH = "file:" + os.path.join(ROOT, "build/plugins/key-auth.wasm")

@@ -1,15 +1,18 @@
 """Plugins in the path of requests: key-auth, policies for plugins that fail, somebody else's SDK."""
 import json
 import os
+import shutil
 import subprocess
 
 import pytest
 
-from conftest import GUESTS, KEY_AUTH, ROOT, free_port, make
+from conftest import GUESTS, KEY_AUTH, SANITIZED, example, free_port, make
 
 
 def consumers(*names, **rest):
     return {"consumers": [{"name": n, "credential": n + "-key"} for n in names], "keys": ["x-api-key"], **rest}
+
+from storm import storm
 
 
 @pytest.fixture(name="gw", scope="module")
@@ -85,6 +88,56 @@ def test_http2(gw):
     assert subprocess.run(curl + [url], capture_output=True, check=True).stdout.startswith(b"HTTP/2 401")
     out = subprocess.run(curl + ["-H", "x-api-key: default-key", url], capture_output=True, check=True).stdout
     assert out.startswith(b"HTTP/2 200") and b'["x-mse-consumer", "default"]' in out
+
+
+def h2_statuses(gw, requests):
+    """Send requests (path, body) on one HTTP/2 connection without waiting; the statuses, by order of request."""
+    h2 = pytest.importorskip("h2.connection")
+    events = pytest.importorskip("h2.events")
+    c = h2.H2Connection()
+    c.initiate_connection()
+    streams, statuses, ended = [], {}, set()
+    for path, body in requests:
+        stream = c.get_next_available_stream_id()
+        streams.append(stream)
+        c.send_headers(stream, [(":method", "POST"), (":path", path), (":scheme", "http"), (":authority", "a.example")])
+        for at in range(0, len(body), 16384):
+            c.send_data(stream, body[at:at + 16384])
+        c.end_stream(stream)
+    with gw.connect() as s:
+        s.sendall(c.data_to_send())
+        while len(ended) < len(streams):
+            data = s.recv(65536)
+            assert data, "the connection was closed"
+            for event in c.receive_data(data):
+                if isinstance(event, events.ResponseReceived):
+                    statuses[event.stream_id] = int(dict(event.headers)[b":status"])
+                elif isinstance(event, (events.StreamEnded, events.StreamReset)):
+                    ended.add(event.stream_id)
+                elif isinstance(event, events.ConnectionTerminated):
+                    pytest.fail("GOAWAY")
+            s.sendall(c.data_to_send())
+    return [statuses.get(stream) for stream in streams]
+
+
+def test_http2_refused_body(gw):
+    body = b"x" * 20000
+    assert h2_statuses(gw, [("/plain", body), ("/open", body), ("/plain", b""), ("/open", b"")]) == [401, 200, 401, 200]
+
+
+def test_a_changed_header_does_not_draw_another_service(gateway, echo, probe_module):
+    """The plugin runs for service `with` only, and changes a header; what it let through goes to that service."""
+    g = gateway({"services": [{"name": "with", "endpoints": [echo.address]}, {"name": "without", "endpoints": [echo.address]}],
+                 "routes": [{"name": "split", "match": {}, "services": ["with", "without"]}],
+                 "plugins": [{"name": "probe", "url": probe_module, "defaultConfigDisable": True,
+                              "matchRules": [{"service": ["with"], "config": {}}]}]}, "--workers", "1")
+    for i in range(100):
+        g.send(f"/{i}", headers=[("x-request", "add 0 x-marked 1"), ("X-Request-Id", f"n{i}")])
+    g.access(request_id="n99")
+    lines = [json.loads(line) for line in g.read("logs/access.log").splitlines()]
+    services = {line["request_id"]: line["service"] for line in lines}
+    marked = g.error_log.count("plugin probe: add 0 x-marked 1 = 0")
+    assert 10 < marked < 90 and marked == sum(1 for s in services.values() if s == "with")
 
 
 def test_allow_list(gateway, echo):
@@ -203,10 +256,7 @@ def test_assemblyscript(gateway, echo):
 
 
 def test_the_example(gateway, echo):
-    with open(os.path.join(ROOT, "examples/gateway.yaml"), encoding="utf-8") as f:
-        text = f.read()
-    text = text.replace("127.0.0.1:10000", f"127.0.0.1:{free_port()}").replace("127.0.0.1:10080", echo.address)
-    g = gateway(text.replace("file:build", f"file:{ROOT}/build"))
+    g = gateway(example(echo))
     tries = [line.strip().split("#")[0] for line in g.output().splitlines() if line.startswith("  curl ")]
     assert len(tries) == 3
     answers = [subprocess.run(t, shell=True, capture_output=True, text=True, check=True).stdout for t in tries]
@@ -216,3 +266,10 @@ def test_the_example(gateway, echo):
     assert g.send("/", headers={"Host": "shop.example", "x-api-key": "guest-key"}).status == 200
     assert g.send("/", headers={"Host": "b.shop.example", "x-partner-key": "partner-key"}).status == 200
     assert g.send("/", headers={"Host": "b.shop.example", "x-api-key": "guest-key"}).status == 401
+
+
+def test_a_short_storm(gateway, echo):
+    if shutil.which("wrk") is None or shutil.which("h2load") is None:
+        pytest.skip("wrk and h2load are not installed (make deps-test)")
+    _, wrong = storm(gateway(example(echo), "--workers", "2"), 2, 4, flat=not SANITIZED)
+    assert not wrong, "\n".join(wrong)

@@ -316,6 +316,35 @@ def test_http2_preface_in_pieces(gw):
         assert got[3] == 4, "a SETTINGS frame"
 
 
+def test_only_websocket_upgrades(gateway, upstream):
+    heads = []
+
+    def accepts_anything(_upstream, s):
+        heads.append(read_head(s).decode().lower())
+        s.sendall(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n")
+        while data := s.recv(65536):
+            s.sendall(data)
+
+    g = gateway(one_service(upstream(accepts_anything).address))
+    with g.connect() as s:  # behind a tunnel no route and no plugin would be asked
+        s.sendall(b"GET /open HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n\r\nGET /inside HTTP/1.1\r\n\r\n")
+        got = s.recv(65536)
+    assert got.startswith(b"HTTP/1.1 502 ") and b"/inside" not in got
+    assert "upgrade" not in heads[0] and "connection" not in heads[0]
+
+
+@pytest.mark.parametrize("status", [b"100 Continue", b"103 Early Hints", b"101 Switching Protocols", b"000 Zero"])
+def test_an_upstream_cannot_put_a_response_inside_of_a_response(gateway, upstream, status):
+    inner = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged"
+    g = gateway(one_service(upstream(lambda _u, s: (read_head(s), s.sendall(b"HTTP/1.1 " + status + b"\r\n\r\n" + inner))).address))
+    with g.connect() as s:
+        s.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        got = b""
+        while part := s.recv(65536):
+            got += part
+    assert got.startswith(b"HTTP/1.1 502 ") and b"forged" not in got
+
+
 def test_something_like_the_preface(gw):
     assert gw.raw(b"PRI / HTTP/1.1\r\nHost: a\r\n\r\n").startswith(b"HTTP/1.1 200 ")
     assert gw.raw(b"PROPFIND / HTTP/1.1\r\nHost: a\r\n\r\n").startswith(b"HTTP/1.1 200 ")

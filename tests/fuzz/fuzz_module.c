@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "wasm/instr.h"
 #include "wasm/names.h"
+#include "wasm/source.h"
 
 /* On a validated body reading cannot fail, and ends where the body ends. */
 static void walk_body(const struct wasm_module *m, const struct wasm_func *func)
@@ -38,6 +39,20 @@ static void check_names(const struct wasm_module *m)
     wasm_names_fini(&names);
 }
 
+/* What DWARF there is, whole or not, names lines in bytes of the module. */
+static void check_lines(const struct wasm_module *m)
+{
+    struct wasm_source_line line;
+
+    for (uint32_t i = m->nimported_funcs; i < m->nfuncs && i < 8; i++) {
+        size_t offset = (size_t)(m->funcs[i].body - m->bytes);
+        if (wasm_source_find(m, (uint32_t)offset, &line)) {
+            WEIR_ASSERT((const uint8_t *)line.file.at >= m->bytes && line.file.len != 0 && line.line != 0);
+            WEIR_ASSERT((const uint8_t *)line.file.at + line.file.len <= m->bytes + m->len);
+        }
+    }
+}
+
 static void check_module(const uint8_t *bytes, size_t len, uint32_t features)
 {
     struct wasm_module *m = NULL;
@@ -48,6 +63,7 @@ static void check_module(const uint8_t *bytes, size_t len, uint32_t features)
     WEIR_ASSERT((st == WEIR_OK) == (m != NULL));
     if (st == WEIR_OK) {
         check_names(m);
+        check_lines(m);
         st = wasm_module_validate(m, &rep);
     }
     WEIR_ASSERT(st == rep.status);

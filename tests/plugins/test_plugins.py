@@ -18,6 +18,8 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 BUILD = os.path.join(ROOT, os.environ.get("WEIR_BUILD", "build"))
 WEIR = os.path.join(BUILD, "weir")
 TIERS = ["interp", "aot"]
+# A module is compiled once for all its cases, and not again for the next run of the tests.
+os.environ.setdefault("WEIR_IMAGE_CACHE", os.path.join(ROOT, "build/image-cache"))
 
 
 def load_cases():

@@ -8,12 +8,30 @@ import pytest
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.join(ROOT, os.environ.get("WEIR_BUILD", "build"))
 WEIR = os.path.join(BUILD, "weir")
+WEIRC = os.path.join(ROOT, "build/weirc")
 GUESTS = os.path.join(ROOT, "build/guests/host")
 ABIS = ["0_1_0", "0_2_0", "0_2_1", "0_2_100"]
 
 
 def guest(name):
     return os.path.join(GUESTS, name + ".wasm")
+
+
+def image(name):
+    """The guest compiled; made anew when the guest or the compiler is newer.  Like the guest it does not depend on SAN."""
+    made = os.path.join(ROOT, "build/guests-aot", name + ".aot")
+    newest = max(os.path.getmtime(path) for path in (WEIRC, guest(name)))
+    if not os.path.exists(made) or os.path.getmtime(made) < newest:
+        os.makedirs(os.path.dirname(made), exist_ok=True)
+        subprocess.run([WEIRC, guest(name), "-o", made], check=True, timeout=120)
+    return made
+
+
+@pytest.fixture(name="tier", params=["interp", "aot"])
+def fixture_tier(request):
+    if request.param == "aot" and not os.path.exists(WEIRC):
+        pytest.skip("weirc is not built")
+    return request.param
 
 
 class Result:
@@ -30,11 +48,13 @@ class Result:
 
 
 @pytest.fixture(name="run")
-def fixture_run(tmp_path):
+def fixture_run(tmp_path, tier):
     """run(guest, requests, config="" or a list of them, *options): a Result."""
 
     def run(name, requests, config="", *options, vm_config=None):
-        command = [WEIR, "try", guest(name), "--requests", tmp_path / "requests", *options]
+        command = [WEIR, "try", guest(name), "--tier", tier, "--requests", tmp_path / "requests", *options]
+        if tier == "aot":
+            command += ["--image", image(name)]
         (tmp_path / "requests").write_text(requests if isinstance(requests, str) else json.dumps(requests))
         for i, text in enumerate([config] if isinstance(config, str) else config):
             (tmp_path / f"config{i}").write_text(text)

@@ -31,7 +31,7 @@ static bool start(void)
         dup2(out[1], 1);
         close(in[1]);
         close(out[0]);
-        execl(weirc != NULL ? weirc : "build/weirc", "weirc", "--batch", "--jobs", "1", "--verify",
+        execl(weirc != NULL ? weirc : "build/weirc", "weirc", "--batch", "--jobs", "1", "--verify", "--open",
               level != NULL ? level : "-O1", NULL);
         perror("weirc");
         _exit(127);

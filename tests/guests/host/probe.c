@@ -11,7 +11,10 @@
  *
  * A script is commands separated by ';', each a word and its arguments separated by blanks; '~' in an
  * argument stands for a NUL, '_' as a whole argument for the empty string, '@' for the callback's own
- * context.  Each command logs "command arguments = status value" on level info. */
+ * context.  `call SERVICE PATH TIMEOUT BODY NAME [trailer value]` sends a request; its answer runs the script
+ * that request header x-NAME, or line "NAME: ..." of the configuration, had when it was sent, with '@' as the
+ * context that sent it and the root's as its own.  Each command logs "command arguments = status value" on
+ * level info. */
 #include "guest.h"
 
 IMPORT(wasi_snapshot_preview1, fd_write) u32 fd_write(u32 fd, const u32 *iovs, u32 n, u32 *written);
@@ -20,7 +23,7 @@ IMPORT(wasi_unstable, environ_sizes_get) u32 environ_sizes_get(u32 *count, u32 *
 IMPORT(wasi_unstable, environ_get) u32 environ_get(char **list, char *text);
 IMPORT(wasi_snapshot_preview1, clock_time_get) u32 clock_time_get(u32 id, u64 precision, u64 *time);
 
-enum { MAX_ARGS = 8 };
+enum { MAX_ARGS = 16 };
 
 struct arg {
     char at[256];
@@ -311,6 +314,8 @@ static int run_rest(struct call *c)
         result(c, st);
         put_char(&c->out, ' ');
         put_number(&c->out, v);
+        put(&c->out, len == 0 ? "" : " ");
+        put_bytes(&c->out, at, len);
     } else if (is(c, "print")) {
         c->args[2].at[c->args[2].len++] = '\n';
         u32 iov[4] = {(u32)(uintptr_t)"out ", 4, (u32)(uintptr_t)c->args[2].at, c->args[2].len};
@@ -336,6 +341,63 @@ static int run_rest(struct call *c)
     return 1;
 }
 
+#include "probe_shared.h"
+/* ---- callouts -------------------------------------------------------------------------------- */
+
+/* What to do when the answer comes.  Not in the heap, which starts over with every stream. */
+static struct sent {
+    u32 token, self, len;
+    char script[1024];
+} sent[32];
+
+static int find_script(const struct call *c, u32 i, char **script, u32 *len);
+
+static u32 copy(char *out, const char *at, u32 len)
+{
+    for (u32 i = 0; i < len; i++) {
+        out[i] = at[i];
+    }
+    return len;
+}
+
+/* `call`, and `callpairs SERVICE TIMEOUT name value ...`: with these headers and nothing else. */
+static int run_calls(struct call *c)
+{
+    char pairs[4096], trailers[1024], *script = 0;
+    u32 token = 77, len = 0, st;
+
+    if (is(c, "callpairs")) {
+        st = proxy_http_call(A(1), pairs, make_pairs(c, 3, pairs), 0, 0, 0, 0, N(2), &token);
+    } else if (is(c, "call")) {
+        static struct call h;
+        static const char *const names[] = {":method", "", ":path", "", ":authority", "callout.example"};
+        h.nargs = 6;
+        for (u32 i = 0; i < 6; i++) {
+            h.args[i].len = copy(h.args[i].at, names[i], text_len(names[i]));
+        }
+        h.args[1].len = c->args[4].len == 0 ? copy(h.args[1].at, "GET", 3) : copy(h.args[1].at, "POST", 4);
+        h.args[3] = c->args[2];
+        u32 headers_len = make_pairs(&h, 0, pairs),
+            trailers_len = c->nargs > 6 ? make_pairs(c, 6, trailers) : 0;
+        find_script(c, 5, &script, &len);
+        st = proxy_http_call(A(1), pairs, headers_len, A(4), trailers, trailers_len, N(3), &token);
+        for (u32 i = 0; st == 0 && i < 32; i++) {
+            if (sent[i].token == 0) {
+                sent[i].token = token;
+                sent[i].self = c->self;
+                sent[i].len = copy(sent[i].script, script, len < 1024 ? len : 1024);
+                break;
+            }
+        }
+    } else {
+        return 0;
+    }
+    result(c, st);
+    put_char(&c->out, ' ');
+    put_number(&c->out, token);
+    return 1;
+}
+
 static void run_command(struct call *c)
 {
     if (c->nargs == 0) {
@@ -345,6 +407,8 @@ static void run_command(struct call *c)
     known = known != 0 ? known : run_values(c);
     known = known != 0 ? known : run_control(c);
     known = known != 0 ? known : run_rest(c);
+    known = known != 0 ? known : run_shared(c);
+    known = known != 0 ? known : run_calls(c);
     if (known == 0) {
         put(&c->out, " UNKNOWN COMMAND");
     }
@@ -401,10 +465,9 @@ static u32 run_script(u32 self, const char *script, u32 len, u32 default_result)
 
 /* ---- callbacks ------------------------------------------------------------------------------ */
 
-static void trace(const char *name, u32 a, u32 b, u32 c, u32 n)
+static void trace5(const char *name, const u32 *v, u32 n)
 {
     struct text t;
-    const u32 v[] = {a, b, c};
     t.len = 0;
     put(&t, name);
     for (u32 i = 0; i < n; i++) {
@@ -412,6 +475,12 @@ static void trace(const char *name, u32 a, u32 b, u32 c, u32 n)
         put_number(&t, v[i]);
     }
     say(0, &t);
+}
+
+static void trace(const char *name, u32 a, u32 b, u32 c, u32 n)
+{
+    const u32 v[] = {a, b, c};
+    trace5(name, v, n);
 }
 
 static u32 run_header(u32 self, const char *header, u32 default_result)
@@ -424,19 +493,19 @@ static u32 run_header(u32 self, const char *header, u32 default_result)
     return run_script(self, at, len, default_result);
 }
 
-/* The line of the configuration that begins with `key`. */
-static u32 run_line(u32 self, const char *key, u32 default_result)
+/* The line of the configuration that begins with `key`; a text in JSON counts as one. */
+static int find_line(const char *key, u32 n, char **found, u32 *found_len)
 {
     void *config = 0;
-    u32 len = 0, n = text_len(key);
+    u32 len = 0;
     if (proxy_get_buffer_bytes(7, 0, 0x7fffffff, &config, &len) != 0 &&
         proxy_get_configuration(&config, &len) != 0) {
-        return default_result;
+        return 0;
     }
-    const char *at = config, *end = at + len;
+    char *at = config, *end = at + len;
     while (at < end) {
-        const char *line = at;
-        while (at < end && *at != '\n') {
+        char *line = at;
+        while (at < end && *at != '\n' && *at != '"') {
             at++;
         }
         u32 i = 0;
@@ -444,11 +513,47 @@ static u32 run_line(u32 self, const char *key, u32 default_result)
             i++;
         }
         if (i == n) {
-            return run_script(self, line + n, (u32)(at - line) - n, default_result);
+            *found = line + n;
+            *found_len = (u32)(at - line) - n;
+            return 1;
         }
         at++;
     }
-    return default_result;
+    return 0;
+}
+
+static u32 run_line(u32 self, const char *key, u32 default_result)
+{
+    char *at = 0;
+    u32 len = 0;
+    return find_line(key, text_len(key), &at, &len) ? run_script(self, at, len, default_result)
+                                                    : default_result;
+}
+
+/* For later: the configuration cannot be read then. */
+static void keep_line(const char *key, char *dst, u32 *len)
+{
+    char *at = 0;
+    if (!find_line(key, text_len(key), &at, len)) {
+        *len = 0;
+    }
+    *len = copy(dst, at, *len > 1024 ? 1024 : *len);
+}
+
+/* By argument `i`: a request header, or a line of the configuration. */
+static int find_script(const struct call *c, u32 i, char **script, u32 *len)
+{
+    char name[300];
+    void *at = 0;
+    u32 n = copy(name, "x-", 2);
+
+    n += copy(name + n, c->args[i].at, c->args[i].len);
+    if (proxy_get_header_map_value(0, name, n, &at, len) == 0) {
+        *script = at;
+        return 1;
+    }
+    name[n++] = ':';
+    return find_line(name + 2, n - 2, script, len);
 }
 
 /* How often the body callbacks of a context were called. */
@@ -492,7 +597,21 @@ EXPORT(proxy_on_vm_start) u32 on_vm_start(u32 ctx, u32 size)
 EXPORT(proxy_on_configure) u32 on_configure(u32 ctx, u32 size)
 {
     trace("on_configure", ctx, size, 0, 2);
+    keep_line("tick:", tick_script, &tick_len);
+    keep_line("queue:", queue_script, &queue_len);
     return run_line(ctx, "configure:", 1);
+}
+
+EXPORT(proxy_on_tick) void on_tick(u32 ctx)
+{
+    trace("on_tick", ctx, 0, 0, 1);
+    run_script(ctx, tick_script, tick_len, 0);
+}
+
+EXPORT(proxy_on_queue_ready) void on_queue_ready(u32 ctx, u32 queue)
+{
+    trace("on_queue_ready", ctx, queue, 0, 2);
+    run_script(ctx, queue_script, queue_len, 0);
 }
 
 EXPORT(proxy_on_request_headers) u32 on_request_headers(u32 ctx, u32 n, u32 end)
@@ -506,6 +625,21 @@ EXPORT(proxy_on_response_headers) u32 on_response_headers(u32 ctx, u32 n, u32 en
 {
     trace("on_response_headers", ctx, n, end, 3);
     return run_header(ctx, "x-response", 0);
+}
+
+EXPORT(proxy_on_http_call_response)
+void on_http_call_response(u32 root, u32 token, u32 n, u32 size, u32 trailers)
+{
+    static char script[1024];
+    trace5("on_http_call_response", (const u32[]){root, token, n, size, trailers}, 5);
+    for (u32 i = 0; i < 32; i++) {
+        if (sent[i].token == token) {
+            u32 len = copy(script, sent[i].script, sent[i].len), self = sent[i].self;
+            sent[i].token = 0;
+            run_script(self, script, len, 0);
+            return;
+        }
+    }
 }
 
 EXPORT(proxy_on_done) u32 on_done(u32 ctx)

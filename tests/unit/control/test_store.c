@@ -62,6 +62,33 @@ static void test_images_move_into_place(void **state)
     store_close(s);
 }
 
+/* The compiler is not trusted: what it leaves in the work folder may be a way to another file. */
+static void test_only_plain_files_become_images(void **state)
+{
+    struct store *s;
+    char work[128], other[128];
+    struct stat info;
+    (void)state;
+
+    assert_int_equal(store_open(dir, &s, NULL), WEIR_OK);
+    snprintf(work, sizeof work, "%s/made", store_work_dir(s));
+    snprintf(other, sizeof other, "%s/other", dir);
+    close(open(other, O_CREAT | O_WRONLY, 0644));
+    for (int hard = 0; hard <= 1; hard++) {
+        assert_int_equal(hard ? link(other, work) : symlink(other, work), 0);
+        assert_int_not_equal(store_put_image(s, "00", "key", work, NULL), WEIR_OK);
+        assert_false(store_has_image(s, "00", "key"));
+        assert_int_equal(stat(other, &info), 0);
+        assert_int_equal(info.st_mode & 0777, 0644);
+        unlink(work);
+    }
+    assert_int_equal(mkfifo(work, 0644), 0);
+    assert_int_not_equal(store_put_image(s, "00", "key", work, NULL), WEIR_OK);
+    unlink(work);
+    unlink(other);
+    store_close(s);
+}
+
 static void test_failures_are_remembered(void **state)
 {
     struct store *s;
@@ -105,9 +132,8 @@ static int remove_dir(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_modules_are_named_by_hash),
-        cmocka_unit_test(test_images_move_into_place),
-        cmocka_unit_test(test_failures_are_remembered),
+        cmocka_unit_test(test_modules_are_named_by_hash),      cmocka_unit_test(test_images_move_into_place),
+        cmocka_unit_test(test_only_plain_files_become_images), cmocka_unit_test(test_failures_are_remembered),
         cmocka_unit_test(test_a_store_of_others_is_refused),
     };
     return cmocka_run_group_tests_name("control/store", tests, make_dir, remove_dir);

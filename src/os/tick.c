@@ -1,0 +1,94 @@
+/* os/tick.c - a signal every few milliseconds of a thread's own CPU time.
+ *
+ * One POSIX timer per thread on its CPU clock, made at its first start, deleted when the thread ends.  The
+ * handler runs on the alternate stack with nothing blocked, so that it may leave by longjmp.  A forked child
+ * inherits no timers; its thread is told so. */
+#include <errno.h>
+#include <pthread.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "os/os.h"
+
+_Thread_local bool os_tick_on __attribute__((tls_model("initial-exec")));
+
+static _Thread_local struct {
+    bool made;
+    timer_t timer;
+} own __attribute__((tls_model("initial-exec")));
+
+static os_tick_handler *tick_handler;
+static pthread_key_t key;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void on_signal(int sig, siginfo_t *info, void *context)
+{
+    int saved = errno;
+    struct os_fault f = {.signal = sig, .code = info->si_code, .context = context};
+    os_fault_registers(&f, context);
+    tick_handler(&f);
+    errno = saved;
+}
+
+static void on_thread_end(void *unused)
+{
+    (void)unused;
+    os_tick_on = false;
+    if (own.made) {
+        timer_delete(own.timer);
+        own.made = false;
+    }
+}
+
+static void after_fork(void)
+{
+    os_tick_on = false;
+    own.made = false;
+}
+
+static void prepare(void)
+{
+    struct sigaction act = {.sa_sigaction = on_signal,
+                            .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER | SA_RESTART};
+    sigemptyset(&act.sa_mask);
+    int rc = sigaction(OS_TICK_SIGNAL, &act, NULL);
+    WEIR_ASSERT(rc == 0);
+    rc = pthread_key_create(&key, on_thread_end);
+    WEIR_ASSERT(rc == 0);
+    pthread_atfork(NULL, NULL, after_fork);
+}
+
+static bool set_period(uint64_t ns)
+{
+    struct timespec t = {.tv_nsec = (long)ns};
+    struct itimerspec spec = {.it_interval = t, .it_value = t};
+    return timer_settime(own.timer, 0, &spec, NULL) == 0;
+}
+
+bool os_tick_start(os_tick_handler *handler)
+{
+    tick_handler = handler; /* every caller gives the same */
+    pthread_once(&once, prepare);
+    if (!own.made) {
+        struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = OS_TICK_SIGNAL};
+        event._sigev_un._tid = (pid_t)syscall(SYS_gettid);
+        if (timer_create(CLOCK_THREAD_CPUTIME_ID, &event, &own.timer) != 0) {
+            return false;
+        }
+        own.made = true;
+        pthread_setspecific(key, &own);
+        sigset_t ours;
+        sigemptyset(&ours);
+        sigaddset(&ours, OS_TICK_SIGNAL);
+        pthread_sigmask(SIG_UNBLOCK, &ours, NULL);
+    }
+    return os_tick_on = set_period(OS_TICK_NS);
+}
+
+void os_tick_stop(void)
+{
+    os_tick_on = false;
+    set_period(0);
+}

@@ -1,0 +1,117 @@
+/* pw/callout.c - the list of callouts in flight, and the way of an answer to its root (host facts 1.20). */
+#include "pw/callout.h"
+
+#include "base/mem.h"
+#include "pw/abi.h"
+
+static void link_in(struct pw_plugin *p, struct pw_callout *c)
+{
+    c->next = p->callouts;
+    if (c->next != NULL) {
+        c->next->prev = c;
+    }
+    p->callouts = c;
+    p->ncallouts++;
+}
+
+static void unlink_from(struct pw_plugin *p, struct pw_callout *c)
+{
+    if (c->prev != NULL) {
+        c->prev->next = c->next;
+    } else {
+        p->callouts = c->next;
+    }
+    if (c->next != NULL) {
+        c->next->prev = c->prev;
+    }
+    p->ncallouts--;
+}
+
+struct pw_callout *pw_callout_new(struct pw_vm *vm, enum pw_callout_kind kind)
+{
+    /* A VM without references is in its roots' last callbacks: nobody could hear the answer. */
+    if (vm->effective == &vm->self || vm->refs == 0 || vm->plugin->ncallouts >= PW_CALLOUTS_MAX) {
+        return NULL;
+    }
+    struct pw_callout *c = mem_zalloc(sizeof *c);
+    vm->last_callout = vm->last_callout == UINT32_MAX >> 2 ? 1 : vm->last_callout + 1;
+    c->vm = vm;
+    c->root = vm->effective->config;
+    c->token = vm->last_callout << 2 | kind;
+    pw_vm_ref(vm);
+    link_in(vm->plugin, c);
+    return c;
+}
+
+void pw_callout_discard(struct pw_callout *c)
+{
+    struct pw_vm *vm = c->vm;
+
+    unlink_from(vm->plugin, c);
+    mem_free(c);
+    pw_vm_unref(vm);
+}
+
+void pw_callouts_cancel(struct pw_plugin *p, const struct pw_vm *vm)
+{
+    struct pw_callout *next;
+
+    for (struct pw_callout *c = p->callouts; c != NULL; c = next) {
+        next = c->next;
+        if (vm == NULL || c->vm == vm) {
+            p->server->cancel_call(p->server_data, c->handle);
+            pw_callout_discard(c);
+        }
+    }
+}
+
+size_t pw_plugin_callouts(const struct pw_plugin *p)
+{
+    return p->ncallouts;
+}
+
+/* Run the root's callback with what it may look at. */
+static void deliver(struct pw_vm *vm, uint32_t root, enum pw_export_id id, struct pw_delivery *d,
+                    const uint32_t args[PW_EXPORT_MAX_PARAMS])
+{
+    WEIR_ASSERT(vm->depth == 0 && !vm->dead);
+    vm->delivery = d;
+    pw_vm_call(vm, &vm->roots[root], id, args, NULL);
+    vm->delivery = NULL;
+}
+
+void pw_callout_done(struct pw_callout *c, const struct pw_call_response *r)
+{
+    struct pw_vm *vm = c->vm;
+    struct pw_delivery d = {.buffer = PW_BUFFER_CALL_BODY, .bytes = {"", 0}, .message = {"", 0}};
+    uint32_t args[PW_EXPORT_MAX_PARAMS] = {vm->roots[c->root].id, c->token};
+
+    if (r == NULL) {
+        d.status = PW_BROKEN_CONNECTION;
+        d.message = STR("reset");
+    } else {
+        d.maps[PW_MAP_CALL_HEADERS - PW_MAP_GRPC_INITIAL].at = r->headers;
+        d.maps[PW_MAP_CALL_HEADERS - PW_MAP_GRPC_INITIAL].n = r->nheaders;
+        d.maps[PW_MAP_CALL_TRAILERS - PW_MAP_GRPC_INITIAL].at = r->trailers;
+        d.maps[PW_MAP_CALL_TRAILERS - PW_MAP_GRPC_INITIAL].n = r->ntrailers;
+        d.bytes = r->body;
+        args[2] = (uint32_t)r->nheaders;
+        args[3] = (uint32_t)r->body.len;
+        args[4] = (uint32_t)r->ntrailers;
+    }
+    uint32_t root = c->root;
+    unlink_from(vm->plugin, c);
+    mem_free(c);
+    deliver(vm, root, PW_EXPORT_HTTP_CALL_RESPONSE, &d, args);
+    pw_vm_unref(vm);
+}
+
+const struct pw_header *pw_delivery_map(const struct pw_vm *vm, uint32_t map, size_t *n)
+{
+    if (vm->delivery == NULL || map < PW_MAP_GRPC_INITIAL || map > PW_MAP_CALL_TRAILERS) {
+        *n = 0;
+        return NULL;
+    }
+    *n = vm->delivery->maps[map - PW_MAP_GRPC_INITIAL].n;
+    return vm->delivery->maps[map - PW_MAP_GRPC_INITIAL].at;
+}

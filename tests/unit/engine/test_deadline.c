@@ -1,0 +1,161 @@
+/* CPU budgets: whatever a guest does, its call ends soon after them, and what goes on afterwards is unharmed.
+ */
+#include "unit/engine/tiers.h"
+
+#include <time.h>
+
+enum {
+    BUDGET_MS = 30,
+    LATE_MS = 25
+}; /* 10 promised; the rest is for a machine that is busy with other things */
+
+static double cpu_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
+}
+
+/* 1: calls a guest that never ends, and goes on when that trapped.  Else: `v` us of work. */
+static uint32_t work(struct weir_instance *inst, uint32_t v)
+{
+    if (v == 1) {
+        struct weir_trap trap;
+        weir_status st = call(inst, "forever", 0, 0, NULL, &trap);
+        assert_int_equal(st, WEIR_E_TRAP);
+        assert_int_equal(trap.kind, WEIR_TRAP_DEADLINE);
+        return 0;
+    }
+    for (double until = cpu_ms() + v / 1e3; cpu_ms() < until;) {
+    }
+    return v;
+}
+
+static struct weir_instance *start(struct weir_module *m, enum weir_tier tier)
+{
+    struct weir_instance *inst = NULL;
+    struct weir_instance_options opt = {
+        .tier = tier, .stack_bytes = 256 * 1024, .budget_ns = (uint64_t)BUDGET_MS * 1000000};
+    assert_int_equal(weir_instance_new(m, tiers_linker, &opt, &inst, NULL, NULL), WEIR_OK);
+    return inst;
+}
+
+static void check(struct weir_module *m, enum weir_tier tier, const char *name, uint32_t arg)
+{
+    struct weir_instance *inst = start(m, tier);
+    struct weir_snapshot *snap = NULL;
+    struct weir_trap trap;
+    assert_int_equal(weir_instance_snapshot(inst, &snap, NULL), WEIR_OK);
+    for (int i = 0; i < 3; i++) {
+        double before = cpu_ms();
+        assert_int_equal(call(inst, name, arg, 0, NULL, &trap), WEIR_E_TRAP);
+        double took = cpu_ms() - before;
+        assert_int_equal(trap.kind, WEIR_TRAP_DEADLINE);
+        assert_string_equal(trap.message, "deadline exceeded");
+        assert_true(took >= BUDGET_MS - 1);
+        if (took > BUDGET_MS + LATE_MS) {
+            fail_msg("%s ended after %.1f ms", name, took);
+        }
+        assert_int_equal(weir_instance_reset(inst, snap), WEIR_OK);
+        assert_int_equal(get(inst, "host", 2), 2);
+        assert_int_equal(get(inst, "bump", 0), 8);
+        assert_int_equal(weir_instance_reset(inst, snap), WEIR_OK);
+    }
+    weir_snapshot_unref(snap);
+    weir_instance_free(inst);
+}
+
+static void ends(struct weir_module *m, enum weir_tier tier)
+{
+    static const struct {
+        const char *name;
+        uint32_t arg;
+    } guests[] = {
+        {"forever", 0},  {"stores", 0},   {"recurse", 90}, {"hosts", 0}, {"hosts", 100},
+        {"hosts", 5000}, {"host", 45000}, {"host", 1},     {"hosts", 1},
+    };
+    for (size_t i = 0; i < sizeof guests / sizeof *guests; i++) {
+        check(m, tier, guests[i].name, guests[i].arg);
+    }
+}
+
+static void test_ends(void **state)
+{
+    (void)state;
+    on_each_tier(ends);
+}
+
+/* Calls within the budget are never ended, however many; each has its own. */
+static void short_calls(struct weir_module *m, enum weir_tier tier)
+{
+    struct weir_instance *inst = start(m, tier);
+    for (double until = cpu_ms() + 4 * BUDGET_MS; cpu_ms() < until;) {
+        assert_int_equal(get(inst, "host", 200), 200);
+        assert_int_equal(get(inst, "recurse", 10), 55);
+    }
+    weir_instance_set_budget(inst, 0);
+    assert_int_equal(get(inst, "host", 2 * BUDGET_MS * 1000), 2 * BUDGET_MS * 1000);
+    weir_instance_set_budget(inst, (uint64_t)BUDGET_MS * 1000000);
+    struct weir_trap trap;
+    assert_int_equal(call(inst, "forever", 0, 0, NULL, &trap), WEIR_E_TRAP);
+    assert_int_equal(trap.kind, WEIR_TRAP_DEADLINE);
+    weir_instance_free(inst);
+}
+
+static void test_short_calls(void **state)
+{
+    (void)state;
+    on_each_tier(short_calls);
+}
+
+/* The backtrace of a call that was interrupted anywhere names what ran. */
+static void test_backtrace(void **state)
+{
+    (void)state;
+    bool compiled;
+    struct weir_module *m = tiers_module(&compiled);
+    for (int tier = WEIR_TIER_INTERP; tier <= (compiled ? WEIR_TIER_AOT : WEIR_TIER_INTERP); tier++) {
+        struct weir_instance *inst = start(m, (enum weir_tier)tier);
+        struct weir_trap trap;
+        assert_int_equal(call(inst, "stores", 0, 0, NULL, &trap), WEIR_E_TRAP);
+        assert_int_equal(trap.nframes, 1);
+        assert_string_equal(trap.frames[0].name, "stores");
+        weir_instance_free(inst);
+    }
+    weir_module_unref(m);
+    weir_linker_free(tiers_linker);
+}
+
+/* A forked child has no timer of its parent's: it makes its own. */
+static void test_fork(void **state)
+{
+    (void)state;
+    bool compiled;
+    struct weir_module *m = tiers_module(&compiled);
+    struct weir_instance *inst = start(m, WEIR_TIER_INTERP);
+    get(inst, "bump", 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct weir_trap trap;
+        alarm(5);
+        weir_status st = call(inst, "forever", 0, 0, NULL, &trap);
+        _exit(st == WEIR_E_TRAP && trap.kind == WEIR_TRAP_DEADLINE ? 0 : 1);
+    }
+    int status = 0;
+    waitpid(pid, &status, 0);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    weir_instance_free(inst);
+    weir_module_unref(m);
+    weir_linker_free(tiers_linker);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_ends),
+        cmocka_unit_test(test_short_calls),
+        cmocka_unit_test(test_backtrace),
+        cmocka_unit_test(test_fork),
+    };
+    return cmocka_run_group_tests_name("engine deadlines", tests, NULL, NULL);
+}
