@@ -2,7 +2,7 @@
 # module per ABI, build/guests/host/NAME-0_2_1.wasm.  No libc: each makes exactly the host calls it shows.
 HOST_GUEST_SRC := $(sort $(wildcard tests/guests/host/*.c))
 HOST_GUEST_ABIS := 0_1_0 0_2_0 0_2_1 0_2_100
-HOST_GUESTS_EVERY_ABI := probe
+HOST_GUESTS_EVERY_ABI := probe probe_body
 HOST_GUEST_BIN := $(patsubst tests/guests/host/%.c,build/guests/host/%.wasm,$(HOST_GUEST_SRC)) \
     $(foreach g,$(HOST_GUESTS_EVERY_ABI),$(HOST_GUEST_ABIS:%=build/guests/host/$(g)-%.wasm))
 HOST_GUEST_CC := clang-19 --target=wasm32 -std=c11 -O1 -Wall -Wextra -Werror -mbulk-memory -fno-builtin -nostdlib \
@@ -25,3 +25,4 @@ build/guests/host/%.wasm: tests/guests/host/%.c $(wildcard tests/guests/host/*.h
 guests: $(HOST_GUEST_BIN) ## the WebAssembly modules the tests run
 ALL += $(HOST_GUEST_BIN)
 $(B)/tests/unit/pw/test_stream: $(HOST_GUEST_BIN)
+$(filter build/guests/host/probe_body%,$(HOST_GUEST_BIN)): tests/guests/host/probe.c

@@ -42,6 +42,7 @@ struct pw_plugin_options {
     enum weir_tier tier;
     uint64_t memory_limit_bytes; /* 0: 128 MiB */
     uint32_t cpu_budget_ms; /* of a callback; past it the VM traps. 0: 100. Start and configure: 5 s each */
+    uint64_t body_limit_bytes;   /* of one message that a step holds back; 0: 1 MiB */
 };
 
 struct pw_plugin;
@@ -92,8 +93,8 @@ struct pw_step {
 };
 
 enum pw_verdict {
-    PW_CONTINUE, /* pass the message on */
-    PW_PAUSE,    /* hold it until server->resume_request / resume_response */
+    PW_CONTINUE, /* the headers are through: they may go on, with what server->body and ->trailers got */
+    PW_PAUSE,    /* the headers are held, until a later part of the message or a resumption lets them go */
     PW_LOCAL,    /* server->send_local_response was called: the request ends with that */
     PW_CLOSE,    /* reset the stream */
 };
@@ -104,11 +105,36 @@ struct pw_stream;
  * it. */
 struct pw_stream *pw_stream_new(const struct pw_step *steps, size_t n, void *stream);
 
-/* The request's headers are there; `end_of_stream`: no body and no trailers follow.  Runs the chain from its
- * first step, or after resume_request from where it paused. */
+/* A message enters the chain in parts: its headers, chunks of its body, its trailers.  Each part runs through
+ * the steps as far as they let it; what a step holds back stays with that step, the host keeps a copy.  What
+ * comes out at the end is handed to server->body and server->trailers from inside these functions.  On
+ * PW_LOCAL and PW_CLOSE the server drops what the same call handed it. */
+
+/* The request's headers are there; `end_of_stream`: no body and no trailers follow. */
 enum pw_verdict pw_stream_on_request_headers(struct pw_stream *s, bool end_of_stream);
-/* The response's headers (of the upstream, or of a local response); the chain runs in reverse. */
+/* The next bytes of the body, readable until the function returns; `end_of_stream`: the last, and no trailers
+ * follow. */
+enum pw_verdict pw_stream_on_request_body(struct pw_stream *s, struct str chunk, bool end_of_stream);
+/* The trailers are in the server's map; the message is complete. */
+enum pw_verdict pw_stream_on_request_trailers(struct pw_stream *s);
+
+/* The same for the response (of the upstream, or a local response); the chain runs in reverse. */
 enum pw_verdict pw_stream_on_response_headers(struct pw_stream *s, bool end_of_stream);
+enum pw_verdict pw_stream_on_response_body(struct pw_stream *s, struct str chunk, bool end_of_stream);
+enum pw_verdict pw_stream_on_response_trailers(struct pw_stream *s);
+
+/* After server->resume_request / resume_response: go on where steps that were resumed held the message. */
+enum pw_verdict pw_stream_resume_request(struct pw_stream *s);
+enum pw_verdict pw_stream_resume_response(struct pw_stream *s);
+
+/* After the headers: must the body go through the chain?  If not, the server may pass it on by itself. */
+bool pw_stream_wants_request_body(const struct pw_stream *s);
+bool pw_stream_wants_response_body(const struct pw_stream *s);
+/* A step that asked for back-pressure holds the message: the server had better wait with the next chunk until
+ * the resumption.  A chunk that comes all the same is kept. */
+bool pw_stream_request_blocked(const struct pw_stream *s);
+bool pw_stream_response_blocked(const struct pw_stream *s);
+
 /* on_done, on_log and on_delete, exactly once each, for every context that was created; frees the stream. */
 void pw_stream_end(struct pw_stream *s);
 

@@ -45,6 +45,8 @@ enum pw_buffer {
     PW_BUFFER_REDIS_REPLY = 9,
 };
 
+enum pw_direction { PW_REQUEST = 0, PW_RESPONSE = 1 };
+
 struct pw_header {
     struct str name, value;
 };
@@ -150,7 +152,7 @@ struct pw_server {
     /* Changes; false: the map cannot be changed now, or the name is no legal header name. `replace` leaves
      * one entry of that name, `remove` none; `set_all` replaces the whole map.  Names come lower-cased.
      * The host asks only for a request map before the response began, and for a response map
-     * until the stream ends. */
+     * until the stream ends.  Adding to trailers that are not there makes them. */
     bool (*map_add)(void *stream, enum pw_map map, struct str name, struct str value);
     bool (*map_replace)(void *stream, enum pw_map map, struct str name, struct str value);
     bool (*map_remove)(void *stream, enum pw_map map, struct str name);
@@ -161,16 +163,23 @@ struct pw_server {
     bool (*property)(void *server, void *stream, const struct str *path, size_t segments,
                      struct pw_value *out);
 
+    /* What the chain lets through of a body, in order: of the request, or of the response.  `chunk` is
+     * readable until the function returns, unless it lies in the chunk that the server gave to the running
+     * pw_stream_on_..._body: then it is the server's own. `end_of_stream`: nothing follows. */
+    void (*body)(void *stream, enum pw_direction direction, struct str chunk, bool end_of_stream);
+    /* The trailers are through, and with them the message. */
+    void (*trailers)(void *stream, enum pw_direction direction);
+
     /* Answer the client now, instead of the upstream (request phase) or instead of the response whose headers
-     * are at hand (response phase).  Called after the guest call returned, once a stream: from inside
-     * pw_stream_on_..., which then returns PW_LOCAL, or from a timer or callout of the plugin.
-     * In the request phase the server then runs the response through the chain by
-     * pw_stream_on_response_headers, but not from inside this function; in the response
+     * are at hand (response phase, headers not yet let go).  Called after the guest call returned, once a
+     * stream: from inside pw_stream_..., which then returns PW_LOCAL, or from a timer or callout of the
+     * plugin. In the request phase the server then runs the response through the chain by
+     * pw_stream_on_response_headers and _body, but not from inside this function; in the response
      * phase the new response goes out as it is. */
     void (*send_local_response)(void *stream, const struct pw_local_response *response);
-    /* A phase that had answered PW_PAUSE may go on: the server calls pw_stream_on_... again, from its event
-     * loop or after the current call into the host.  Never called from inside pw_stream_on_... of the same
-     * stream, which goes on by itself. */
+    /* Steps that held a message were resumed by somebody else's callback (a timer, a callout, another
+     * stream): the server calls pw_stream_resume_... from its event loop or after the current call into the
+     * host. Never called from inside pw_stream_... of the same stream, which goes on by itself. */
     void (*resume_request)(void *stream);
     void (*resume_response)(void *stream);
     /* Reset the stream (proxy_close_stream), asked for by a timer or a callout; inside pw_stream_on_... the

@@ -56,6 +56,17 @@ static struct fake_header_list *list_of(void *stream, enum pw_map map)
     return (unsigned)map < 4 && f->available[map] ? &f->maps[map] : NULL;
 }
 
+/* The list to change; changing trailers that are not there makes them. */
+static struct fake_header_list *changed_list(void *stream, enum pw_map map)
+{
+    struct fake_stream *f = stream;
+
+    if (map == PW_MAP_REQUEST_TRAILERS || map == PW_MAP_RESPONSE_TRAILERS) {
+        f->available[map] = true;
+    }
+    return list_of(stream, map);
+}
+
 static bool map_available(void *stream, enum pw_map map)
 {
     return list_of(stream, map) != NULL;
@@ -93,7 +104,7 @@ static bool map_get(void *stream, enum pw_map map, struct str name, struct str *
 static bool map_add(void *stream, enum pw_map map, struct str name, struct str value)
 {
     struct fake_stream *f = stream;
-    struct fake_header_list *list = list_of(stream, map);
+    struct fake_header_list *list = changed_list(stream, map);
 
     if (list != NULL) {
         make_room(&f->arena, list);
@@ -118,7 +129,7 @@ static void remove_from(struct fake_header_list *list, size_t from, struct str n
 static bool map_replace(void *stream, enum pw_map map, struct str name, struct str value)
 {
     struct fake_stream *f = stream;
-    struct fake_header_list *list = list_of(stream, map);
+    struct fake_header_list *list = changed_list(stream, map);
 
     for (size_t i = 0; list != NULL && i < list->len; i++) {
         if (has_name(&list->at[i], name)) {
@@ -134,7 +145,7 @@ static bool map_replace(void *stream, enum pw_map map, struct str name, struct s
 static bool map_remove(void *stream, enum pw_map map, struct str name)
 {
     struct fake_stream *f = stream;
-    struct fake_header_list *list = list_of(stream, map);
+    struct fake_header_list *list = changed_list(stream, map);
 
     if (list != NULL) {
         make_room(&f->arena, list);
@@ -146,7 +157,7 @@ static bool map_remove(void *stream, enum pw_map map, struct str name)
 static bool map_set_all(void *stream, enum pw_map map, const struct pw_header *entries, size_t n)
 {
     struct fake_stream *f = stream;
-    struct fake_header_list *list = list_of(stream, map);
+    struct fake_header_list *list = changed_list(stream, map);
 
     if (list == NULL) {
         return false;
@@ -238,6 +249,21 @@ static bool server_property(void *server, void *stream, const struct str *path, 
     return false;
 }
 
+/* ---- bodies ------------------------------------------------------------------------------- */
+
+static void take_body(void *stream, enum pw_direction d, struct str chunk, bool end_of_stream)
+{
+    struct fake_stream *f = stream;
+
+    strbuf_add(&f->out[d], chunk);
+    f->ended[d] |= end_of_stream;
+}
+
+static void take_trailers(void *stream, enum pw_direction d)
+{
+    ((struct fake_stream *)stream)->ended[d] = true;
+}
+
 /* ---- what plugins ask for -------------------------------------------------------------------- */
 
 static void send_local_response(void *stream, const struct pw_local_response *r)
@@ -277,12 +303,12 @@ static void send_local_response(void *stream, const struct pw_local_response *r)
 
 static void resume_request(void *stream)
 {
-    ((struct fake_stream *)stream)->resumed[0] = true;
+    ((struct fake_stream *)stream)->resumed[PW_REQUEST] = true;
 }
 
 static void resume_response(void *stream)
 {
-    ((struct fake_stream *)stream)->resumed[1] = true;
+    ((struct fake_stream *)stream)->resumed[PW_RESPONSE] = true;
 }
 
 static void close_stream(void *stream)
@@ -416,6 +442,8 @@ const struct pw_server fake_server_functions = {
     .map_remove = map_remove,
     .map_set_all = map_set_all,
     .property = server_property,
+    .body = take_body,
+    .trailers = take_trailers,
     .send_local_response = send_local_response,
     .resume_request = resume_request,
     .resume_response = resume_response,
@@ -460,6 +488,8 @@ void fake_stream_init(struct fake_stream *f, struct fake_server *server)
 void fake_stream_fini(struct fake_stream *f)
 {
     vec_fini(&f->logs);
+    strbuf_fini(&f->out[PW_REQUEST]);
+    strbuf_fini(&f->out[PW_RESPONSE]);
     arena_fini(&f->arena);
 }
 
@@ -476,11 +506,15 @@ static void begin(struct fake_stream *f, const struct fake_request *request)
     memset(f->maps, 0, sizeof f->maps);
     memset(f->available, 0, sizeof f->available);
     f->request = request;
-    f->has_local = f->closed = f->trapped = f->resumed[0] = f->resumed[1] = false;
+    f->has_local = f->closed = f->trapped = false;
+    for (int d = PW_REQUEST; d <= PW_RESPONSE; d++) {
+        f->resumed[d] = f->ended[d] = false;
+        f->out[d].len = 0;
+    }
     f->route_changes = 0;
     f->override = (struct str){"", 0};
     vec_clear(&f->logs);
-    load(f, PW_MAP_REQUEST_HEADERS, &request->headers);
+    load(f, PW_MAP_REQUEST_HEADERS, &request->request.headers);
     fake_calls_begin(&f->server->calls, request->answers, request->nanswers, &f->arena);
 }
 
@@ -493,38 +527,87 @@ static bool answer_call(struct fake_stream *f)
     return answered;
 }
 
-/* Answer callouts until the paused phase may go on (true), or another verdict comes of it, or there are no
- * more. */
-static bool wait_for_calls(struct fake_stream *f, int direction, enum pw_verdict *v)
+static const struct {
+    enum pw_verdict (*headers)(struct pw_stream *s, bool end_of_stream);
+    enum pw_verdict (*body)(struct pw_stream *s, struct str chunk, bool end_of_stream);
+    enum pw_verdict (*trailers)(struct pw_stream *s);
+    enum pw_verdict (*resume)(struct pw_stream *s);
+    bool (*blocked)(const struct pw_stream *s);
+    enum pw_map trailers_map;
+} directions[] = {
+    [PW_REQUEST] = {pw_stream_on_request_headers, pw_stream_on_request_body, pw_stream_on_request_trailers,
+                    pw_stream_resume_request, pw_stream_request_blocked, PW_MAP_REQUEST_TRAILERS},
+    [PW_RESPONSE] = {pw_stream_on_response_headers, pw_stream_on_response_body,
+                     pw_stream_on_response_trailers, pw_stream_resume_response, pw_stream_response_blocked,
+                     PW_MAP_RESPONSE_TRAILERS},
+};
+
+/* Part `i` of the message: 0 the headers, then the chunks, then the trailers. */
+static enum pw_verdict feed(struct fake_stream *f, struct pw_stream *s, enum pw_direction d,
+                            const struct fake_message *m, size_t i)
 {
-    f->local_now = false;
-    while (*v == PW_PAUSE && !f->resumed[direction] && answer_call(f)) {
-        *v = f->closed ? PW_CLOSE : f->local_now ? PW_LOCAL : *v;
+    if (i == 0) {
+        bool end = m->nchunks == 0 && !m->has_trailers;
+        enum pw_verdict v = directions[d].headers(s, end);
+        f->ended[d] |= end && v == PW_CONTINUE;
+        return v;
     }
-    return *v == PW_PAUSE && f->resumed[direction];
+    if (i <= m->nchunks) {
+        return directions[d].body(s, m->chunks[i - 1], i == m->nchunks && !m->has_trailers);
+    }
+    load(f, directions[d].trailers_map, &m->trailers);
+    return directions[d].trailers(s);
+}
+
+/* The whole message through the chain; callouts are answered when nothing else can be done.  PW_PAUSE: it
+ * stays there, nobody will resume it. */
+static enum pw_verdict run_message(struct fake_stream *f, struct pw_stream *s, enum pw_direction d,
+                                   const struct fake_message *m)
+{
+    size_t next = 0, parts = 1 + m->nchunks + m->has_trailers;
+    enum pw_verdict v = PW_PAUSE;
+
+    f->local_now = false;
+    for (;;) {
+        if (f->resumed[d]) {
+            f->resumed[d] = false;
+            v = directions[d].resume(s);
+            f->ended[d] |= parts == 1 && v == PW_CONTINUE;
+        } else if (next < parts && (next == 0 || !directions[d].blocked(s))) {
+            v = feed(f, s, d, m, next++);
+        } else if ((v != PW_CONTINUE || !f->ended[d]) && answer_call(f)) {
+            v = f->closed ? PW_CLOSE : f->local_now ? PW_LOCAL : v;
+        } else {
+            break;
+        }
+        if (v == PW_LOCAL || v == PW_CLOSE) {
+            f->out[d].len = 0;
+            return v;
+        }
+    }
+    return v == PW_CONTINUE && !f->ended[d] ? PW_PAUSE : v;
 }
 
 /* The phases up to the response; what came of them. */
 static enum pw_verdict run_phases(struct fake_stream *f, struct pw_stream *s)
 {
-    enum pw_verdict v;
-
-    do {
-        f->resumed[0] = false;
-        v = pw_stream_on_request_headers(s, f->request->body.len == 0);
-    } while (wait_for_calls(f, 0, &v));
-
+    enum pw_verdict v = run_message(f, s, PW_REQUEST, &f->request->request);
     bool answered = v == PW_LOCAL;
+    struct fake_message local = {.chunks = &f->local.body, .nchunks = f->local.body.len != 0};
+    const struct fake_message *response = &f->request->response;
+
     if (v == PW_CONTINUE && f->request->has_response) {
-        load(f, PW_MAP_RESPONSE_HEADERS, &f->request->response_headers);
-    } else if (!answered) {
+        load(f, PW_MAP_RESPONSE_HEADERS, &response->headers);
+    } else if (answered) {
+        response = &local;
+    } else {
         return v;
     }
-    struct str body = answered ? f->local.body : f->request->response_body;
-    do {
-        f->resumed[1] = false;
-        v = pw_stream_on_response_headers(s, body.len == 0);
-    } while (wait_for_calls(f, 1, &v));
+    v = run_message(f, s, PW_RESPONSE, response);
+    if (v == PW_LOCAL) { /* instead of the response, as it is */
+        strbuf_add(&f->out[PW_RESPONSE], f->local.body);
+        f->ended[PW_RESPONSE] = true;
+    }
     return answered && v == PW_CONTINUE ? PW_LOCAL : v;
 }
 

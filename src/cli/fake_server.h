@@ -7,6 +7,7 @@
 #define CLI_FAKE_SERVER_H
 
 #include "base/arena.h"
+#include "base/str.h"
 #include "base/vec.h"
 #include "cli/fake_calls.h"
 #include "weir/proxy_wasm.h"
@@ -24,12 +25,17 @@ struct fake_property {
     struct pw_value value;
 };
 
+/* Headers with pseudo-headers, names lower-case; a body in the chunks in which it arrives. */
+struct fake_message {
+    struct fake_header_list headers, trailers;
+    struct str *chunks;
+    size_t nchunks;
+    bool has_trailers;
+};
+
 struct fake_request {
-    struct fake_header_list headers; /* pseudo-headers included; names lower-case */
-    struct str body;
+    struct fake_message request, response;
     bool has_response;
-    struct fake_header_list response_headers;
-    struct str response_body;
     struct fake_property *properties;
     size_t nproperties;
     struct pw_upstream_host *hosts; /* of its service */
@@ -75,8 +81,10 @@ struct fake_stream {
     bool available[4];
     bool has_local;
     struct pw_local_response local;
-    bool resumed[2]; /* request, response */
-    bool local_now;  /* a local response since it was looked at last */
+    bool resumed[2];      /* by enum pw_direction */
+    bool ended[2];        /* all of the message came out of the chain */
+    struct strbuf out[2]; /* the bodies that came out */
+    bool local_now;       /* a local response since it was looked at last */
     bool closed;
     uint32_t route_changes;
     struct str override; /* the endpoint a plugin wants */

@@ -200,7 +200,7 @@ static void complete_request(struct reader *r, const struct fake_header_list *gi
     }
 }
 
-static bool read_body(struct reader *r, const json_t *of, struct str *out)
+static bool read_string_body(struct reader *r, const json_t *of, struct str *out)
 {
     const json_t *body = json_object_get(of, "body");
 
@@ -209,6 +209,41 @@ static bool read_body(struct reader *r, const json_t *of, struct str *out)
     }
     *out = body == NULL ? (struct str){"", 0} : text_of(body);
     return true;
+}
+
+/* A string, or an array of strings: the chunks in which the body comes. */
+static bool read_body(struct reader *r, const json_t *of, struct fake_message *out)
+{
+    const json_t *body = json_object_get(of, "body"), *chunk;
+    size_t i, n = json_is_array(body) ? json_array_size(body) : 1;
+
+    out->chunks = ARENA_ARRAY(&r->arena, struct str, n);
+    if (body == NULL || (json_is_string(body) && json_string_length(body) == 0)) {
+        return true;
+    }
+    if (json_is_string(body)) {
+        out->chunks[out->nchunks++] = text_of(body);
+        return true;
+    }
+    if (!json_is_array(body)) {
+        return complain(r, "\"body\" must be a string or an array of strings");
+    }
+    json_array_foreach(body, i, chunk)
+    {
+        if (!json_is_string(chunk)) {
+            return complain(r, "\"body\" must be a string or an array of strings");
+        }
+        out->chunks[out->nchunks++] = text_of(chunk);
+    }
+    return true;
+}
+
+static bool read_trailers(struct reader *r, const json_t *of, struct fake_message *out)
+{
+    const json_t *trailers = json_object_get(of, "trailers");
+
+    out->has_trailers = trailers != NULL;
+    return trailers == NULL || read_headers(r, trailers, &out->trailers);
 }
 
 static bool read_response(struct reader *r, const json_t *response, struct fake_request *out)
@@ -223,17 +258,17 @@ static bool read_response(struct reader *r, const json_t *response, struct fake_
         return complain(r, "\"response\" must be an object");
     }
     if (!read_headers(r, json_object_get(response, "headers"), &given) ||
-        !read_body(r, response, &out->response_body)) {
+        !read_body(r, response, &out->response) || !read_trailers(r, response, &out->response)) {
         return false;
     }
     out->has_response = true;
     if (!find(&given, ":status", &v)) {
         v = STR("200");
     }
-    fake_headers_add(&r->arena, &out->response_headers, STR(":status"), v);
+    fake_headers_add(&r->arena, &out->response.headers, STR(":status"), v);
     for (size_t i = 0; i < given.len; i++) {
         if (!str_eq(given.at[i].name, STR(":status"))) {
-            fake_headers_add(&r->arena, &out->response_headers, given.at[i].name, given.at[i].value);
+            fake_headers_add(&r->arena, &out->response.headers, given.at[i].name, given.at[i].value);
         }
     }
     return true;
@@ -316,7 +351,7 @@ static bool read_answer(struct reader *r, const json_t *v, struct fake_answer *o
     snprintf(text, sizeof text, "%lld", status == NULL ? 200 : (long long)json_integer_value(status));
     fake_headers_add(&r->arena, &headers, STR(":status"), str_of(text));
     if (!read_headers(r, json_object_get(v, "headers"), &headers) ||
-        !read_headers(r, json_object_get(v, "trailers"), &trailers) || !read_body(r, v, &out->body)) {
+        !read_headers(r, json_object_get(v, "trailers"), &trailers) || !read_string_body(r, v, &out->body)) {
         return false;
     }
     out->headers = headers.at;
@@ -355,13 +390,14 @@ static bool read_request(struct reader *r, const json_t *request, struct fake_re
     if (!json_is_object(request)) {
         return complain(r, "must be an object");
     }
-    if (!read_headers(r, json_object_get(request, "headers"), &given) || !read_body(r, request, &out->body) ||
+    if (!read_headers(r, json_object_get(request, "headers"), &given) ||
+        !read_body(r, request, &out->request) || !read_trailers(r, request, &out->request) ||
         !read_response(r, json_object_get(request, "response"), out) ||
         !read_properties(r, json_object_get(request, "properties"), out) ||
         !read_answers(r, json_object_get(request, "callouts"), out)) {
         return false;
     }
-    complete_request(r, &given, &out->headers);
+    complete_request(r, &given, &out->request.headers);
     if (!read_hosts(r, json_object_get(request, "upstream_hosts"), out)) {
         return false;
     }
@@ -425,6 +461,22 @@ static void print_text(struct strbuf *b, const char *key, struct str value)
     strbuf_add_json(b, value);
 }
 
+/* The body that came out of the chain, if it is not what came in. */
+static void print_body(struct strbuf *b, const char *key, const struct fake_stream *f, enum pw_direction d,
+                       const struct str *chunks, size_t nchunks)
+{
+    struct str rest = strbuf_str(&f->out[d]);
+    bool same = f->ended[d];
+
+    for (size_t i = 0; i < nchunks && same; i++) {
+        same = str_starts_with(rest, chunks[i]);
+        rest = same ? str_slice(rest, chunks[i].len, rest.len) : rest;
+    }
+    if (!same || rest.len != 0) {
+        print_text(b, key, strbuf_str(&f->out[d]));
+    }
+}
+
 static void print_logs(struct strbuf *b, const struct fake_stream *f)
 {
     strbuf_printf(b, ", \"logs\": [");
@@ -437,6 +489,27 @@ static void print_logs(struct strbuf *b, const struct fake_stream *f)
         strbuf_fini(&line);
     }
     strbuf_add_char(b, ']');
+}
+
+static void print_messages(struct strbuf *b, const struct fake_stream *f)
+{
+    const struct fake_message *request = &f->request->request, *response = &f->request->response;
+    const struct fake_header_list *trailers = &f->maps[PW_MAP_REQUEST_TRAILERS];
+
+    if (f->available[PW_MAP_REQUEST_TRAILERS]) {
+        print_headers(b, "request_trailers", trailers->at, trailers->len);
+    }
+    trailers = &f->maps[PW_MAP_RESPONSE_TRAILERS];
+    if (f->available[PW_MAP_RESPONSE_TRAILERS]) {
+        print_headers(b, "response_trailers", trailers->at, trailers->len);
+    }
+    if (!f->has_local) {
+        print_body(b, "request_body", f, PW_REQUEST, request->chunks, request->nchunks);
+    }
+    if (f->available[PW_MAP_RESPONSE_HEADERS]) {
+        print_body(b, "response_body", f, PW_RESPONSE, f->has_local ? &f->local.body : response->chunks,
+                   f->has_local ? 1 : response->nchunks);
+    }
 }
 
 /* What the plugin sent in this request. */
@@ -476,6 +549,7 @@ static void print_result(size_t i, enum fake_action action, const struct fake_st
     if (f->available[PW_MAP_RESPONSE_HEADERS]) {
         print_headers(&b, "response_headers", response->at, response->len);
     }
+    print_messages(&b, f);
     if (f->route_changes != 0) {
         strbuf_printf(&b, ", \"route_cleared\": %u", f->route_changes);
     }

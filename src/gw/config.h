@@ -169,6 +169,7 @@ struct gw_plugin {
     enum gw_runtime runtime;
     bool allow_precompiled;
     uint64_t memory_limit_bytes;
+    uint64_t body_limit_bytes;
 
     /* What follows from the fields above: the distinct configurations, each to be one root context of the
      * plugin, in order of first use.  default_index: for requests no rule matches. */

@@ -465,6 +465,15 @@ static const struct gw_field limits_fields[] = {
      .max = INT64_C(4) << 30,
      .fallback = "128MiB",
      .doc = "Most memory of one VM of the plugin."},
+    {.name = "body",
+     .kind = GW_F_SIZE,
+     .offset = AT(gw_plugin, body_limit_bytes),
+     .min = 1,
+     .max = INT64_C(256) << 20,
+     .fallback = "1MiB",
+     .doc = "Most bytes of one body that the plugin may hold back: a longer request is answered with 413, a "
+            "longer response with 500. A plugin changes it for one request by `set_decoder_buffer_limit` and "
+            "`set_encoder_buffer_limit`."},
 };
 static const struct gw_type limits_type = {.name = "plugins[].limits",
                                            .about = "What a plugin may use.",

@@ -5,10 +5,15 @@
  * once. Three ways it goes on:
  *
  *   continue   the headers pass
- *   pause      headers and body stay here until resume; r->buffered keeps the request alive, and the
- *              upstream stops reading when its buffers are full
+ *   pause      headers stay here until a plugin lets them go; r->buffered keeps the request alive
  *   local      headers_out is made anew from ctx->local, and the body filter puts its body in the place of
  *              the upstream's, which is dropped
+ *
+ * If a plugin wants the body, or the headers wait (ctx->filtering), the body filter puts what comes on ctx->held,
+ * gives it to the chain as fast as that takes it, and passes on what comes out: nginx's own buffers where
+ * nobody changed them, else ours. Buffers that stay on ctx->held are not consumed, so that the upstream stops
+ * reading when they are all there are. Headers with a Content-Length are deferred until the first bytes came out:
+ * then it is known whether the length still holds.
  *
  * nginx's own error pages for a request on its way to the upstream are replaced in the same way.
  */
@@ -157,41 +162,34 @@ replace_response(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
 }
 
 
-/* NGX_OK: the headers may pass; NGX_AGAIN: they wait; NGX_ERROR. */
+/* Note what the chain said. */
 
 static ngx_int_t
-run_plugins(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
+response_verdict(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx, enum pw_verdict verdict)
 {
-    enum pw_verdict  verdict;
-
-    ctx->response_started = 1;
-
-    ctx->calling = 1;
-    verdict = pw_stream_on_response_headers(ctx->stream, has_no_body(r));
-    ctx->calling = 0;
+    if (ctx->out_failed) {
+        return NGX_ERROR;
+    }
 
     switch (verdict) {
 
     case PW_CONTINUE:
-        break;
+        ctx->response_through = 1;
+        return NGX_OK;
 
     case PW_PAUSE:
-        return NGX_AGAIN;
+        return NGX_OK;
 
     case PW_LOCAL:
-        if (replace_response(r, ctx) != NGX_OK) {
-            return NGX_ERROR;
-        }
+        ctx->response_through = 1;
+        ctx->filtering = 0;
+        ctx->body_out = NULL;
+        ctx->body_last = &ctx->body_out;
+        return replace_response(r, ctx);
 
-        break;
-
-    case PW_CLOSE:
+    default:
         return NGX_ERROR;
     }
-
-    ctx->response_done = 1;
-
-    return NGX_OK;
 }
 
 
@@ -229,6 +227,11 @@ replace_error_page(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
         && !(r->headers_out.status == NGX_HTTP_SWITCHING_PROTOCOLS && r->headers_in.upgrade != NULL))
     {
         r->headers_out.status = NGX_HTTP_BAD_GATEWAY;
+    }
+
+    if (ctx->local != NULL && !ctx->local_sent) {  /* a plugin's answer, from inside the reading of the body */
+        ctx->replace_body = 1;
+        return set_local_headers(r, ctx);
     }
 
     if (ctx->local_sent
@@ -285,14 +288,51 @@ server_header(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
 
 
 static ngx_int_t
+send_headers(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
+{
+    ngx_int_t  rc;
+
+    ctx->response_done = 1;
+    ctx->defer_headers = 0;
+
+    if (server_header(r, ctx) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (ctx->filtering && !ctx->has_no_body) {
+
+        if (r->headers_out.content_length_n >= 0) {
+
+            if (ctx->response_ended) {
+                ngx_http_clear_content_length(r);
+                r->headers_out.content_length_n = ctx->passed;
+
+            } else if (ctx->fed != ctx->passed) {
+                ngx_http_clear_content_length(r);
+            }
+        }
+
+        /* Plugins may make trailers; a response that has them has no Content-Length. */
+
+        r->expect_trailers = r->headers_out.content_length_n < 0 || ngx_http_weir_trailers_count(ctx) != 0;
+        ctx->promised = r->expect_trailers ? -1 : r->headers_out.content_length_n;
+    }
+
+    rc = ngx_http_weir_next_header_filter(r);
+
+    return rc == NGX_ERROR || rc > NGX_OK ? NGX_ERROR : rc;
+}
+
+
+static ngx_int_t
 header_filter(ngx_http_request_t *r)
 {
-    ngx_int_t             rc;
+    enum pw_verdict       verdict;
     ngx_http_weir_ctx_t  *ctx;
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_weir_module);
 
-    if (ctx == NULL || r != r->main || ctx->response_done) {
+    if (ctx == NULL || r != r->main || ctx->response_done || ctx->response_started) {
         return ngx_http_weir_next_header_filter(r);
     }
 
@@ -303,28 +343,39 @@ header_filter(ngx_http_request_t *r)
         return NGX_ERROR;
     }
 
+    ctx->promised = -1;
+
     if (ctx->stream != NULL) {
 
-        rc = run_plugins(r, ctx);
+        ctx->response_started = 1;
+        ctx->has_no_body = has_no_body(r);
+        ctx->body_last = &ctx->body_out;
 
-        if (rc == NGX_AGAIN) {
-            ctx->hold_response = 1;
+        ctx->calling = 1;
+        verdict = pw_stream_on_response_headers(ctx->stream, ctx->has_no_body);
+        ctx->calling = 0;
+
+        ctx->filtering = verdict == PW_PAUSE
+                         || (!ctx->has_no_body && pw_stream_wants_response_body(ctx->stream));
+
+        if (response_verdict(r, ctx, verdict) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        if (ctx->filtering) {
+            r->filter_need_in_memory = 1;
+            r->allow_ranges = 0;
+        }
+
+        ctx->defer_headers = ctx->filtering && !ctx->has_no_body && r->headers_out.content_length_n >= 0;
+
+        if (!ctx->response_through || ctx->defer_headers) {
             r->buffered |= NGX_HTTP_WEIR_BUFFERED;
             return NGX_OK;
         }
-
-        if (rc != NGX_OK) {
-            return NGX_ERROR;
-        }
     }
 
-    ctx->response_done = 1;
-
-    if (server_header(r, ctx) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    return ngx_http_weir_next_header_filter(r);
+    return send_headers(r, ctx);
 }
 
 
@@ -338,37 +389,261 @@ consume(ngx_chain_t *in)
 }
 
 
-/* The local body once, nothing of the upstream's. */
+/* The local body once, nothing of the upstream's: what takes the place of `in`. */
 
 static ngx_int_t
-replace_body(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx, ngx_chain_t *in)
+replace_body(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx, ngx_chain_t **in, ngx_chain_t *local)
 {
-    ngx_chain_t           out;
-    ngx_http_upstream_t  *u = r->upstream;
-
-    consume(in);
+    consume(*in);
+    *in = NULL;
 
     if (ctx->body_replaced || r->header_only) {
-        return ngx_http_weir_next_body_filter(r, NULL);
+        return NGX_OK;
     }
 
     ctx->body_replaced = 1;
 
-    if (u != NULL && !ctx->local_sent) {
-        u->length = 0;      /* what the upstream still sends interests nobody */
+    if (r->upstream != NULL && !ctx->local_sent) {
+        r->upstream->length = 0;      /* what the upstream still sends interests nobody */
     }
 
-    if (local_body(r, ctx, &out) != NGX_OK) {
+    *in = local;
+
+    return local_body(r, ctx, local);
+}
+
+
+/* ---- bodies through the chain ---- */
+
+static ngx_buf_t *
+own_buffer(ngx_http_weir_ctx_t *ctx, size_t size)
+{
+    ngx_buf_t    *b;
+    ngx_pool_t   *pool = ctx->request->pool;
+    ngx_chain_t  *cl;
+
+    cl = ngx_chain_get_free_buf(pool, &ctx->free);
+    if (cl == NULL) {
+        return NULL;
+    }
+
+    b = cl->buf;
+
+    if (size > (size_t) (b->end - b->start)) {
+
+        if (b->start != NULL) {
+            ngx_pfree(pool, b->start);
+        }
+
+        b->start = ngx_palloc(pool, size);
+        if (b->start == NULL) {
+            return NULL;
+        }
+
+        b->end = b->start + size;
+    }
+
+    b->pos = b->start;
+    b->last = b->start;
+    b->tag = (ngx_buf_tag_t) &ngx_http_weir_module;
+    b->temporary = size != 0;
+    b->memory = 0;
+    b->flush = 0;
+    b->last_buf = 0;
+    b->last_in_chain = 0;
+
+    *ctx->body_last = cl;
+    ctx->body_last = &cl->next;
+    cl->next = NULL;
+
+    return b;
+}
+
+
+void
+ngx_http_weir_response_body(ngx_http_weir_ctx_t *ctx, struct str chunk, bool end_of_stream)
+{
+    ngx_buf_t    *b;
+    ngx_chain_t  *cl = ctx->feeding;
+
+    ctx->response_ended |= end_of_stream;
+    ctx->passed += chunk.len;
+
+    if (cl != NULL && chunk.at == (char *) cl->buf->pos && (off_t) chunk.len == ngx_buf_size(cl->buf)
+        && cl->buf->last_buf == end_of_stream)
+    {
+        ctx->feeding = NULL;    /* unchanged: nginx's own buffer goes on */
+
+        *ctx->body_last = cl;
+        ctx->body_last = &cl->next;
+        cl->next = NULL;
+
+        return;
+    }
+
+    b = own_buffer(ctx, chunk.len);
+    if (b == NULL) {
+        ctx->out_failed = 1;
+        return;
+    }
+
+    if (chunk.len != 0) {
+        b->last = ngx_cpymem(b->pos, chunk.at, chunk.len);
+    }
+
+    b->flush = !end_of_stream;
+    b->last_buf = end_of_stream;
+    b->last_in_chain = end_of_stream;
+}
+
+
+/* Give the chain what waits on ctx->held, as far as it takes it. */
+
+static ngx_int_t
+feed(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
+{
+    ngx_int_t         rc;
+    ngx_buf_t        *b;
+    ngx_chain_t      *cl;
+    enum pw_verdict   verdict;
+
+    while (ctx->held != NULL && ctx->filtering) {
+
+        if (ctx->has_no_body ? !ctx->response_through : pw_stream_response_blocked(ctx->stream)) {
+            break;
+        }
+
+        cl = ctx->held;
+        ctx->held = cl->next;
+        cl->next = NULL;
+        b = cl->buf;
+
+        if (ctx->has_no_body || (ngx_buf_size(b) == 0 && !b->last_buf)) {
+            *ctx->body_last = cl;        /* what says no more than "flush" */
+            ctx->body_last = &cl->next;
+            ctx->response_ended |= b->last_buf;
+            continue;
+        }
+
+        ctx->fed += ngx_buf_size(b);
+        ctx->feeding = cl;
+
+        ctx->calling = 1;
+        verdict = pw_stream_on_response_body(ctx->stream, str_make(b->pos, b->last - b->pos), b->last_buf);
+        ctx->calling = 0;
+
+        if (ctx->feeding != NULL) {
+            ctx->feeding = NULL;
+            b->pos = b->last;
+            ngx_free_chain(r->pool, cl);
+        }
+
+        rc = response_verdict(r, ctx, verdict);
+        if (rc != NGX_OK) {
+            return rc;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+/* Is the body that came out the one that Content-Length promised? */
+
+static bool
+keeps_promise(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
+{
+    if (ctx->promised < 0 || ctx->passed == ctx->promised
+        || (ctx->passed < ctx->promised && !ctx->response_ended))
+    {
+        return true;
+    }
+
+    ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                  "[weir] a plugin changed the length of a response after its Content-Length was sent");
+    return false;
+}
+
+
+/* The chain has moved: take it on from there. */
+
+static ngx_int_t
+advance(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
+{
+    ngx_int_t     rc;
+    ngx_chain_t  *out, local;
+
+    if (feed(r, ctx) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    return ngx_http_weir_next_body_filter(r, &out);
+    rc = NGX_OK;
+
+    if (!ctx->response_done && ctx->response_through
+        && (!ctx->filtering || !ctx->defer_headers || ctx->passed != 0 || ctx->response_ended))
+    {
+        rc = send_headers(r, ctx);
+        if (rc == NGX_ERROR) {
+            return NGX_ERROR;
+        }
+    }
+
+    if (!ctx->filtering) {      /* a plugin's own response */
+        out = ctx->held;
+        ctx->held = NULL;
+        r->buffered &= ~NGX_HTTP_WEIR_BUFFERED;
+
+        if (replace_body(r, ctx, &out, &local) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        return ngx_http_weir_next_body_filter(r, out);
+    }
+
+    if (ctx->response_done) {
+
+        out = ctx->body_out;
+        ctx->body_out = NULL;
+        ctx->body_last = &ctx->body_out;
+
+        if (r->header_only) {
+            consume(out);
+            out = NULL;
+
+        } else if (!keeps_promise(r, ctx)) {
+            return NGX_ERROR;
+        }
+
+        rc = ngx_http_weir_next_body_filter(r, out);
+
+        ngx_chain_update_chains(r->pool, &ctx->free, &ctx->busy, &out, (ngx_buf_tag_t) &ngx_http_weir_module);
+    }
+
+    if (ctx->response_done && ctx->held == NULL && (ctx->response_ended || r->header_only)) {
+        r->buffered &= ~NGX_HTTP_WEIR_BUFFERED;
+
+    } else {
+        r->buffered |= NGX_HTTP_WEIR_BUFFERED;
+    }
+
+    return rc;
+}
+
+
+/* The upstream broke off: the end of what is held will never come. */
+
+static bool
+is_cut_off(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
+{
+    return r->upstream != NULL && r->upstream->cleanup == NULL && !ctx->last_in && !ctx->replace_body;
 }
 
 
 static ngx_int_t
 body_filter(ngx_http_request_t *r, ngx_chain_t *in)
 {
+    ngx_int_t             rc;
+    ngx_chain_t           local, *cl;
     ngx_http_weir_ctx_t  *ctx;
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_weir_module);
@@ -377,15 +652,29 @@ body_filter(ngx_http_request_t *r, ngx_chain_t *in)
         return ngx_http_weir_next_body_filter(r, in);
     }
 
-    if (ctx->hold_response) {
-        return ngx_chain_add_copy(r->pool, &ctx->held, in) == NGX_OK ? NGX_OK : NGX_ERROR;
+    if (ctx->replace_body && replace_body(r, ctx, &in, &local) != NGX_OK) {
+        return NGX_ERROR;
     }
 
-    if (ctx->replace_body) {
-        return replace_body(r, ctx, in);
+    if (!ctx->filtering) {
+        return ngx_http_weir_next_body_filter(r, in);
     }
 
-    return ngx_http_weir_next_body_filter(r, in);
+    for (cl = in; cl != NULL; cl = cl->next) {
+        ctx->last_in |= cl->buf->last_buf;
+    }
+
+    if (ngx_chain_add_copy(r->pool, &ctx->held, in) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    rc = advance(r, ctx);
+
+    if (rc != NGX_ERROR && (r->buffered & NGX_HTTP_WEIR_BUFFERED) && is_cut_off(r, ctx)) {
+        return NGX_ERROR;
+    }
+
+    return rc;
 }
 
 
@@ -394,44 +683,22 @@ body_filter(ngx_http_request_t *r, ngx_chain_t *in)
 void
 ngx_http_weir_resume_response(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
 {
-    ngx_int_t     rc;
-    ngx_chain_t  *held;
+    enum pw_verdict  verdict;
 
-    if (ctx->local != NULL && !ctx->local_sent) {
-        rc = replace_response(r, ctx);
-        ctx->response_done = 1;
+    if (!ctx->filtering) {
+        return;
+    }
+
+    if (ctx->local != NULL && !ctx->local_sent && !ctx->replace_body) {
+        verdict = PW_LOCAL;
 
     } else {
-        rc = run_plugins(r, ctx);
+        ctx->calling = 1;
+        verdict = pw_stream_resume_response(ctx->stream);
+        ctx->calling = 0;
     }
 
-    if (rc == NGX_AGAIN) {
-        return;
-    }
-
-    ctx->hold_response = 0;
-    r->buffered &= ~NGX_HTTP_WEIR_BUFFERED;
-
-    held = ctx->held;
-    ctx->held = NULL;
-
-    if (rc == NGX_OK) {
-        rc = server_header(r, ctx);
-    }
-
-    if (rc == NGX_OK) {
-        rc = ngx_http_weir_next_header_filter(r);
-    }
-
-    if (rc == NGX_ERROR || rc > NGX_OK) {
-        ngx_http_weir_abort(r);
-        return;
-    }
-
-    if (r->header_only) {
-        consume(held);
-
-    } else if (held != NULL && body_filter(r, held) == NGX_ERROR) {
+    if (response_verdict(r, ctx, verdict) != NGX_OK || advance(r, ctx) == NGX_ERROR) {
         ngx_http_weir_abort(r);
         return;
     }

@@ -318,6 +318,7 @@ start_plugin(ngx_http_weir_worker_t *w, ngx_pool_t *pool, ngx_http_weir_plugin_t
     options.fail_open = conf->fail_strategy == GW_FAIL_OPEN;
     options.tier = tier(conf->runtime);
     options.memory_limit_bytes = conf->memory_limit_bytes;
+    options.body_limit_bytes = conf->body_limit_bytes;
 
     weir_report_init(&report);
 

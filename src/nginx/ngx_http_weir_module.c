@@ -556,6 +556,8 @@ init(ngx_conf_t *cf)
 
     h[0] = log_handler;
 
+    ngx_http_weir_body_init();
+
     return ngx_http_weir_filter_init(cf);
 }
 

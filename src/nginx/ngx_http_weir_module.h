@@ -6,6 +6,7 @@
  * ngx_http_weir_ctx_t in its pool, from the access phase to the end of the pool.
  *
  *   access phase   ngx_http_weir_request.c   route, plugins, redirect, path for the upstream
+ *                  ngx_http_weir_body.c      the request's body through the plugins, if one wants it
  *   content phase  nginx's proxy module, through the balancer of ngx_http_weir_upstream.c
  *   filters        ngx_http_weir_filter.c    response through the plugins, local responses
  *   log phase      ngx_http_weir_module.c    ends the stream, then nginx writes the access log
@@ -136,17 +137,41 @@ typedef struct {
     ngx_http_weir_cursor_t          in, out;
 
     ngx_event_t                     resume;
-    ngx_chain_t                    *held;       /* body of a response whose headers are held */
 
+    ngx_chain_t                    *request_held; /* body that the chain does not take yet */
+    ngx_buf_t                      *spool;      /* what came out of the chain, after spool_file */
+    ngx_temp_file_t                *spool_file;
+
+    ngx_chain_t                    *held;       /* response body that is not in the chain yet */
+    ngx_chain_t                    *feeding;    /* the link that is in the chain now */
+    ngx_chain_t                    *body_out, **body_last; /* response body that came out of it */
+    ngx_chain_t                    *free, *busy; /* buffers of ours for what plugins changed */
+    off_t                           fed, passed; /* bytes of the response body in and out */
+    off_t                           promised;   /* Content-Length of the response, or -1 */
+
+    unsigned                        begun:1;        /* the plugins had the request's headers */
+    unsigned                        has_body:1;     /* or may have: the request */
+    unsigned                        reading_body:1; /* through the chain */
+    unsigned                        body_fed:1;     /* the chain has had all of it */
+    unsigned                        body_read:1;    /* nginx has read all of it */
+    unsigned                        request_ended:1; /* all of it came out of the chain */
+    unsigned                        request_through:1; /* the headers did */
+    unsigned                        spool_failed:1;
     unsigned                        paused:1;       /* in the access phase */
     unsigned                        calling:1;      /* a pw_stream_on_... is running */
     unsigned                        closing:1;
     unsigned                        stale_route:1;
     unsigned                        request_done:1;
     unsigned                        local_sent:1;
-    unsigned                        hold_response:1;
-    unsigned                        response_started:1;
-    unsigned                        response_done:1;
+    unsigned                        response_started:1; /* the plugins had its headers */
+    unsigned                        response_through:1; /* they let them go */
+    unsigned                        response_done:1;    /* they are sent, or about to be */
+    unsigned                        response_ended:1;   /* all of the body came out of the chain */
+    unsigned                        filtering:1;    /* body through the chain, or headers that wait */
+    unsigned                        has_no_body:1;  /* the response */
+    unsigned                        last_in:1;      /* nginx gave the end of it */
+    unsigned                        defer_headers:1; /* until it is known whether the body's length changes */
+    unsigned                        out_failed:1;
     unsigned                        replace_body:1; /* by local->body */
     unsigned                        body_replaced:1;
 } ngx_http_weir_ctx_t;
@@ -201,10 +226,24 @@ void ngx_http_weir_end(ngx_http_weir_ctx_t *ctx);
 void ngx_http_weir_post(ngx_http_weir_ctx_t *ctx);
 void ngx_http_weir_abort(ngx_http_request_t *r);
 
+/* Note what the chain said of the request. NGX_ERROR: it must not go on. */
+ngx_int_t ngx_http_weir_request_verdict(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx,
+    enum pw_verdict verdict);
+
+/* ngx_http_weir_body.c */
+void ngx_http_weir_body_init(void);
+ngx_int_t ngx_http_weir_read_body(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx);
+ngx_int_t ngx_http_weir_end_body(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx);
+ngx_int_t ngx_http_weir_set_body(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx);
+void ngx_http_weir_resume_body(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx);
+void ngx_http_weir_spool(ngx_http_weir_ctx_t *ctx, struct str chunk, bool end_of_stream);
+
 /* ngx_http_weir_filter.c */
 ngx_int_t ngx_http_weir_filter_init(ngx_conf_t *cf);
 ngx_int_t ngx_http_weir_send_local(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx);
 void ngx_http_weir_resume_response(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx);
+/* What comes out of the chain. */
+void ngx_http_weir_response_body(ngx_http_weir_ctx_t *ctx, struct str chunk, bool end_of_stream);
 
 /* ngx_http_weir_upstream.c */
 char *ngx_http_weir_balancer(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
@@ -253,6 +292,15 @@ bool ngx_http_weir_out_add(ngx_http_weir_ctx_t *ctx, struct str name, struct str
 bool ngx_http_weir_out_replace(ngx_http_weir_ctx_t *ctx, struct str name, struct str value);
 bool ngx_http_weir_out_remove(ngx_http_weir_ctx_t *ctx, struct str name);
 bool ngx_http_weir_out_set_all(ngx_http_weir_ctx_t *ctx, const struct pw_header *entries, size_t n);
+
+/* ngx_http_weir_trailers.c: the response's trailers, as struct pw_server has them */
+size_t ngx_http_weir_trailers_count(ngx_http_weir_ctx_t *ctx);
+bool ngx_http_weir_trailers_at(ngx_http_weir_ctx_t *ctx, size_t i, struct pw_header *out);
+bool ngx_http_weir_trailers_get(ngx_http_weir_ctx_t *ctx, struct str name, struct str *value);
+bool ngx_http_weir_trailers_add(ngx_http_weir_ctx_t *ctx, struct str name, struct str value);
+bool ngx_http_weir_trailers_replace(ngx_http_weir_ctx_t *ctx, struct str name, struct str value);
+bool ngx_http_weir_trailers_remove(ngx_http_weir_ctx_t *ctx, struct str name);
+bool ngx_http_weir_trailers_set_all(ngx_http_weir_ctx_t *ctx, const struct pw_header *entries, size_t n);
 
 /* Is it a legal name (a token) and value (no control characters)? */
 bool ngx_http_weir_header_ok(struct str name, struct str value);

@@ -7,7 +7,8 @@
  * again, so that nobody sees another resource than the one that was matched (ADR 0018).  A rewritten path is made
  * of the normalised one, too.
  *
- * The handler runs again after a plugin's pause: ctx->paused says whether it still waits.
+ * The handler runs again after a plugin's pause: ctx->paused says whether it still waits. It runs again, too, when
+ * the body has been read through the plugins (ngx_http_weir_body.c).
  */
 
 #include "ngx_http_weir_module.h"
@@ -76,7 +77,7 @@ ngx_http_weir_access_handler(ngx_http_request_t *r)
         return NGX_DECLINED;
     }
 
-    if (ctx->paused) {
+    if (ctx->paused || (ctx->reading_body && !ctx->body_read)) {
         return NGX_AGAIN;
     }
 
@@ -269,41 +270,91 @@ make_stream(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx, uint32_t backend)
 }
 
 
+ngx_int_t
+ngx_http_weir_request_verdict(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx, enum pw_verdict verdict)
+{
+    switch (verdict) {
+
+    case PW_CONTINUE:
+        ctx->request_through = 1;
+        return NGX_OK;
+
+    case PW_PAUSE:
+        return NGX_OK;
+
+    default:
+        r->keepalive = 0;
+        r->lingering_close = 1;
+        return NGX_ERROR;
+    }
+}
+
+
+static ngx_int_t
+hold(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
+{
+    ctx->paused = 1;
+    r->read_event_handler = ngx_http_test_reading;
+
+    return NGX_AGAIN;
+}
+
+
 static ngx_int_t
 run(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
 {
-    enum pw_verdict  verdict;
+    enum pw_verdict  verdict = PW_CONTINUE;
 
     if (ctx->local == NULL && ctx->stream != NULL) {
 
         ctx->calling = 1;
-        verdict = pw_stream_on_request_headers(ctx->stream, !has_body(r));
+
+        if (ctx->begun) {
+            verdict = pw_stream_resume_request(ctx->stream);
+
+        } else {
+            ctx->begun = 1;
+            ctx->has_body = has_body(r);
+            verdict = pw_stream_on_request_headers(ctx->stream, !ctx->has_body);
+        }
+
         ctx->calling = 0;
 
-        switch (verdict) {
-
-        case PW_CONTINUE:
-            break;
-
-        case PW_PAUSE:
-            ctx->paused = 1;
-            r->read_event_handler = ngx_http_test_reading;
-            return NGX_AGAIN;
-
-        case PW_LOCAL:
-            if (ctx->local == NULL) {
-                return NGX_HTTP_INTERNAL_SERVER_ERROR;
-            }
-
-            break;
-
-        case PW_CLOSE:
-            return NGX_HTTP_CLOSE;
+        if ((verdict == PW_CONTINUE || verdict == PW_PAUSE) && ctx->body_read
+            && ngx_http_weir_end_body(r, ctx) != NGX_OK)
+        {
+            verdict = ctx->local != NULL ? PW_LOCAL : PW_CLOSE;
         }
+    }
+
+    if (verdict == PW_CLOSE) {
+        return NGX_HTTP_CLOSE;
+    }
+
+    if (verdict == PW_LOCAL && ctx->local == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     if (ctx->local != NULL) {
         return respond(r, ctx);
+    }
+
+    if (verdict == PW_CONTINUE) {
+        ctx->request_through = 1;
+    }
+
+    if (ctx->has_body && !ctx->reading_body && pw_stream_wants_request_body(ctx->stream)
+        && !pw_stream_request_blocked(ctx->stream))
+    {
+        return ngx_http_weir_read_body(r, ctx);
+    }
+
+    if (ctx->stream != NULL && (!ctx->request_through || (ctx->reading_body && !ctx->request_ended))) {
+        return hold(r, ctx);
+    }
+
+    if (ctx->reading_body && ngx_http_weir_set_body(r, ctx) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     return finish(r, ctx);
@@ -634,8 +685,11 @@ resume_handler(ngx_event_t *ev)
     if (ctx->closing) {
         ngx_http_weir_abort(r);
 
-    } else if (ctx->hold_response) {
+    } else if (ctx->response_started) {
         ngx_http_weir_resume_response(r, ctx);
+
+    } else if (ctx->reading_body && !ctx->body_read) {
+        ngx_http_weir_resume_body(r, ctx);
 
     } else if (ctx->paused) {
         ctx->paused = 0;

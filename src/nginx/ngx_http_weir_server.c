@@ -100,113 +100,142 @@ server_monotonic_ns(void *server)
 }
 
 
+/* The maps there are; request trailers are none of them, nginx drops those. */
+
+static const struct {
+    size_t (*count)(ngx_http_weir_ctx_t *ctx);
+    bool (*at)(ngx_http_weir_ctx_t *ctx, size_t i, struct pw_header *out);
+    bool (*get)(ngx_http_weir_ctx_t *ctx, struct str name, struct str *value);
+    bool (*add)(ngx_http_weir_ctx_t *ctx, struct str name, struct str value);
+    bool (*replace)(ngx_http_weir_ctx_t *ctx, struct str name, struct str value);
+    bool (*remove)(ngx_http_weir_ctx_t *ctx, struct str name);
+    bool (*set_all)(ngx_http_weir_ctx_t *ctx, const struct pw_header *entries, size_t n);
+} maps[] = {
+    [PW_MAP_REQUEST_HEADERS] = {
+        ngx_http_weir_in_count, ngx_http_weir_in_at, ngx_http_weir_in_get, ngx_http_weir_in_add,
+        ngx_http_weir_in_replace, ngx_http_weir_in_remove, ngx_http_weir_in_set_all
+    },
+    [PW_MAP_RESPONSE_HEADERS] = {
+        ngx_http_weir_out_count, ngx_http_weir_out_at, ngx_http_weir_out_get, ngx_http_weir_out_add,
+        ngx_http_weir_out_replace, ngx_http_weir_out_remove, ngx_http_weir_out_set_all
+    },
+    [PW_MAP_RESPONSE_TRAILERS] = {
+        ngx_http_weir_trailers_count, ngx_http_weir_trailers_at, ngx_http_weir_trailers_get,
+        ngx_http_weir_trailers_add, ngx_http_weir_trailers_replace, ngx_http_weir_trailers_remove,
+        ngx_http_weir_trailers_set_all
+    },
+};
+
+
 static bool
 server_map_available(void *stream, enum pw_map map)
 {
     ngx_http_weir_ctx_t  *ctx = stream;
 
-    if (map == PW_MAP_RESPONSE_HEADERS) {
-        return ctx->response_started;
-    }
+    switch (map) {
 
-    return map == PW_MAP_REQUEST_HEADERS;
+    case PW_MAP_REQUEST_HEADERS:
+        return true;
+
+    case PW_MAP_RESPONSE_HEADERS:
+        return ctx->response_started;
+
+    case PW_MAP_RESPONSE_TRAILERS:
+        return ctx->response_started && ngx_http_weir_trailers_count(ctx) != 0;
+
+    default:
+        return false;
+    }
 }
 
 
 static size_t
 server_map_count(void *stream, enum pw_map map)
 {
-    if (!server_map_available(stream, map)) {
-        return 0;
-    }
-
-    return map == PW_MAP_REQUEST_HEADERS ? ngx_http_weir_in_count(stream)
-                                         : ngx_http_weir_out_count(stream);
+    return server_map_available(stream, map) ? maps[map].count(stream) : 0;
 }
 
 
 static bool
 server_map_at(void *stream, enum pw_map map, size_t i, struct pw_header *out)
 {
-    if (!server_map_available(stream, map)) {
-        return false;
-    }
-
-    return map == PW_MAP_REQUEST_HEADERS ? ngx_http_weir_in_at(stream, i, out)
-                                         : ngx_http_weir_out_at(stream, i, out);
+    return server_map_available(stream, map) && maps[map].at(stream, i, out);
 }
 
 
 static bool
 server_map_get(void *stream, enum pw_map map, struct str name, struct str *value)
 {
-    if (!server_map_available(stream, map)) {
-        return false;
-    }
-
-    return map == PW_MAP_REQUEST_HEADERS ? ngx_http_weir_in_get(stream, name, value)
-                                         : ngx_http_weir_out_get(stream, name, value);
+    return server_map_available(stream, map) && maps[map].get(stream, name, value);
 }
 
 
-/* Headers change until they are on their way. */
+/* Headers change until they are on their way; trailers until the end is. */
 
 static bool
 may_change(ngx_http_weir_ctx_t *ctx, enum pw_map map)
 {
-    if (map == PW_MAP_REQUEST_HEADERS) {
-        return !ctx->request_done;
-    }
+    switch (map) {
 
-    return map == PW_MAP_RESPONSE_HEADERS && ctx->response_started && !ctx->response_done;
+    case PW_MAP_REQUEST_HEADERS:
+        return !ctx->request_done;
+
+    case PW_MAP_RESPONSE_HEADERS:
+        return ctx->response_started && !ctx->response_done;
+
+    case PW_MAP_RESPONSE_TRAILERS:
+        return ctx->response_started && !ctx->response_ended;
+
+    default:
+        return false;
+    }
 }
 
 
 static bool
 server_map_add(void *stream, enum pw_map map, struct str name, struct str value)
 {
-    if (!may_change(stream, map)) {
-        return false;
-    }
-
-    return map == PW_MAP_REQUEST_HEADERS ? ngx_http_weir_in_add(stream, name, value)
-                                         : ngx_http_weir_out_add(stream, name, value);
+    return may_change(stream, map) && maps[map].add(stream, name, value);
 }
 
 
 static bool
 server_map_replace(void *stream, enum pw_map map, struct str name, struct str value)
 {
-    if (!may_change(stream, map)) {
-        return false;
-    }
-
-    return map == PW_MAP_REQUEST_HEADERS ? ngx_http_weir_in_replace(stream, name, value)
-                                         : ngx_http_weir_out_replace(stream, name, value);
+    return may_change(stream, map) && maps[map].replace(stream, name, value);
 }
 
 
 static bool
 server_map_remove(void *stream, enum pw_map map, struct str name)
 {
-    if (!may_change(stream, map)) {
-        return false;
-    }
-
-    return map == PW_MAP_REQUEST_HEADERS ? ngx_http_weir_in_remove(stream, name)
-                                         : ngx_http_weir_out_remove(stream, name);
+    return may_change(stream, map) && maps[map].remove(stream, name);
 }
 
 
 static bool
 server_map_set_all(void *stream, enum pw_map map, const struct pw_header *entries, size_t n)
 {
-    if (!may_change(stream, map)) {
-        return false;
-    }
+    return may_change(stream, map) && maps[map].set_all(stream, entries, n);
+}
 
-    return map == PW_MAP_REQUEST_HEADERS ? ngx_http_weir_in_set_all(stream, entries, n)
-                                         : ngx_http_weir_out_set_all(stream, entries, n);
+
+static void
+server_body(void *stream, enum pw_direction direction, struct str chunk, bool end_of_stream)
+{
+    if (direction == PW_REQUEST) {
+        ngx_http_weir_spool(stream, chunk, end_of_stream);
+
+    } else {
+        ngx_http_weir_response_body(stream, chunk, end_of_stream);
+    }
+}
+
+
+static void
+server_trailers(void *stream, enum pw_direction direction)
+{
+    server_body(stream, direction, STR(""), true);
 }
 
 
@@ -320,6 +349,8 @@ const struct pw_server  ngx_http_weir_server = {
     .map_remove = server_map_remove,
     .map_set_all = server_map_set_all,
     .property = server_property,
+    .body = server_body,
+    .trailers = server_trailers,
     .send_local_response = server_send_local_response,
     .resume_request = server_resume,
     .resume_response = server_resume,

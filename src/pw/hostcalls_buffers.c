@@ -1,15 +1,32 @@
 /* pw/hostcalls_buffers.c - buffers and configuration (host facts 1.14).
  *
- * At hand now: the two configurations.  Bodies (0 to 3) and what callouts deliver (4, 5, 8, 9) are available
- * only in callbacks that do not exist yet; find_buffer is where they will come in. */
+ * Bodies (0 and 1) are at hand in their callbacks and while the step of the effective context holds them;
+ * only they can be changed.  A guest's allocator may change them too: what find_buffer says holds until guest
+ * code runs. */
 #include "pw/callout.h"
 #include "pw/hostcalls.h"
 
-/* The contents of a read-only buffer; false: it is not at hand. */
+/* The body of that buffer, as the effective context's step has it; NULL: it is not at hand. */
+static struct pw_body *find_body(const struct pw_vm *vm, uint32_t buffer)
+{
+    if (buffer > PW_BUFFER_RESPONSE_BODY) {
+        return NULL;
+    }
+    struct pw_side *side =
+        pw_context_side(vm->effective, buffer == PW_BUFFER_REQUEST_BODY ? PW_REQUEST : PW_RESPONSE);
+    return side != NULL && (side->readable || side->body.len != 0) ? &side->body : NULL;
+}
+
+/* The contents of a buffer; false: it is not at hand. */
 static bool find_buffer(const struct pw_vm *vm, uint32_t buffer, struct str *out)
 {
     const struct pw_plugin_options *opt = &vm->plugin->opt;
+    const struct pw_body *body = find_body(vm, buffer);
 
+    if (body != NULL) {
+        *out = pw_body_str(body);
+        return true;
+    }
     if (buffer == PW_BUFFER_VM_CONFIG) {
         *out = opt->vm_config;
         return true;
@@ -42,7 +59,20 @@ uint32_t pw_call_proxy_get_buffer_bytes(struct weir_instance *inst, uint32_t buf
     if (!find_buffer(vm, buffer, &all)) {
         return PW_NOT_FOUND;
     }
-    return pw_result_put(vm, r, str_slice(all, start, (size_t)start + max_bytes));
+    size_t bytes = str_slice(all, start, (size_t)start + max_bytes).len;
+    enum pw_status status;
+    char *at = pw_result_alloc(vm, r, bytes, &status);
+    if (at == NULL) {
+        return status;
+    }
+    struct str now = {"", 0};
+    find_buffer(vm, buffer, &now);
+    now = str_slice(now, start, start + bytes);
+    if (now.len != 0) {
+        memcpy(at, now.at, now.len);
+    }
+    memset(at + now.len, 0, bytes - now.len);
+    return PW_OK;
 }
 
 uint32_t pw_call_proxy_get_buffer_status(struct weir_instance *inst, uint32_t buffer, uint32_t bytes_at,
@@ -69,9 +99,7 @@ uint32_t pw_call_proxy_set_buffer_bytes(struct weir_instance *inst, uint32_t buf
                                         uint32_t bytes, uint32_t data, uint32_t data_len)
 {
     struct pw_vm *vm = pw_enter(inst);
-    struct str s;
-    (void)start;
-    (void)bytes;
+    struct str s, all;
 
     if (buffer > PW_BUFFER_REDIS_REPLY) {
         return PW_BAD_ARGUMENT;
@@ -79,7 +107,22 @@ uint32_t pw_call_proxy_set_buffer_bytes(struct weir_instance *inst, uint32_t buf
     if (!pw_guest_str(inst, data, data_len, &s)) {
         return PW_INVALID_MEMORY_ACCESS;
     }
-    return find_buffer(vm, buffer, &s) ? PW_BAD_ARGUMENT : PW_NOT_FOUND;
+    struct pw_body *body = find_body(vm, buffer);
+    if (body == NULL) {
+        return find_buffer(vm, buffer, &all) ? PW_BAD_ARGUMENT : PW_NOT_FOUND;
+    }
+    if (start != 0 && start < body->len) {
+        return PW_BAD_ARGUMENT; /* the middle: as Envoy */
+    }
+    if (body->len + s.len > PW_BODY_MAX_BYTES) {
+        return PW_INTERNAL_FAILURE;
+    }
+    if (start == 0) {
+        pw_body_prepend(body, bytes, s);
+    } else {
+        pw_body_append(body, s);
+    }
+    return PW_OK;
 }
 
 uint32_t pw_call_proxy_get_configuration(struct weir_instance *inst, uint32_t addr_at, uint32_t size_at)

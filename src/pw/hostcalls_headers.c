@@ -1,7 +1,8 @@
 /* pw/hostcalls_headers.c - header maps (host facts 1.13).
  *
  * Read: whatever the server has; request headers too in response callbacks and in on_log, which is more than
- * Envoy gives.  Written: request maps until the response begins, response maps until the stream ends. */
+ * Envoy gives.  Written: request headers until the response begins, response headers until the stream ends,
+ * trailers once they are there; in a body callback with end_of_stream, writing to trailers makes them. */
 #include "pw/hostcalls.h"
 #include "pw/pairs.h"
 
@@ -16,13 +17,23 @@ static bool is_available(const struct pw_stream *s, uint32_t map)
     return s != NULL && map <= PW_MAP_RESPONSE_TRAILERS && s->server->map_available(s->server_stream, map);
 }
 
-static bool is_writable(const struct pw_stream *s, uint32_t map)
+static struct pw_side *side_of(const struct pw_context *ctx, uint32_t map)
 {
-    if (s == NULL || s->phase == PW_PHASE_LOG) {
+    return pw_context_side(ctx, map <= PW_MAP_REQUEST_TRAILERS ? PW_REQUEST : PW_RESPONSE);
+}
+
+static bool is_writable(const struct pw_context *ctx, uint32_t map)
+{
+    const struct pw_stream *s = ctx->stream;
+
+    if (s == NULL || s->phase == PW_PHASE_LOG || map > PW_MAP_RESPONSE_TRAILERS) {
         return false;
     }
-    bool of_request = map == PW_MAP_REQUEST_HEADERS || map == PW_MAP_REQUEST_TRAILERS;
-    return (s->phase == PW_PHASE_REQUEST) == of_request && is_available(s, map);
+    if (map == PW_MAP_REQUEST_TRAILERS || map == PW_MAP_RESPONSE_TRAILERS) {
+        const struct pw_side *side = side_of(ctx, map);
+        return side->in_last_call || (side->end == PW_END_TRAILERS && is_available(s, map));
+    }
+    return (s->phase == PW_PHASE_REQUEST) == (map == PW_MAP_REQUEST_HEADERS) && is_available(s, map);
 }
 
 /* After a change: the route may be another one, unless the plugin said it is not (host facts 2.6). */
@@ -30,6 +41,10 @@ static uint32_t changed(const struct pw_context *ctx, uint32_t map, bool done)
 {
     if (!done) {
         return PW_BAD_ARGUMENT;
+    }
+    if (map == PW_MAP_REQUEST_TRAILERS || map == PW_MAP_RESPONSE_TRAILERS) {
+        struct pw_side *side = side_of(ctx, map);
+        side->made_trailers |= side->in_last_call;
     }
     if (map == PW_MAP_REQUEST_HEADERS && !ctx->keep_route) {
         ctx->stream->server->clear_route_cache(ctx->stream->server_stream);
@@ -122,7 +137,7 @@ static uint32_t set_value(struct weir_instance *inst, uint32_t map, uint32_t nam
     if (!pw_guest_str(inst, name, name_len, &k) || !pw_guest_str(inst, value, value_len, &v)) {
         return PW_INVALID_MEMORY_ACCESS;
     }
-    if (!is_writable(s, map) || !pw_header_name(k, lower, &k) || !pw_header_value_legal(v)) {
+    if (!is_writable(vm->effective, map) || !pw_header_name(k, lower, &k) || !pw_header_value_legal(v)) {
         return PW_BAD_ARGUMENT;
     }
     return changed(vm->effective, map,
@@ -155,7 +170,7 @@ uint32_t pw_call_proxy_remove_header_map_value(struct weir_instance *inst, uint3
     if (!pw_guest_str(inst, name, name_len, &k)) {
         return PW_INVALID_MEMORY_ACCESS;
     }
-    if (!is_writable(s, map)) {
+    if (!is_writable(vm->effective, map)) {
         return PW_BAD_ARGUMENT;
     }
     if (!pw_header_name(k, lower, &k)) {
@@ -179,7 +194,7 @@ uint32_t pw_call_proxy_set_header_map_pairs(struct weir_instance *inst, uint32_t
     if (!pw_guest_str(inst, pairs, pairs_len, &blob)) {
         return PW_INVALID_MEMORY_ACCESS;
     }
-    if (!is_writable(s, map)) {
+    if (!is_writable(vm->effective, map)) {
         return PW_BAD_ARGUMENT;
     }
     int n = pw_pairs_decode(blob.at, blob.len, entries);

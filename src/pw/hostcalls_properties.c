@@ -45,6 +45,15 @@ uint32_t pw_call_proxy_get_property(struct weir_instance *inst, uint32_t path, u
     return PW_SERIALIZATION_FAILURE;
 }
 
+static void set_limit(struct pw_context *ctx, enum pw_direction d, struct str value)
+{
+    uint64_t bytes;
+
+    if (str_to_u64(value, &bytes) && bytes <= UINT32_MAX) {
+        pw_context_side(ctx, d)->limit_bytes = (uint32_t)bytes;
+    }
+}
+
 /* Names that do something when they are set; they are stored like any other, too. */
 static void act_on(struct pw_context *ctx, struct str name, struct str value)
 {
@@ -52,6 +61,10 @@ static void act_on(struct pw_context *ctx, struct str name, struct str value)
         ctx->keep_route = str_eq(value, STR("off"));
     } else if (str_eq(name, STR("wasm_need_rebuild"))) {
         ctx->vm->wants_rebuild = str_eq(value, STR("true"));
+    } else if (str_eq(name, STR("set_decoder_buffer_limit"))) {
+        set_limit(ctx, PW_REQUEST, value);
+    } else if (str_eq(name, STR("set_encoder_buffer_limit"))) {
+        set_limit(ctx, PW_RESPONSE, value);
     }
 }
 

@@ -92,7 +92,7 @@ uint32_t pw_call_proxy_send_local_response(struct weir_instance *inst, uint32_t 
     keep_headers(&s->arena, h, &s->local);
     s->local_taken = true;
     s->local_step = (int32_t)vm->effective->step;
-    pw_stream_defer(s, vm, PW_PENDING_LOCAL);
+    pw_stream_defer(vm->effective, vm, PW_PENDING_LOCAL);
     return PW_OK;
 }
 
@@ -107,7 +107,7 @@ static uint32_t continue_stream(struct pw_vm *vm, uint32_t type)
         return PW_UNIMPLEMENTED;
     }
     if (s != NULL && type <= STREAM_RESPONSE && s->phase != PW_PHASE_LOG && !s->local_taken) {
-        pw_stream_defer(s, vm, type == STREAM_REQUEST ? PW_PENDING_REQUEST : PW_PENDING_RESPONSE);
+        pw_stream_defer(vm->effective, vm, type == STREAM_REQUEST ? PW_PENDING_REQUEST : PW_PENDING_RESPONSE);
     }
     return PW_OK; /* nothing paused: harmless */
 }
@@ -136,7 +136,7 @@ uint32_t pw_call_proxy_close_stream(struct weir_instance *inst, uint32_t type)
         return PW_BAD_ARGUMENT;
     }
     if (s != NULL && s->phase != PW_PHASE_LOG) {
-        pw_stream_defer(s, vm, PW_PENDING_CLOSE);
+        pw_stream_defer(vm->effective, vm, PW_PENDING_CLOSE);
     }
     return PW_OK;
 }

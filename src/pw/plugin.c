@@ -1,6 +1,8 @@
 /* pw/plugin.c - plugins: their options, their current VM and when to start another. */
 #include "pw/plugin.h"
 
+#include "pw/stream.h"
+
 #include <stdio.h>
 
 #include "base/mem.h"
@@ -84,6 +86,9 @@ static void copy_options(struct pw_plugin *p, const struct pw_plugin_options *op
     }
     if (p->opt.cpu_budget_ms == 0) {
         p->opt.cpu_budget_ms = DEFAULT_CPU_BUDGET_MS;
+    }
+    if (p->opt.body_limit_bytes == 0) {
+        p->opt.body_limit_bytes = PW_BODY_DEFAULT_LIMIT_BYTES;
     }
 }
 

@@ -1,12 +1,14 @@
 /* pw/stream.h - a request on its way through a chain of plugins.
  *
- * Each step holds a context inside the stream and a reference to its VM.  Host calls that act on the stream
- * (local response, continue, close) only note it in `pending`; the chain applies it when the
- * guest call returned, or pw_stream_apply does if the stream was not the one running. */
+ * Each step holds a context inside the stream, a reference to its VM, and for each direction what it holds
+ * back of the message.  Host calls that act on the stream (local response, continue, close) only note it in
+ * `pending` and in the step's side; the chain (chain.c) applies it when the guest call returned, or
+ * pw_stream_apply does if the stream was not the one running. */
 #ifndef PW_STREAM_H
 #define PW_STREAM_H
 
 #include "base/arena.h"
+#include "pw/body.h"
 #include "pw/context.h"
 #include "pw/vm.h"
 #include "weir/proxy_wasm.h"
@@ -29,18 +31,47 @@ enum pw_pending {
     PW_PENDING_CLOSE = 8
 };
 
+/* What a body callback asks for (FilterDataStatus). */
+enum pw_body_status {
+    PW_BODY_CONTINUE = 0,
+    PW_BODY_STOP_AND_BUFFER = 1,
+    PW_BODY_STOP_AND_WATERMARK = 2,
+    PW_BODY_STOP_NO_BUFFER = 3,
+};
+
+/* How far a message has come into a step. */
+enum pw_end { PW_END_OPEN, PW_END_HEADERS, PW_END_BODY, PW_END_TRAILERS };
+
+/* One direction of one step.  It holds the message if `stopped` (its headers) or `paused` (what follows). */
+struct pw_side {
+    struct pw_body body;  /* held here; owned when no call into the host runs */
+    uint32_t limit_bytes; /* of `body`; 0: the plugin's */
+    uint8_t stopped;      /* enum pw_headers_status that holds the headers, PW_HEADERS_CONTINUE: none */
+    uint8_t end;          /* enum pw_end: what of the message arrived last */
+    bool paused;          /* by a body or trailers callback */
+    bool watermark;       /* ... that asked for back-pressure */
+    bool readable;        /* the body is shown to the guest: a callback runs, or it held the body */
+    bool in_last_call;    /* the body callback with end_of_stream runs: trailers can be made */
+    bool made_trailers;   /* in that call */
+    bool trailers_called; /* the trailers callback has run */
+    bool resumed;         /* proxy_continue_stream came, and was not yet acted on */
+};
+
 struct pw_stream_step {
     struct pw_plugin *plugin;
     struct pw_vm *vm; /* a reference; NULL: none could be had */
     struct pw_context ctx;
-    bool failed;        /* by its guest, once; skipped from then on */
-    uint8_t stopped[2]; /* enum pw_headers_status that paused it, by direction */
+    bool failed; /* by its guest, once; skipped from then on */
+    struct pw_side side[2];
 };
 
 /* One direction of the chain. */
 struct pw_flow {
-    int32_t at, end, by; /* the next step, the one past the last, +1 or -1 */
-    bool paused, resumed;
+    int32_t first, end, by; /* the first step, the one past the last, +1 or -1 */
+    bool begun;             /* the headers are there */
+    bool through;           /* the headers passed the last step */
+    bool out;               /* ... and the server knows it */
+    bool told;              /* the server was asked to call pw_stream_resume_... */
 };
 
 struct pw_stored {
@@ -53,9 +84,11 @@ struct pw_stream {
     void *server_stream;
     const struct pw_server *server; /* of the first step; all steps of a stream have the same */
     enum pw_phase phase;
-    uint8_t pending; /* enum pw_pending */
-    bool running;    /* a pw_stream_... function is on the stack and will look at `pending` */
-    bool queued;     /* in vm->deferred */
+    uint8_t pending;         /* enum pw_pending */
+    enum pw_verdict verdict; /* of the running pw_stream_..., once the stream is answered or closed */
+    bool resumes;            /* some side may be `resumed`, since the running pw_stream_... began */
+    bool running;            /* a pw_stream_... function is on the stack and will look at `pending` */
+    bool queued;             /* in vm->deferred */
     bool trapped;
     bool local_taken; /* the one local response is chosen */
     bool local_sent;
@@ -65,14 +98,14 @@ struct pw_stream {
     struct pw_local_response local;
     struct pw_stream *next_deferred;
     struct pw_stored *stored;
-    struct pw_flow flow[2]; /* request, response */
+    struct pw_flow flow[2]; /* by enum pw_direction */
     struct arena arena;     /* stored properties, the local response */
     uint32_t nsteps;
     struct pw_stream_step steps[];
 };
 
-/* Note an action for after the current guest call. */
-void pw_stream_defer(struct pw_stream *s, struct pw_vm *vm, enum pw_pending action);
+/* Note an action for after the current guest call; `ctx` is the step's that asks for it. */
+void pw_stream_defer(struct pw_context *ctx, struct pw_vm *vm, enum pw_pending action);
 /* Apply what was noted, for a stream that is not running. */
 void pw_stream_apply(struct pw_stream *s);
 
@@ -80,6 +113,28 @@ void pw_stream_apply(struct pw_stream *s);
  */
 void pw_stream_vm_died(struct pw_stream *s, uint32_t step);
 
+/* The step can do no more: its policy decides.  PW_CONTINUE: the message passes it by. */
+enum pw_verdict pw_stream_fail_step(struct pw_stream *s, uint32_t step);
+/* Answer with s->local now; PW_CLOSE if it is too late for an answer. */
+enum pw_verdict pw_stream_answer(struct pw_stream *s);
+
+/* Does the side hold anything back? */
+static inline bool pw_side_holds(const struct pw_side *side)
+{
+    return side->stopped != PW_HEADERS_CONTINUE || side->paused;
+}
+
+/* The side that a body buffer or a trailer map of the effective context belongs to. */
+static inline struct pw_side *pw_context_side(const struct pw_context *ctx, enum pw_direction d)
+{
+    return ctx->stream == NULL ? NULL : &ctx->stream->steps[ctx->step].side[d];
+}
+
+/* Have the server resume a direction in which some step was resumed; one that holds nothing is forgotten. */
+void pw_stream_ask_to_resume(struct pw_stream *s, enum pw_direction d);
+
+/* Most bytes of a body that the step may hold. */
+uint64_t pw_side_limit(const struct pw_stream *s, uint32_t step, enum pw_direction d);
 /* set_envoy_filter_state stores under this, a NUL and the path. */
 #define PW_FILTER_STATE "filter_state"
 
@@ -88,5 +143,8 @@ bool pw_stream_store(struct pw_stream *s, struct str name, struct str value);
 
 /* Room on a stream's arena for what a guest leaves in it. */
 enum { PW_STREAM_MAX_BYTES = 16 << 20 };
+/* Most bytes that a guest may make of one body. */
+enum { PW_BODY_MAX_BYTES = 256 << 20 };
+enum { PW_BODY_DEFAULT_LIMIT_BYTES = 1 << 20 };
 
 #endif

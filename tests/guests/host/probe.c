@@ -5,6 +5,10 @@
  * stream (they are read with get_header_map_value), lines "create: ...", "start: ..." and "configure: ..." of
  * the configuration for those of a root, the whole VM configuration for on_vm_start.
  *
+ * Built as probe_body, it has the callbacks of bodies and trailers too, with scripts in x-reqbody,
+ * x-respbody, x-reqtrailers and x-resptrailers: one for each call, separated by '|', the last for all that
+ * follow.
+ *
  * A script is commands separated by ';', each a word and its arguments separated by blanks; '~' in an
  * argument stands for a NUL, '_' as a whole argument for the empty string, '@' for the callback's own
  * context.  `call SERVICE PATH TIMEOUT BODY NAME [trailer value]` sends a request; its answer runs the script
@@ -29,6 +33,8 @@ struct arg {
 struct call {
     u32 self;
     u32 result; /* of the callback */
+    u32 end;    /* end_of_stream of a body callback */
+    u32 stop;   /* the script ends here */
     struct arg args[MAX_ARGS];
     u32 nargs;
     struct text out;
@@ -213,7 +219,15 @@ static int run_values(struct call *c)
         put_char(&c->out, ' ');
         put_number(&c->out, w);
     } else if (is(c, "setbuf")) {
-        result(c, proxy_set_buffer_bytes(N(1), 0, 0, "x", 1));
+        u32 given = c->nargs > 4; /* setbuf BUFFER [START LENGTH DATA] */
+        result(c, proxy_set_buffer_bytes(N(1), N(2), N(3), given ? c->args[4].at : "x",
+                                         given ? c->args[4].len : 1));
+    } else if (is(c, "fill")) { /* fill BUFFER BYTES: that many more 'f' at the end */
+        char *bytes = heap_alloc(N(2));
+        for (u32 i = 0; i < N(2); i++) {
+            bytes[i] = 'f';
+        }
+        result(c, proxy_set_buffer_bytes(N(1), 0x7fffffff, 0, bytes, N(2)));
     } else if (is(c, "conf")) {
         st = proxy_get_configuration(&at, &len);
         result_text(c, st, at, len);
@@ -253,6 +267,14 @@ static int run_control(struct call *c)
         result(c, proxy_set_effective_context(N(1)));
     } else if (is(c, "clearroute")) {
         result(c, proxy_clear_route_cache());
+    } else if (is(c, "hold")) { /* hold VALUE: return it and end here, unless it is the end of the stream */
+        if (c->end) {
+            result(c, 0);
+        } else {
+            c->result = N(1);
+            c->stop = 1;
+            return -1;
+        }
     } else if (is(c, "ret")) {
         c->result = N(1);
         return -1;
@@ -487,7 +509,8 @@ static u32 run_script(u32 self, const char *script, u32 len, u32 default_result)
 
     c->self = self;
     c->result = default_result;
-    while (len != 0) {
+    c->stop = 0;
+    while (len != 0 && !c->stop) {
         u32 n = 0;
         while (n < len && script[n] != ';') {
             n++;
@@ -592,6 +615,14 @@ static int find_script(const struct call *c, u32 i, char **script, u32 *len)
     }
     name[n++] = ':';
     return find_line(name + 2, n - 2, script, len);
+}
+
+/* How often the body callbacks of a context were called. */
+static u32 calls[1024][2];
+
+static void forget_calls(u32 ctx)
+{
+    calls[ctx % 1024][0] = calls[ctx % 1024][1] = 0;
 }
 
 EXPORT(_initialize) void on_initialize(void)
@@ -735,5 +766,60 @@ EXPORT(proxy_on_log) void on_log(u32 ctx)
 EXPORT(proxy_on_delete) void on_delete(u32 ctx)
 {
     trace("on_delete", ctx, 0, 0, 1);
+    forget_calls(ctx);
     run_header(ctx, "x-delete", 0);
 }
+
+#ifdef PROBE_BODY
+/* The script of the `call`th call. */
+static u32 run_header_part(u32 self, const char *header, u32 call, u32 default_result)
+{
+    void *value = 0;
+    u32 len = 0;
+    if (proxy_get_header_map_value(0, header, text_len(header), &value, &len) != 0) {
+        return default_result;
+    }
+    const char *at = value, *end = at + len;
+    for (; call != 0; call--) {
+        const char *next = at;
+        while (next < end && *next != '|') {
+            next++;
+        }
+        if (next == end) {
+            break;
+        }
+        at = next + 1;
+    }
+    u32 n = 0;
+    while (at + n < end && at[n] != '|') {
+        n++;
+    }
+    return run_script(self, at, n, default_result);
+}
+
+EXPORT(proxy_on_request_body) u32 on_request_body(u32 ctx, u32 size, u32 end)
+{
+    trace("on_request_body", ctx, size, end, 3);
+    the_call.end = end;
+    return run_header_part(ctx, "x-reqbody", calls[ctx % 1024][0]++, 0);
+}
+
+EXPORT(proxy_on_response_body) u32 on_response_body(u32 ctx, u32 size, u32 end)
+{
+    trace("on_response_body", ctx, size, end, 3);
+    the_call.end = end;
+    return run_header_part(ctx, "x-respbody", calls[ctx % 1024][1]++, 0);
+}
+
+EXPORT(proxy_on_request_trailers) u32 on_request_trailers(u32 ctx, u32 n)
+{
+    trace("on_request_trailers", ctx, n, 0, 2);
+    return run_header(ctx, "x-reqtrailers", 0);
+}
+
+EXPORT(proxy_on_response_trailers) u32 on_response_trailers(u32 ctx, u32 n)
+{
+    trace("on_response_trailers", ctx, n, 0, 2);
+    return run_header(ctx, "x-resptrailers", 0);
+}
+#endif

@@ -1,0 +1,538 @@
+/* pw/chain.c - messages through the steps: requests in order, responses in reverse (host facts 1.8 to 1.12).
+ *
+ * A message is headers, chunks of a body, trailers; each part is passed from step to step until one holds it.
+ * What a step holds lies in its side (stream.h), in one of three ways:
+ *
+ *   headers stopped, all    nothing runs; what arrives waits, unseen, and is shown to this step on resuming
+ *   headers stopped         body and trailers callbacks run; one that continues lets the headers go first
+ *   paused                  the headers are through, the body gathers here; each new chunk is a callback
+ *
+ * So a step never sees a part before the one that precedes it.  Functions return false once the stream
+ * was answered or closed, s->verdict says which; then nothing more is passed.  A response visits only
+ * contexts that the request created. */
+#include "base/mem.h"
+#include "pw/plugin.h"
+#include "pw/stream.h"
+
+static const struct {
+    enum pw_export_id headers, body, trailers;
+    enum pw_map headers_map, trailers_map;
+    enum pw_pending resume;
+    uint32_t too_large_status;
+    const char *too_large_details, *too_large_body;
+} directions[] = {
+    [PW_REQUEST] = {PW_EXPORT_REQUEST_HEADERS, PW_EXPORT_REQUEST_BODY, PW_EXPORT_REQUEST_TRAILERS,
+                    PW_MAP_REQUEST_HEADERS, PW_MAP_REQUEST_TRAILERS, PW_PENDING_REQUEST, 413,
+                    "request_payload_too_large", "Payload Too Large"},
+    [PW_RESPONSE] = {PW_EXPORT_RESPONSE_HEADERS, PW_EXPORT_RESPONSE_BODY, PW_EXPORT_RESPONSE_TRAILERS,
+                     PW_MAP_RESPONSE_HEADERS, PW_MAP_RESPONSE_TRAILERS, PW_PENDING_RESPONSE, 500,
+                     "response_payload_too_large", "Internal Server Error"},
+};
+
+static bool pass_body(struct pw_stream *s, enum pw_direction d, int32_t i, struct pw_body *b,
+                      bool end_of_stream);
+
+/* ---- calls --------------------------------------------------------------------------------------- */
+
+static bool end_with(struct pw_stream *s, enum pw_verdict v)
+{
+    s->verdict = v;
+    return v == PW_CONTINUE;
+}
+
+/* What host calls asked for during the call that just returned.  Continue takes effect after the call, so it
+ * also undoes the pause that the same call returned: *status becomes 0. */
+static bool settle(struct pw_stream *s, struct pw_stream_step *st, enum pw_direction d, uint32_t *status)
+{
+    uint8_t pending = s->pending;
+
+    s->pending = 0;
+    if (pending & PW_PENDING_LOCAL) {
+        return end_with(s, pw_stream_answer(s));
+    }
+    if (pending & PW_PENDING_CLOSE) {
+        s->closed = true;
+        return end_with(s, PW_CLOSE);
+    }
+    if (st->side[d].resumed) {
+        st->side[d].resumed = false;
+        *status = 0;
+    }
+    return true;
+}
+
+/* The root's id is the parent: each configuration has its own root (design, decision 7). */
+static bool create_context(struct pw_stream_step *st)
+{
+    struct pw_context *ctx = &st->ctx;
+
+    pw_contexts_add(&st->vm->contexts, ctx);
+    const uint32_t args[PW_EXPORT_MAX_PARAMS] = {ctx->id, st->vm->roots[ctx->config].id};
+    return pw_vm_call(st->vm, ctx, PW_EXPORT_CONTEXT_CREATE, args, NULL);
+}
+
+/* Call one callback of a step; *status is what it returned, or 0 where nothing is to be called. */
+static bool call_step(struct pw_stream *s, uint32_t i, enum pw_direction d, enum pw_export_id id,
+                      uint32_t size, bool end_of_stream, uint32_t *status)
+{
+    struct pw_stream_step *st = &s->steps[i];
+    uint32_t unused = 0;
+
+    *status = 0;
+    if (st->failed || (d == PW_RESPONSE && st->ctx.id == 0)) {
+        return true;
+    }
+    if (st->vm == NULL || st->vm->dead) {
+        return end_with(s, pw_stream_fail_step(s, i));
+    }
+    if (st->ctx.id == 0) {
+        if (!st->vm->has_stream_callbacks) {
+            return true;
+        }
+        if (!create_context(st)) {
+            return end_with(s, pw_stream_fail_step(s, i));
+        }
+        if (!settle(s, st, d, &unused)) {
+            return false;
+        }
+    }
+    if (!pw_vm_exports(st->vm, id)) {
+        return true;
+    }
+    const uint32_t args[PW_EXPORT_MAX_PARAMS] = {st->ctx.id, size, end_of_stream};
+    if (!pw_vm_call(st->vm, &st->ctx, id, args, status)) {
+        *status = 0;
+        return end_with(s, pw_stream_fail_step(s, i));
+    }
+    return settle(s, st, d, status);
+}
+
+/* ---- limits -------------------------------------------------------------------------------------- */
+
+uint64_t pw_side_limit(const struct pw_stream *s, uint32_t step, enum pw_direction d)
+{
+    const struct pw_stream_step *st = &s->steps[step];
+
+    return st->side[d].limit_bytes != 0 ? st->side[d].limit_bytes : st->plugin->opt.body_limit_bytes;
+}
+
+/* A step that buffers holds more than it may, or will: Content-Length says so. */
+static bool within_limit(struct pw_stream *s, uint32_t i, enum pw_direction d)
+{
+    uint64_t limit = pw_side_limit(s, i, d), announced;
+    struct str v;
+
+    if (s->steps[i].side[d].body.len <= limit &&
+        (!s->server->map_get(s->server_stream, directions[d].headers_map, STR("content-length"), &v) ||
+         !str_to_u64(v, &announced) || announced <= limit)) {
+        return true;
+    }
+    if (s->local_taken) { /* it is an answer already */
+        s->closed = true;
+        return end_with(s, PW_CLOSE);
+    }
+    s->local = (struct pw_local_response){
+        .status = directions[d].too_large_status,
+        .details = str_of(directions[d].too_large_details),
+        .body = str_of(directions[d].too_large_body),
+        .grpc_status = -1,
+    };
+    s->local_taken = true;
+    s->local_step = (int32_t)i;
+    return end_with(s, pw_stream_answer(s));
+}
+
+/* ---- passing on ------------------------------------------------------------------------------------ */
+
+/* A return value of a headers callback (host facts 1.10). */
+static enum pw_headers_status headers_status(const struct pw_vm *vm, uint32_t value)
+{
+    switch (value) {
+    case PW_HEADERS_CONTINUE:
+    case PW_HEADERS_CONTINUE_AND_END: /* Envoy takes it as Continue, too */
+        return PW_HEADERS_CONTINUE;
+    case PW_HEADERS_STOP:
+        return vm->abi == PW_ABI_0_2_100 ? PW_HEADERS_STOP : PW_HEADERS_STOP_ALL_AND_WATERMARK;
+    case PW_HEADERS_STOP_ALL_AND_BUFFER:
+        return PW_HEADERS_STOP_ALL_AND_BUFFER;
+    default:
+        return PW_HEADERS_STOP_ALL_AND_WATERMARK;
+    }
+}
+
+static bool stops_all(const struct pw_side *side)
+{
+    return side->stopped > PW_HEADERS_STOP;
+}
+
+static bool pass_headers(struct pw_stream *s, enum pw_direction d, int32_t i, bool end_of_stream)
+{
+    struct pw_flow *f = &s->flow[d];
+
+    for (; i != f->end; i += f->by) {
+        struct pw_stream_step *st = &s->steps[i];
+        struct pw_side *side = &st->side[d];
+        uint32_t status, n = (uint32_t)s->server->map_count(s->server_stream, directions[d].headers_map);
+        side->end = end_of_stream ? PW_END_HEADERS : PW_END_OPEN;
+        if (!call_step(s, (uint32_t)i, d, directions[d].headers, n, end_of_stream, &status)) {
+            return false;
+        }
+        if (status != PW_HEADERS_CONTINUE && headers_status(st->vm, status) != PW_HEADERS_CONTINUE) {
+            side->stopped = (uint8_t)headers_status(st->vm, status);
+            return end_of_stream || side->stopped != PW_HEADERS_STOP_ALL_AND_BUFFER ||
+                   within_limit(s, (uint32_t)i, d);
+        }
+    }
+    f->through = true;
+    return true;
+}
+
+static bool pass_trailers(struct pw_stream *s, enum pw_direction d, int32_t i)
+{
+    struct pw_flow *f = &s->flow[d];
+
+    for (; i != f->end; i += f->by) {
+        struct pw_side *side = &s->steps[i].side[d];
+        uint32_t status, n = (uint32_t)s->server->map_count(s->server_stream, directions[d].trailers_map);
+        side->end = PW_END_TRAILERS;
+        if (stops_all(side)) {
+            return true;
+        }
+        side->trailers_called = true;
+        if (!call_step(s, (uint32_t)i, d, directions[d].trailers, n, true, &status)) {
+            return false;
+        }
+        if (status != PW_HEADERS_CONTINUE) {
+            side->paused = true;
+            return true;
+        }
+        if (side->stopped != PW_HEADERS_CONTINUE) {
+            side->stopped = PW_HEADERS_CONTINUE;
+            if (!pass_headers(s, d, i + f->by, false)) {
+                return false;
+            }
+        }
+        struct pw_body b = {0};
+        pw_body_move(&b, &side->body);
+        side->paused = side->readable = false;
+        if (!pass_body(s, d, i + f->by, &b, false)) {
+            return false;
+        }
+    }
+    s->server->trailers(s->server_stream, d);
+    return true;
+}
+
+/* The body callback of a step whose body is all it may read now; *status as Envoy's FilterDataStatus. */
+static bool show_body(struct pw_stream *s, uint32_t i, enum pw_direction d, bool end_of_stream,
+                      uint32_t *status)
+{
+    struct pw_side *side = &s->steps[i].side[d];
+
+    side->readable = true;
+    side->in_last_call = end_of_stream;
+    bool go_on = call_step(s, i, d, directions[d].body, (uint32_t)side->body.len, end_of_stream, status);
+    side->in_last_call = false;
+    return go_on;
+}
+
+/* Hold what a step did not let through; `before` bytes of it were held already. */
+static bool hold_body(struct pw_stream *s, uint32_t i, enum pw_direction d, size_t before, uint32_t status)
+{
+    struct pw_side *side = &s->steps[i].side[d];
+
+    side->paused = true;
+    side->watermark = status == PW_BODY_STOP_AND_WATERMARK;
+    if (status >= PW_BODY_STOP_NO_BUFFER && side->body.len > before) {
+        side->body.len = before; /* the chunk is dropped */
+    }
+    side->readable = side->body.len != 0;
+    pw_body_own(&side->body);
+    return status != PW_BODY_STOP_AND_BUFFER || within_limit(s, i, d);
+}
+
+/* Takes `b` over. */
+static bool pass_body(struct pw_stream *s, enum pw_direction d, int32_t i, struct pw_body *b,
+                      bool end_of_stream)
+{
+    struct pw_flow *f = &s->flow[d];
+
+    for (; i != f->end && (b->len != 0 || end_of_stream); i += f->by) {
+        struct pw_side *side = &s->steps[i].side[d];
+        size_t before = side->body.len;
+        uint32_t status;
+        pw_body_move(&side->body, b);
+        if (end_of_stream) {
+            side->end = PW_END_BODY;
+        }
+        if (stops_all(side)) {
+            pw_body_own(&side->body);
+            return side->stopped != PW_HEADERS_STOP_ALL_AND_BUFFER || within_limit(s, (uint32_t)i, d);
+        }
+        if (!show_body(s, (uint32_t)i, d, end_of_stream, &status)) {
+            return false;
+        }
+        if (status != PW_BODY_CONTINUE) {
+            return hold_body(s, (uint32_t)i, d, before, status);
+        }
+        side->paused = side->readable = false;
+        pw_body_move(b, &side->body);
+        if (side->stopped != PW_HEADERS_CONTINUE) {
+            side->stopped = PW_HEADERS_CONTINUE;
+            if (!pass_headers(s, d, i + f->by, false)) {
+                pw_body_fini(b);
+                return false;
+            }
+        }
+        if (side->made_trailers) {
+            side->made_trailers = false;
+            side->end = PW_END_TRAILERS;
+            side->trailers_called = true;
+            return pass_body(s, d, i + f->by, b, false) && pass_trailers(s, d, i + f->by);
+        }
+    }
+    if (b->len != 0 || end_of_stream) {
+        s->server->body(s->server_stream, d, pw_body_str(b), end_of_stream);
+    }
+    pw_body_fini(b);
+    return true;
+}
+
+/* ---- resuming ---------------------------------------------------------------------------------------- */
+
+static bool resume_step(struct pw_stream *s, enum pw_direction d, int32_t i)
+{
+    int32_t next = i + s->flow[d].by;
+    struct pw_side *side = &s->steps[i].side[d];
+    bool unseen = stops_all(side);
+    struct pw_body b = {0};
+
+    if (side->stopped != PW_HEADERS_CONTINUE) {
+        side->stopped = PW_HEADERS_CONTINUE;
+        if (!pass_headers(s, d, next, side->end == PW_END_HEADERS)) {
+            return false;
+        }
+    }
+    side->paused = side->readable = false;
+    pw_body_move(&b, &side->body);
+    /* What arrived while all was stopped is shown to this step first, the rest it has seen. */
+    if (!pass_body(s, d, unseen ? i : next, &b, side->end == PW_END_BODY && !side->made_trailers)) {
+        return false;
+    }
+    if (side->end == PW_END_TRAILERS || side->made_trailers) {
+        bool seen = side->trailers_called || side->made_trailers;
+        side->made_trailers = false;
+        return pass_trailers(s, d, seen ? next : i);
+    }
+    return true;
+}
+
+/* Resumptions of other steps than the one that ran, until none is left; those of the other direction are for
+ * the server to begin. */
+static bool resume_all(struct pw_stream *s, enum pw_direction d)
+{
+    struct pw_flow *f = &s->flow[d];
+    bool again = true;
+
+    while (again) {
+        again = false;
+        for (int32_t i = f->first; i != f->end; i += f->by) {
+            struct pw_side *side = &s->steps[i].side[d];
+            if (side->resumed) {
+                side->resumed = false;
+                again = true;
+                if (pw_side_holds(side) && !resume_step(s, d, i)) {
+                    return false;
+                }
+            }
+        }
+    }
+    return true;
+}
+
+static void forget_resumed(struct pw_stream *s)
+{
+    for (uint32_t i = 0; i < s->nsteps; i++) {
+        s->steps[i].side[PW_REQUEST].resumed = s->steps[i].side[PW_RESPONSE].resumed = false;
+    }
+}
+
+/* ---- entering ------------------------------------------------------------------------------------------ */
+
+static void enter(struct pw_stream *s)
+{
+    WEIR_ASSERT(!s->running && s->phase != PW_PHASE_LOG);
+    s->running = true;
+    s->verdict = PW_CONTINUE;
+    s->resumes = false;
+}
+
+static enum pw_verdict leave(struct pw_stream *s, enum pw_direction d, bool go_on)
+{
+    struct pw_flow *f = &s->flow[d];
+
+    if (s->resumes) { /* rare: somebody continued */
+        go_on = go_on && resume_all(s, d);
+        if (go_on) {
+            pw_stream_ask_to_resume(s, d == PW_REQUEST ? PW_RESPONSE : PW_REQUEST);
+        } else {
+            forget_resumed(s);
+        }
+    }
+    s->running = false;
+    if (!go_on) {
+        return s->verdict;
+    }
+    f->out = f->through;
+    return f->through ? PW_CONTINUE : PW_PAUSE;
+}
+
+/* Does the chain have nothing more to say about this direction? */
+static bool is_over(const struct pw_stream *s, enum pw_direction d)
+{
+    return s->closed || (d == PW_REQUEST ? s->local_sent : s->final);
+}
+
+enum pw_verdict pw_stream_on_request_headers(struct pw_stream *s, bool end_of_stream)
+{
+    struct pw_flow *f = &s->flow[PW_REQUEST];
+
+    if (s->phase != PW_PHASE_REQUEST || is_over(s, PW_REQUEST)) {
+        return PW_CONTINUE;
+    }
+    if (f->begun) {
+        return f->through ? PW_CONTINUE : PW_PAUSE;
+    }
+    f->begun = true;
+    enter(s);
+    return leave(s, PW_REQUEST, pass_headers(s, PW_REQUEST, f->first, end_of_stream));
+}
+
+enum pw_verdict pw_stream_on_response_headers(struct pw_stream *s, bool end_of_stream)
+{
+    struct pw_flow *f = &s->flow[PW_RESPONSE];
+
+    WEIR_ASSERT(s->phase != PW_PHASE_LOG);
+    s->phase = PW_PHASE_RESPONSE;
+    if (is_over(s, PW_RESPONSE)) {
+        return PW_CONTINUE;
+    }
+    if (f->begun) {
+        return f->through ? PW_CONTINUE : PW_PAUSE;
+    }
+    f->begun = true;
+    enter(s);
+    return leave(s, PW_RESPONSE, pass_headers(s, PW_RESPONSE, f->first, end_of_stream));
+}
+
+static enum pw_verdict on_body(struct pw_stream *s, enum pw_direction d, struct str chunk, bool end_of_stream)
+{
+    struct pw_body b = {.at = chunk.at, .len = chunk.len};
+
+    WEIR_ASSERT(s->flow[d].begun || is_over(s, d));
+    if (is_over(s, d)) {
+        s->server->body(s->server_stream, d, chunk, end_of_stream);
+        return PW_CONTINUE;
+    }
+    enter(s);
+    return leave(s, d, pass_body(s, d, s->flow[d].first, &b, end_of_stream));
+}
+
+static enum pw_verdict on_trailers(struct pw_stream *s, enum pw_direction d)
+{
+    WEIR_ASSERT(s->flow[d].begun || is_over(s, d));
+    if (is_over(s, d)) {
+        s->server->trailers(s->server_stream, d);
+        return PW_CONTINUE;
+    }
+    enter(s);
+    return leave(s, d, pass_trailers(s, d, s->flow[d].first));
+}
+
+static enum pw_verdict on_resume(struct pw_stream *s, enum pw_direction d)
+{
+    s->flow[d].told = false;
+    if (is_over(s, d)) {
+        return PW_CONTINUE;
+    }
+    enter(s);
+    s->resumes = true;
+    return leave(s, d, true);
+}
+
+enum pw_verdict pw_stream_on_request_body(struct pw_stream *s, struct str chunk, bool end_of_stream)
+{
+    return on_body(s, PW_REQUEST, chunk, end_of_stream);
+}
+
+enum pw_verdict pw_stream_on_response_body(struct pw_stream *s, struct str chunk, bool end_of_stream)
+{
+    return on_body(s, PW_RESPONSE, chunk, end_of_stream);
+}
+
+enum pw_verdict pw_stream_on_request_trailers(struct pw_stream *s)
+{
+    return on_trailers(s, PW_REQUEST);
+}
+
+enum pw_verdict pw_stream_on_response_trailers(struct pw_stream *s)
+{
+    return on_trailers(s, PW_RESPONSE);
+}
+
+enum pw_verdict pw_stream_resume_request(struct pw_stream *s)
+{
+    return on_resume(s, PW_REQUEST);
+}
+
+enum pw_verdict pw_stream_resume_response(struct pw_stream *s)
+{
+    return on_resume(s, PW_RESPONSE);
+}
+
+/* ---- what the server may leave out ------------------------------------------------------------------- */
+
+static bool wants_body(const struct pw_stream *s, enum pw_direction d)
+{
+    for (uint32_t i = 0; i < s->nsteps && !is_over(s, d); i++) {
+        const struct pw_stream_step *st = &s->steps[i];
+        bool runs = !st->failed && st->vm != NULL && !st->vm->dead && (d == PW_REQUEST || st->ctx.id != 0);
+        /* Headers that are stopped alone wait for the body even where nobody looks at it. */
+        if ((runs && pw_vm_exports(st->vm, directions[d].body)) || st->side[d].stopped == PW_HEADERS_STOP) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_blocked(const struct pw_stream *s, enum pw_direction d)
+{
+    for (uint32_t i = 0; i < s->nsteps && !is_over(s, d); i++) {
+        const struct pw_side *side = &s->steps[i].side[d];
+        if (side->stopped == PW_HEADERS_STOP_ALL_AND_WATERMARK ||
+            (side->paused && side->watermark && side->body.len > pw_side_limit(s, i, d))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool pw_stream_wants_request_body(const struct pw_stream *s)
+{
+    return wants_body(s, PW_REQUEST);
+}
+
+bool pw_stream_wants_response_body(const struct pw_stream *s)
+{
+    return wants_body(s, PW_RESPONSE);
+}
+
+bool pw_stream_request_blocked(const struct pw_stream *s)
+{
+    return is_blocked(s, PW_REQUEST);
+}
+
+bool pw_stream_response_blocked(const struct pw_stream *s)
+{
+    return is_blocked(s, PW_RESPONSE);
+}
