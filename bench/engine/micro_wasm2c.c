@@ -8,11 +8,11 @@
 
 enum { BATCHES = 9, CALLS = 500000, INSTANCES = 1000 };
 
-struct w2c_env {
+struct Z_env_instance_t {
     int unused;
 };
 
-__attribute__((noinline)) u32 w2c_env_add(struct w2c_env *env, u32 a, u32 b)
+__attribute__((noinline)) u32 Z_envZ_add(struct Z_env_instance_t *env, u32 a, u32 b)
 {
     (void)env;
     return a + b;
@@ -39,15 +39,17 @@ static double median(double *values)
 
 int main(void)
 {
-    struct w2c_env env;
-    w2c_micro m;
+    struct Z_env_instance_t env;
+    Z_micro_instance_t m;
     double into_host[BATCHES], into_guest[BATCHES], instances[BATCHES];
-    u32 (*volatile twice)(w2c_micro *, u32, u32) = w2c_micro_twice; /* as a host that loads it would */
+    u32 (*volatile twice)(Z_micro_instance_t *, u32, u32) =
+        Z_microZ_twice; /* as a host that loads it would */
     wasm_rt_init();
-    wasm2c_micro_instantiate(&m, &env);
+    Z_micro_init_module();
+    Z_micro_instantiate(&m, &env);
     for (int b = 0; b < BATCHES; b++) {
         double start = cpu_ns();
-        w2c_micro_call_host(&m, CALLS);
+        Z_microZ_call_host(&m, CALLS);
         into_host[b] = (cpu_ns() - start) / CALLS;
         start = cpu_ns();
         for (u32 i = 0; i < CALLS; i++) {
@@ -56,15 +58,15 @@ int main(void)
         into_guest[b] = (cpu_ns() - start) / CALLS;
         start = cpu_ns();
         for (int i = 0; i < INSTANCES; i++) {
-            w2c_micro one;
-            wasm2c_micro_instantiate(&one, &env);
-            wasm2c_micro_free(&one);
+            Z_micro_instance_t one;
+            Z_micro_instantiate(&one, &env);
+            Z_micro_free(&one);
         }
         instances[b] = (cpu_ns() - start) / INSTANCES / 1e3;
     }
     printf("guest->host call (i32,i32)->i32\t%.2f\tns\n", median(into_host));
     printf("host->guest call (i32,i32)->i32\t%.2f\tns\n", median(into_guest));
     printf("instantiate and free\t%.2f\tus\n", median(instances));
-    wasm2c_micro_free(&m);
+    Z_micro_free(&m);
     return 0;
 }

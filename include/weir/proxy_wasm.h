@@ -2,7 +2,8 @@
  *
  * A plugin is a module with options and one or more configurations; in every process (worker) it has one VM
  * at a time, in which each configuration is a root context.  A stream is one HTTP request on its way through
- * an ordered list of (plugin, configuration) pairs.  A VM that trapped is replaced before the next stream;
+ * an ordered list of (plugin, configuration) pairs.  A VM that trapped is replaced before the next stream,
+ * from a copy of what it was after its configuration;
  * streams of a dead VM fail by the plugin's policy.  Single-threaded: a plugin and its streams belong to one
  * thread. */
 #ifndef WEIR_PROXY_WASM_H
@@ -40,6 +41,7 @@ struct pw_plugin_options {
     bool fail_open; /* failStrategy FAIL_OPEN */
     enum weir_tier tier;
     uint64_t memory_limit_bytes; /* 0: 128 MiB */
+    uint32_t cpu_budget_ms; /* of a callback; past it the VM traps. 0: 100. Start and configure: 5 s each */
 };
 
 struct pw_plugin;

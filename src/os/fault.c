@@ -9,7 +9,12 @@
 #include "base/mem.h"
 #include "os/os.h"
 
-static const int signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL};
+static const int signals[] = {
+    SIGSEGV, SIGBUS, SIGFPE, SIGILL,
+#ifdef __aarch64__
+    SIGTRAP, /* its trap instruction is brk */
+#endif
+};
 enum { NSIGNALS = sizeof signals / sizeof signals[0] };
 
 static os_fault_handler *fault_handler;

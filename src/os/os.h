@@ -52,7 +52,7 @@ bool os_random(void *at, size_t bytes);
 
 /* A synchronous signal as its handler sees it. */
 struct os_fault {
-    int signal;        /* SIGSEGV, SIGBUS, SIGFPE or SIGILL */
+    int signal;        /* SIGSEGV, SIGBUS, SIGFPE, SIGILL; on aarch64 SIGTRAP, too */
     int code;          /* si_code */
     uintptr_t address; /* si_addr */
     uintptr_t pc, sp, fp;

@@ -40,6 +40,7 @@ struct pw_callout *pw_callout_new(struct pw_vm *vm, enum pw_callout_kind kind)
     c->vm = vm;
     c->root = vm->effective->config;
     c->token = vm->last_callout << 2 | kind;
+    vm->holds_host_state = true;
     pw_vm_ref(vm);
     link_in(vm->plugin, c);
     return c;

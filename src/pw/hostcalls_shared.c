@@ -74,6 +74,7 @@ uint32_t pw_call_proxy_register_shared_queue(struct weir_instance *inst, uint32_
         vm->effective == &vm->self || vm->roots == NULL ? NULL : &vm->roots[vm->effective->config];
     enum pw_status status = shared_queue_register(sh, vm->plugin->opt.vm_id, n, root, &id);
     if (status == PW_OK) {
+        vm->holds_host_state = true;
         pw_guest_put_u32(inst, id_at, id);
     }
     return status;

@@ -9,6 +9,7 @@
 
 enum {
     DEFAULT_MEMORY_BYTES = 128 << 20,
+    DEFAULT_CPU_BUDGET_MS = 100,
     PATIENCE = 5,               /* failures in a row that are healed at once */
     FIRST_DELAY_NS = 100000000, /* then wait 0.1 s, doubled with every further failure */
     MAX_DOUBLINGS = 8,          /* to 25.6 s at most */
@@ -81,6 +82,9 @@ static void copy_options(struct pw_plugin *p, const struct pw_plugin_options *op
     if (p->opt.memory_limit_bytes == 0) {
         p->opt.memory_limit_bytes = DEFAULT_MEMORY_BYTES;
     }
+    if (p->opt.cpu_budget_ms == 0) {
+        p->opt.cpu_budget_ms = DEFAULT_CPU_BUDGET_MS;
+    }
 }
 
 weir_status pw_plugin_new(struct weir_module *m, const struct pw_plugin_options *opt,
@@ -119,6 +123,7 @@ void pw_plugin_free(struct pw_plugin *p)
         WEIR_ASSERT(p->vm->refs == 1); /* streams must have ended */
         pw_vm_unref(p->vm);
     }
+    pw_saved_free(p->saved);
     weir_linker_free(p->linker);
     weir_module_unref(p->module);
     arena_fini(&p->arena);
@@ -127,8 +132,13 @@ void pw_plugin_free(struct pw_plugin *p)
 
 /* ---- VMs ------------------------------------------------------------------------------------- */
 
-static void take_vm(struct pw_plugin *p, struct pw_vm *vm)
+/* Put a VM in force.  One that just started becomes the pattern of those that replace it. */
+static void take_vm(struct pw_plugin *p, struct pw_vm *vm, bool fresh)
 {
+    if (fresh) {
+        pw_saved_free(p->saved);
+        p->saved = pw_vm_save(vm);
+    }
     struct pw_vm *old = p->vm;
     p->vm = vm;
     p->started = true;
@@ -141,7 +151,7 @@ weir_status pw_plugin_start(struct pw_plugin *p, struct weir_report *rep)
     weir_status st = pw_vm_new(p, p->module, &vm, rep);
 
     if (st == WEIR_OK) {
-        take_vm(p, vm);
+        take_vm(p, vm, true);
     }
     return st;
 }
@@ -163,7 +173,7 @@ weir_status pw_plugin_replace_module(struct pw_plugin *p, struct weir_module *m,
     weir_module_unref(p->module);
     p->module = m;
     p->failures = 0;
-    take_vm(p, vm);
+    take_vm(p, vm, true);
     return WEIR_OK;
 }
 
@@ -177,15 +187,22 @@ void pw_plugin_vm_failed(struct pw_plugin *p)
     }
 }
 
-static void start_again(struct pw_plugin *p)
+/* From what was saved, if a trap is all that happened; a plugin that traps again and again, or that asked for
+ * it, starts anew. */
+static void start_again(struct pw_plugin *p, bool trapped)
 {
     struct pw_vm *vm;
     struct weir_report rep;
     char text[512];
 
     weir_report_init(&rep);
+    if (trapped && p->saved != NULL && p->failures <= PATIENCE &&
+        pw_vm_new_from(p, p->module, p->saved, &vm, &rep) == WEIR_OK) {
+        take_vm(p, vm, false);
+        return;
+    }
     if (pw_vm_new(p, p->module, &vm, &rep) == WEIR_OK) {
-        take_vm(p, vm);
+        take_vm(p, vm, true);
         return;
     }
     pw_plugin_vm_failed(p);
@@ -210,7 +227,7 @@ struct pw_vm *pw_plugin_acquire_vm(struct pw_plugin *p)
         }
         if (p->started &&
             (p->failures <= PATIENCE || p->server->monotonic_ns(p->server_data) >= p->next_start_ns)) {
-            start_again(p);
+            start_again(p, !rebuild);
         }
     }
     if (p->vm != NULL) {

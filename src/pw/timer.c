@@ -1,6 +1,6 @@
 /* pw/timer.c - ticks (host facts 1.19): per root context, armed again after each proxy_on_tick.
  *
- * They live and die with their VM: a VM that trapped has none, the one that replaces it sets its own. */
+ * They live and die with their VM: a VM that trapped has none, the one that replaces it has its own. */
 #include "pw/timer.h"
 
 #include "base/mem.h"
@@ -11,7 +11,7 @@ void pw_ticks_init(struct pw_vm *vm)
     vm->ticks = mem_zalloc_array(vm->plugin->opt.nconfigs, sizeof *vm->ticks);
 }
 
-static void set(struct pw_vm *vm, uint32_t config, uint32_t period_ms)
+void pw_ticks_set(struct pw_vm *vm, uint32_t config, uint32_t period_ms)
 {
     const struct pw_plugin *p = vm->plugin;
     struct pw_tick *t = &vm->ticks[config];
@@ -31,7 +31,7 @@ static void set(struct pw_vm *vm, uint32_t config, uint32_t period_ms)
 void pw_ticks_clear(struct pw_vm *vm)
 {
     for (uint32_t i = 0; vm->ticks != NULL && i < vm->plugin->opt.nconfigs; i++) {
-        set(vm, i, 0);
+        pw_ticks_set(vm, i, 0);
     }
 }
 
@@ -51,7 +51,7 @@ void pw_timer_fire(struct pw_timer *timer)
     const uint32_t args[PW_EXPORT_MAX_PARAMS] = {root->id};
     pw_vm_ref(vm);
     if (pw_vm_call(vm, root, PW_EXPORT_TICK, args, NULL) && t->period_ms != 0) {
-        set(vm, root->config, t->period_ms);
+        pw_ticks_set(vm, root->config, t->period_ms);
     }
     pw_vm_unref(vm);
 }
@@ -62,7 +62,7 @@ uint32_t pw_call_proxy_set_tick_period_milliseconds(struct weir_instance *inst, 
 
     /* Before there are roots there is nobody to call. */
     if (vm->ticks != NULL && vm->effective != &vm->self) {
-        set(vm, vm->effective->config, period);
+        pw_ticks_set(vm, vm->effective->config, period);
     }
     return PW_OK;
 }

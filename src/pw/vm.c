@@ -15,6 +15,8 @@ enum {
     MAX_OUTPUT_LINE = 65536, /* a longer line of fd 1 or 2 is cut into several */
 };
 
+#define START_BUDGET_NS 5000000000ull /* of every call while a VM starts */
+
 static const struct {
     const char *name;
     uint8_t least, most;
@@ -384,17 +386,27 @@ static weir_status call_root(struct pw_vm *vm, struct pw_context *root, enum pw_
     return WEIR_OK;
 }
 
+static void make_roots(struct pw_vm *vm)
+{
+    vm->roots = mem_zalloc_array(vm->plugin->opt.nconfigs, sizeof *vm->roots);
+    pw_ticks_init(vm);
+}
+
+static void add_root(struct pw_vm *vm, uint32_t i)
+{
+    vm->roots[i].vm = vm;
+    vm->roots[i].config = i;
+    pw_contexts_add(&vm->contexts, &vm->roots[i]);
+}
+
 static weir_status start_roots(struct pw_vm *vm, struct weir_report *rep)
 {
     const struct pw_plugin_options *opt = &vm->plugin->opt;
 
-    vm->roots = mem_zalloc_array(opt->nconfigs, sizeof *vm->roots);
-    pw_ticks_init(vm);
+    make_roots(vm);
     for (uint32_t i = 0; i < opt->nconfigs; i++) {
         struct pw_context *root = &vm->roots[i];
-        root->vm = vm;
-        root->config = i;
-        pw_contexts_add(&vm->contexts, root);
+        add_root(vm, i);
         weir_status st = call_root(vm, root, PW_MOMENT_ROOT_CREATE, PW_EXPORT_CONTEXT_CREATE, 0, rep);
         if (st == WEIR_OK) {
             st = call_root(vm, root, PW_MOMENT_VM_START, PW_EXPORT_VM_START, (uint32_t)opt->vm_config.len,
@@ -428,15 +440,9 @@ static void vm_free(struct pw_vm *vm)
     mem_free(vm);
 }
 
-weir_status pw_vm_new(struct pw_plugin *p, struct weir_module *m, struct pw_vm **out, struct weir_report *rep)
+static struct pw_vm *vm_alloc(struct pw_plugin *p, struct weir_module *m)
 {
     struct pw_vm *vm = mem_zalloc(sizeof *vm);
-    struct weir_instance_options opt = {
-        .tier = p->opt.tier,
-        .memory_limit_bytes = p->opt.memory_limit_bytes,
-        .host = vm,
-    };
-    struct weir_trap trap;
 
     vm->wasi_table = (struct weir_wasi){
         .env = p->wasi_env,
@@ -454,6 +460,30 @@ weir_status pw_vm_new(struct pw_plugin *p, struct weir_module *m, struct pw_vm *
     vm->refs = 1;
     vm->self.vm = vm;
     vm->effective = &vm->self;
+    return vm;
+}
+
+static struct weir_instance_options instance_options(struct pw_vm *vm)
+{
+    return (struct weir_instance_options){
+        .tier = vm->plugin->opt.tier,
+        .memory_limit_bytes = vm->plugin->opt.memory_limit_bytes,
+        .budget_ns = START_BUDGET_NS,
+        .host = vm,
+    };
+}
+
+/* The start is over. */
+static void set_budget(struct pw_vm *vm)
+{
+    weir_instance_set_budget(vm->inst, (uint64_t)vm->plugin->opt.cpu_budget_ms * 1000000);
+}
+
+weir_status pw_vm_new(struct pw_plugin *p, struct weir_module *m, struct pw_vm **out, struct weir_report *rep)
+{
+    struct pw_vm *vm = vm_alloc(p, m);
+    struct weir_instance_options opt = instance_options(vm);
+    struct weir_trap trap;
 
     vm->depth = 1; /* the wasm start function may make host calls: nothing is applied meanwhile */
     weir_status st = weir_instance_new(m, p->linker, &opt, &vm->inst, &trap, rep);
@@ -479,6 +509,83 @@ weir_status pw_vm_new(struct pw_plugin *p, struct weir_module *m, struct pw_vm *
         vm_free(vm);
         return st;
     }
+    set_budget(vm);
+    *out = vm;
+    return WEIR_OK;
+}
+
+/* ---- replacements --------------------------------------------------------------------------- */
+
+enum { METRIC_TYPES = sizeof((struct pw_vm *)0)->metrics / sizeof((struct pw_vm *)0)->metrics[0] };
+
+struct pw_saved {
+    struct weir_snapshot *memory;
+    VEC(uint32_t) metrics[METRIC_TYPES];
+    uint32_t *tick_ms; /* by root */
+};
+
+struct pw_saved *pw_vm_save(struct pw_vm *vm)
+{
+    struct weir_snapshot *memory;
+
+    if (vm->holds_host_state || vm->deferred != NULL ||
+        weir_instance_snapshot(vm->inst, &memory, NULL) != WEIR_OK) {
+        return NULL;
+    }
+    struct pw_saved *s = mem_zalloc(sizeof *s);
+    s->memory = memory;
+    for (int t = 0; t < METRIC_TYPES; t++) {
+        for (size_t i = 0; i < vm->metrics[t].len; i++) {
+            vec_push(&s->metrics[t], vm->metrics[t].at[i]);
+        }
+    }
+    s->tick_ms = mem_zalloc_array(vm->plugin->opt.nconfigs, sizeof *s->tick_ms);
+    for (uint32_t i = 0; i < vm->plugin->opt.nconfigs; i++) {
+        s->tick_ms[i] = vm->ticks[i].period_ms;
+    }
+    return s;
+}
+
+void pw_saved_free(struct pw_saved *s)
+{
+    if (s == NULL) {
+        return;
+    }
+    for (int t = 0; t < METRIC_TYPES; t++) {
+        vec_fini(&s->metrics[t]);
+    }
+    weir_snapshot_unref(s->memory);
+    mem_free(s->tick_ms);
+    mem_free(s);
+}
+
+weir_status pw_vm_new_from(struct pw_plugin *p, struct weir_module *m, const struct pw_saved *s,
+                           struct pw_vm **out, struct weir_report *rep)
+{
+    struct pw_vm *vm = vm_alloc(p, m);
+    struct weir_instance_options opt = instance_options(vm);
+    weir_status st = weir_instance_new_from(s->memory, &opt, &vm->inst, rep);
+
+    if (st == WEIR_OK) {
+        st = resolve_exports(vm, rep);
+    }
+    if (st != WEIR_OK) {
+        vm_free(vm);
+        return st;
+    }
+    make_roots(vm);
+    for (uint32_t i = 0; i < p->opt.nconfigs; i++) {
+        add_root(vm, i); /* the same ids: the guest knows them by these */
+        if (s->tick_ms[i] != 0) {
+            pw_ticks_set(vm, i, s->tick_ms[i]);
+        }
+    }
+    for (int t = 0; t < METRIC_TYPES; t++) {
+        for (size_t i = 0; i < s->metrics[t].len; i++) {
+            vec_push(&vm->metrics[t], s->metrics[t].at[i]);
+        }
+    }
+    set_budget(vm);
     *out = vm;
     return WEIR_OK;
 }

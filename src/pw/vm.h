@@ -40,6 +40,9 @@ struct pw_vm {
     uint32_t refs;
     bool dead;
     bool wants_rebuild; /* property wasm_need_rebuild */
+    /* A host call left something with the host that belongs to this VM and pw_vm_save does not take (a
+       callout, a queue): a VM made from what was saved would lack it. */
+    bool holds_host_state;
     enum pw_moment moment;
 
     struct pw_tick *ticks;    /* one per root (timer.h) */
@@ -65,6 +68,13 @@ struct pw_vm {
 /* Instantiate, start, create and configure the roots.  On WEIR_OK the caller holds one reference. */
 weir_status pw_vm_new(struct pw_plugin *p, struct weir_module *m, struct pw_vm **out,
                       struct weir_report *rep);
+/* What a VM is after its start: its memory, metrics and ticks.  NULL: something of it cannot be saved. */
+struct pw_saved;
+struct pw_saved *pw_vm_save(struct pw_vm *vm);
+void pw_saved_free(struct pw_saved *s); /* NULL is fine */
+/* A VM as pw_vm_new left the one that was saved, without running the guest. */
+weir_status pw_vm_new_from(struct pw_plugin *p, struct weir_module *m, const struct pw_saved *s,
+                           struct pw_vm **out, struct weir_report *rep);
 void pw_vm_ref(struct pw_vm *vm);
 void pw_vm_unref(struct pw_vm *vm); /* NULL is fine */
 

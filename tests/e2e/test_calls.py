@@ -274,6 +274,15 @@ def test_from_configure(gateway, echo, probe_module, upstream):
     assert g.send("/p").status == 200 and in_flight(g) == 0
 
 
+def test_from_ticks(gateway, echo, probe_module, upstream):
+    """Each tick sends one, and no stream is there."""
+    g = gateway({"services": [{"name": "echo", "endpoints": [echo.address]}, {"name": "svc", "endpoints": [upstream.address]}],
+                 "routes": [{"name": "p", "match": {}, "service": "echo"}],
+                 "plugins": [{"name": "probe", "url": probe_module, "pluginConfig": {"a": "configure: tick 20", "b": "tick: call svc /ok 5000 _ _"}}]},
+                "--workers", "1", "--plugin-log-level", "trace")
+    wait_for("three answers", lambda: sum("on_http_call_response 1 " in line and line.endswith(" 3 4 0") for line in logs(g, 0)) >= 3)
+
+
 @pytest.mark.parametrize("how", ["term", "quit"])
 def test_the_worker_ends_with_calls_in_flight(gateway, echo, probe_module, upstream, how):
     g = gateway({"services": [{"name": "echo", "endpoints": [echo.address]}, {"name": "svc", "endpoints": [upstream.address]}],

@@ -127,6 +127,12 @@ def test_refused(gw):
 
 
 
+def test_a_serialised_service(gw):
+    _, said, callbacks = ask(gw, "grpccall %rpc s Echo 500 hello then; ret 1", "buf 5 0 99; " + GO)
+    assert callbacks == ["receive 5"] and said["buf 5 0 99"] == "0 hello"
+    assert ask(gw, "grpccall %nobody s Echo 500 hello then", "")[1]["grpccall %nobody s Echo 500 hello then"] == "4 77"
+
+
 def test_stream(gw, upstream):
     _, said, callbacks = ask(gw, "grpcstream rpc pkg.Svc Echo then x-md v; grpcsend 0 one 0; grpcsend 0 two 1; grpcsend 0 three 1; ret 1",
                              "buf 5 0 99|status; " + GO)

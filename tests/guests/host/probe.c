@@ -258,6 +258,12 @@ static int run_control(struct call *c)
         return -1;
     } else if (is(c, "trap")) {
         crash(c);
+    } else if (is(c, "loop")) { /* for ever; with an argument by host calls */
+        for (volatile u32 n = 0;; n++) {
+            if (c->nargs > 1) {
+                (void)proxy_set_effective_context(0);
+            }
+        }
     } else if (is(c, "exit")) {
         proc_exit(N(1));
     } else {
@@ -385,7 +391,8 @@ static int run_calls(struct call *c)
 
 /* `grpccall SERVICE NAME METHOD TIMEOUT MESSAGE SCRIPT [name value ...]`, `grpcstream SERVICE NAME METHOD
  * SCRIPT [name value ...]`, `grpcsend TOKEN MESSAGE END`, `grpccancel TOKEN`, `grpcclose TOKEN`.  What comes
- * runs the script, up to a '|' for a message, behind it for the end; a TOKEN of 0 is that of the callback. */
+ * runs the script, up to a '|' for a message, behind it for the end; a TOKEN of 0 is that of the callback.  A
+ * SERVICE of %NAME is the serialised GrpcService { envoy_grpc { cluster_name: NAME } }. */
 static u32 the_token;
 
 static int run_grpc(struct call *c)
@@ -393,6 +400,14 @@ static int run_grpc(struct call *c)
     char pairs[1024], *script = 0;
     u32 token = 77, len = 0, st, which = N(1) == 0 ? the_token : N(1);
 
+    struct arg *service = &c->args[1];
+    if (c->nargs > 1 && service->at[0] == '%') {
+        struct arg name = *service;
+        service->len = copy(service->at, "\n?\n?", 4);
+        service->at[1] = (char)(name.len + 1);
+        service->at[3] = (char)(name.len - 1);
+        service->len += copy(service->at + 4, name.at + 1, name.len - 1);
+    }
     if (is(c, "grpccall")) {
         st = proxy_grpc_call(A(1), A(2), A(3), pairs, make_pairs(c, 7, pairs), A(5), N(4), &token);
         find_script(c, 6, &script, &len);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <cmocka.h>
 
 #include "base/str.h"
@@ -317,8 +318,8 @@ static void fail_others(bool fail_open)
     pw_stream_end(t);
     pw_stream_end(a);
     pw_stream_end(w);
-    assert_null(strstr(log_text, "on_done")); /* nobody calls a dead VM */
-    assert_non_null(strstr(log_text, "on_configure 1 1\n"));
+    assert_null(strstr(log_text, "on_done"));      /* nobody calls a dead VM */
+    assert_null(strstr(log_text, "on_configure")); /* it was replaced as it was after that */
     pw_stream_end(f);
     assert_non_null(strstr(log_text, "on_done 3\n"));
     pw_plugin_free(p);
@@ -334,6 +335,29 @@ static void test_trap_fails_others_open(void **state)
 {
     (void)state;
     fail_others(true);
+}
+
+/* A callback that does not end is ended after its budget, and its VM replaced. */
+static void test_deadline(void **state)
+{
+    struct pw_plugin *p = start(false);
+    struct fake f;
+    (void)state;
+
+    for (int i = 0; i < 2; i++) {
+        struct pw_stream *s = begin(p, &f, i == 0 ? "loop" : "loop calls", NULL);
+        clock_t before = clock();
+        assert_int_equal(pw_stream_on_request_headers(s, true), PW_LOCAL);
+        double ms = (double)(clock() - before) * 1e3 / CLOCKS_PER_SEC;
+        assert_true(ms >= 99 && ms < 130);
+        assert_int_equal(f.local_status, 503);
+        assert_non_null(strstr(log_text, "trap in proxy_on_request_headers: deadline exceeded"));
+        pw_stream_end(s);
+        struct pw_stream *next = begin(p, &f, "", NULL);
+        assert_int_equal(pw_stream_on_request_headers(next, true), PW_CONTINUE);
+        pw_stream_end(next);
+    }
+    pw_plugin_free(p);
 }
 
 static void test_back_off(void **state)
@@ -437,6 +461,7 @@ int main(void)
         cmocka_unit_test(test_response_pauses),
         cmocka_unit_test(test_trap_fails_others_closed),
         cmocka_unit_test(test_trap_fails_others_open),
+        cmocka_unit_test(test_deadline),
         cmocka_unit_test(test_back_off),
         cmocka_unit_test(test_replace_module),
         cmocka_unit_test(test_stored_properties_for_access_logs),
