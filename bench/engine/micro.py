@@ -54,6 +54,7 @@ def main():
         lines.append(f"{name + ', ' + unit:<{width}}{values}")
     print("\n".join(lines))
     if "--no-save" not in sys.argv:
+        os.makedirs(os.path.join(ROOT, "bench/results"), exist_ok=True)
         with open(os.path.join(ROOT, "bench/results/micro.txt"), "w", encoding="utf-8") as f:
             f.write("\n".join(lines) + "\n")
     return 0
