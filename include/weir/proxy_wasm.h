@@ -42,7 +42,7 @@ struct pw_plugin_options {
     enum weir_tier tier;
     uint64_t memory_limit_bytes; /* 0: 128 MiB */
     uint32_t cpu_budget_ms; /* of a callback; past it the VM traps. 0: 100. Start and configure: 5 s each */
-    uint64_t body_limit_bytes;   /* of one message that a step holds back; 0: 1 MiB */
+    uint64_t body_limit_bytes; /* of one message that a step holds back; 0: 1 MiB */
 };
 
 struct pw_plugin;

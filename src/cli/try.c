@@ -24,7 +24,7 @@ static struct {
     const char *requests, *image;
     int tier; /* of TIERS */
     uint64_t bench;
-    uint64_t now_ns;
+    uint64_t now_ns, cpu_budget_ms;
     int log_level; /* -1: trace, or info with --bench */
     bool fail_open;
     const char *root_id, *name;
@@ -68,6 +68,11 @@ static const struct cli_option options[] = {
      .value = &args.now_ns,
      .arg = "N",
      .help = "the clock of requests that have no now_ns"},
+    {.name = "cpu-budget-ms",
+     .kind = CLI_NUMBER,
+     .value = &args.cpu_budget_ms,
+     .arg = "N",
+     .help = "CPU time of one callback; past it the plugin traps (default 100)"},
     {.name = "log-level",
      .kind = CLI_CHOICE,
      .value = &args.log_level,
@@ -704,6 +709,7 @@ static bool read_options(struct pw_plugin_options *opt, struct arena *a)
         .name = str_of(args.name),
         .root_id = str_of(args.root_id),
         .env = env,
+        .cpu_budget_ms = args.cpu_budget_ms > UINT32_MAX ? UINT32_MAX : (uint32_t)args.cpu_budget_ms,
         .nenv = args.env.len,
         .configs = configs,
         .nconfigs = nconfigs,

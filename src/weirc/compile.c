@@ -69,7 +69,9 @@ static double now_s(void)
     ",loop(indvars,loop-deletion,loop-unroll-full),sroa,vector-combine,gvn<no-load-pre>,sccp,bdce," COMBINE  \
     ",jump-threading,adce,dse,loop-mssa(licm),simplifycfg"
 #define VECTORS "loop-vectorize,loop-load-elim," COMBINE ",simplifycfg<sink-common-insts>,vector-combine,"
-#define LATE "loop-unroll<O3>," COMBINE ",alignment-from-assumptions,instsimplify,div-rem-pairs,simplifycfg"
+#define LATE                                                                                                 \
+    "loop-unroll<O3;no-peeling>," COMBINE ",alignment-from-assumptions,instsimplify,div-rem-pairs,"          \
+                                          "simplifycfg"
 static const struct {
     const char *exact, *free;
 } pipelines[] = {

@@ -73,7 +73,8 @@ def test_failures_in_a_row_are_healed_with_patience(run):
     """A few at once; then the VM waits, and requests fail without running the guest."""
     result = run("probe", [trap()] * 8 + [FINE])
     assert [line["action"] for line in result.lines] == ["trap"] * 9
-    assert result.stderr.count("_initialize") == 6
+    # The first ones go on from the state after the configuration, without running the start functions again.
+    assert result.stderr.count("_initialize") == 1
     assert result[8]["logs"] == []
     # A stream that went well in between starts the count again.
     result = run("probe", [trap()] * 5 + [FINE] + [trap()] * 5 + [FINE])
