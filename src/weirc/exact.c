@@ -2,8 +2,8 @@
  *
  *   - A load traps even if nobody needs its value, and all of its bytes count.  exact_begin hands every
  * loaded value to a made-up function with an effect, so that the first passes keep all loads while they find
- * out what is dead. exact_end removes these calls and makes the loads volatile whose value nothing needs, or
- * needs only in part; the others are ordinary loads, free to be moved, merged and vectorised.
+ * out what is dead. exact_end removes these calls and makes loads volatile; only loads of floats whose whole
+ * value is needed stay ordinary, free to be moved, merged and vectorised.
  *   - x * 1, x + -0, float->double->float and the like must still make a NaN quiet; LLVM folds them to x. */
 #include "weirc/unit.h"
 
@@ -378,7 +378,10 @@ static void end_function(struct unit *u, LLVMValueRef fn)
                 LLVMInstructionEraseFromParent(i);
             } else if (LLVMIsALoadInst(i) && reads_memory(u, i)) {
                 enum need need = need_of(&n, i);
-                if (u->opt->level == 0 || need == NOTHING || (need == LOW && int_bits(i) != 8)) {
+                /* A later pass may find that a value is not needed after all, and drop its load.  Scalar
+                 * floats are left free all the same: loops over them are what vectorisation is for. */
+                bool vectorisable = LLVMTypeOf(i) == u->t_f32 || LLVMTypeOf(i) == u->t_f64;
+                if (u->opt->level == 0 || need != ALL || !vectorisable) {
                     LLVMSetVolatile(i, 1);
                 }
             }
