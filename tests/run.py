@@ -27,7 +27,7 @@ SUITES = [
     ("unit-san", ["make", "-s", "test-unit", "SAN=1"], {}, 600),
     ("spec", ["make", "-s", "test-spec"], {"SPEC_TIERS": "interp"}, 900),
     ("spec-aot", ["make", "-s", "test-spec"], {"SPEC_TIERS": "aot"}, 1200),
-    ("diff", ["make", "-s", "fuzz-diff", "DIFF_SECONDS=20"], {}, 300),
+    ("diff", ["make", "-s", "fuzz-diff", "DIFF_FLAGS=--count 60"], {}, 600),
     ("diff-a64", ["make", "-s", "fuzz-diff-aarch64", "DIFF_SECONDS=20"], {}, 600),
     ("pw", PYTEST + ["tests/pw"], {}, 600),
     ("plugins", PYTEST + ["tests/plugins"], {}, 600),
