@@ -26,10 +26,11 @@ ifeq ($(SAN),1)
 NGINX_LDSAN := -shared-libsan
 endif
 
+# nodelete: nginx unloads modules when a worker ends, and a signal handler of ours may still be called then.
 $(NGINX_MODULE): $(call objs,nginx) $(LIBFOREIGN) $(LIBGW) $(LIBWEIR)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) -shared $(NGINX_LDSAN) $(call objs,nginx) $(LIBFOREIGN) $(LIBGW) $(LIBWEIR) $(LDFLAGS) \
-	  -Wl,--exclude-libs,ALL -Wl,-z,now -lyaml -lpcre2-8 -lnghttp2 $(FOREIGN_LIBS) -lm -o $@
+	  -Wl,--exclude-libs,ALL -Wl,-z,now -Wl,-z,nodelete -lyaml -lpcre2-8 -lnghttp2 $(FOREIGN_LIBS) -lm -o $@
 
 ALL += $(NGINX_MODULE)
 
