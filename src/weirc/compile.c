@@ -71,7 +71,7 @@ static double now_s(void)
 #define VECTORS "loop-vectorize,loop-load-elim," COMBINE ",simplifycfg<sink-common-insts>,vector-combine,"
 #define LATE                                                                                                 \
     "loop-unroll<O3;no-peeling>," COMBINE ",alignment-from-assumptions,instsimplify,div-rem-pairs,"          \
-                                          "simplifycfg"
+    "simplifycfg"
 static const struct {
     const char *exact, *free;
 } pipelines[] = {
