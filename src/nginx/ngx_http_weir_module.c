@@ -16,6 +16,7 @@
 
 #include "ngx_http_weir_module.h"
 #include "ngx_http_weir_channel.h"
+#include "ngx_stream_weir_module.h"
 
 
 typedef struct {
@@ -165,17 +166,18 @@ ngx_module_t  ngx_http_weir_module = {
 };
 
 
-/* What nginx's build writes for a dynamic module. As an auxiliary filter it stands before the copy filter in
+/* What nginx's build writes for a dynamic module. It holds two: one copy of libweir serves HTTP and TCP, with one
+ * state of the worker. As an auxiliary filter the first stands before the copy filter in
  * nginx's list, so its filters see bodies in memory and headers before nginx's own header filters. */
 
 extern ngx_module_t  *ngx_modules[];
 extern char          *ngx_module_names[], *ngx_module_order[];
 
 __attribute__((visibility("default")))
-ngx_module_t  *ngx_modules[] = { &ngx_http_weir_module, NULL };
+ngx_module_t  *ngx_modules[] = { &ngx_http_weir_module, &ngx_stream_weir_module, NULL };
 
 __attribute__((visibility("default")))
-char  *ngx_module_names[] = { "ngx_http_weir_module", NULL };
+char  *ngx_module_names[] = { "ngx_http_weir_module", "ngx_stream_weir_module", NULL };
 
 __attribute__((visibility("default")))
 char  *ngx_module_order[] = { "ngx_http_weir_module", "ngx_http_copy_filter_module", NULL };
@@ -427,6 +429,8 @@ status_json(struct strbuf *b)
         strbuf_printf(b, ",\"tier\":\"%s\"", ngx_http_weir_plugin_tier(&g->plugins[i]));
         strbuf_printf(b, ",\"callouts\":%zu", g->plugins[i].plugin == NULL ? (size_t) 0
                       : pw_plugin_callouts(g->plugins[i].plugin));
+        strbuf_printf(b, ",\"streams\":%zu", g->plugins[i].plugin == NULL ? (size_t) 0
+                      : pw_plugin_streams(g->plugins[i].plugin));
         strbuf_printf(b, ",\"memory_bytes\":%llu}", g->plugins[i].plugin == NULL ? 0ULL
                       : (unsigned long long) pw_plugin_memory_bytes(g->plugins[i].plugin));
     }

@@ -80,7 +80,7 @@ uint32_t pw_call_proxy_send_local_response(struct weir_instance *inst, uint32_t 
         !pw_guest_str(inst, headers, headers_len, &h)) {
         return PW_INVALID_MEMORY_ACCESS;
     }
-    if (s == NULL || s->local_taken || s->phase == PW_PHASE_LOG) {
+    if (s == NULL || s->connection || s->local_taken || s->phase == PW_PHASE_LOG) {
         return PW_OK; /* there is nobody to answer, or he is answered */
     }
     s->local = (struct pw_local_response){
@@ -96,6 +96,12 @@ uint32_t pw_call_proxy_send_local_response(struct weir_instance *inst, uint32_t 
     return PW_OK;
 }
 
+/* Types 0 and 1 are about requests, 2 and 3 about connections. */
+static bool is_about(uint32_t type, const struct pw_stream *s)
+{
+    return s != NULL && (type >= STREAM_DOWNSTREAM) == s->connection;
+}
+
 static uint32_t continue_stream(struct pw_vm *vm, uint32_t type)
 {
     struct pw_stream *s = vm->effective->stream;
@@ -103,11 +109,12 @@ static uint32_t continue_stream(struct pw_vm *vm, uint32_t type)
     if (type > STREAM_UPSTREAM) {
         return PW_BAD_ARGUMENT;
     }
-    if (type == STREAM_UPSTREAM) {
+    if (type == STREAM_UPSTREAM && !is_about(type, s)) {
         return PW_UNIMPLEMENTED;
     }
-    if (s != NULL && type <= STREAM_RESPONSE && s->phase != PW_PHASE_LOG && !s->local_taken) {
-        pw_stream_defer(vm->effective, vm, type == STREAM_REQUEST ? PW_PENDING_REQUEST : PW_PENDING_RESPONSE);
+    if (is_about(type, s) && s->phase != PW_PHASE_LOG && !s->local_taken) {
+        bool up = type == STREAM_REQUEST || type == STREAM_DOWNSTREAM;
+        pw_stream_defer(vm->effective, vm, up ? PW_PENDING_REQUEST : PW_PENDING_RESPONSE);
     }
     return PW_OK; /* nothing paused: harmless */
 }
@@ -135,7 +142,7 @@ uint32_t pw_call_proxy_close_stream(struct weir_instance *inst, uint32_t type)
     if (type > STREAM_UPSTREAM) {
         return PW_BAD_ARGUMENT;
     }
-    if (s != NULL && s->phase != PW_PHASE_LOG) {
+    if (s != NULL && s->phase != PW_PHASE_LOG && (!s->connection || is_about(type, s))) {
         pw_stream_defer(vm->effective, vm, PW_PENDING_CLOSE);
     }
     return PW_OK;

@@ -246,6 +246,11 @@ enum weir_tier pw_plugin_tier(const struct pw_plugin *p)
     return p->vm == NULL || p->vm->inst == NULL ? WEIR_TIER_AUTO : weir_instance_tier(p->vm->inst);
 }
 
+size_t pw_plugin_streams(const struct pw_plugin *p)
+{
+    return p->nstreams;
+}
+
 uint64_t pw_plugin_memory_bytes(const struct pw_plugin *p)
 {
     return p->vm == NULL || p->vm->inst == NULL ? 0 : p->vm->inst->memory_bytes;

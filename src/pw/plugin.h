@@ -18,6 +18,7 @@ struct pw_plugin {
     struct weir_linker *linker;
     struct pw_callout *callouts; /* in flight, of all its VMs */
     uint32_t ncallouts;
+    uint32_t nstreams;      /* steps of live streams */
     struct pw_vm *vm;       /* the current one; NULL before the start and while back-off lasts */
     struct pw_saved *saved; /* what a VM of `module` was after its start, or NULL: pw_vm_save */
     bool started;           /* once, so that it is worth to start it again */

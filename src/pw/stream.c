@@ -19,6 +19,7 @@ struct pw_stream *pw_stream_new(const struct pw_step *steps, size_t n, void *str
         .server = n == 0 ? NULL : steps[0].plugin->server,
         .local_step = -1,
         .nsteps = (uint32_t)n,
+        .resume_step = pw_chain_resume_step,
         .flow[PW_REQUEST] = {.first = 0, .end = (int32_t)n, .by = 1},
         .flow[PW_RESPONSE] = {.first = (int32_t)n - 1, .end = -1, .by = -1},
     };
@@ -31,6 +32,7 @@ struct pw_stream *pw_stream_new(const struct pw_step *steps, size_t n, void *str
             .vm = vm,
             .ctx = {.config = steps[i].config, .vm = vm, .stream = s, .step = i},
         };
+        steps[i].plugin->nstreams++;
     }
     return s;
 }
@@ -43,6 +45,9 @@ void pw_stream_defer(struct pw_context *ctx, struct pw_vm *vm, enum pw_pending a
 
     if (s->closed) {
         return;
+    }
+    if (action == PW_PENDING_CLOSE) {
+        s->local_step = (int32_t)ctx->step;
     }
     s->pending |= action;
     s->resumes |= (action & (PW_PENDING_REQUEST | PW_PENDING_RESPONSE)) != 0;
@@ -123,7 +128,16 @@ enum pw_verdict pw_stream_fail_step(struct pw_stream *s, uint32_t i)
         s->local_step = -1;
     }
     if (st->plugin->opt.fail_open || s->local_sent || s->closed) {
+        for (int d = PW_REQUEST; d <= PW_RESPONSE; d++) { /* nobody else would let go what it holds */
+            st->side[d].resumed = pw_side_holds(&st->side[d]);
+            s->resumes |= st->side[d].resumed;
+        }
         return PW_CONTINUE;
+    }
+    if (s->connection) {
+        s->local_step = (int32_t)i;
+        s->closed = true;
+        return PW_CLOSE;
     }
     s->local =
         (struct pw_local_response){.status = 503, .details = STR("wasm_fail_stream"), .grpc_status = 14};
@@ -184,6 +198,7 @@ void pw_stream_end(struct pw_stream *s)
     for (uint32_t i = 0; i < s->nsteps; i++) {
         mem_free(s->steps[i].side[PW_REQUEST].body.block);
         mem_free(s->steps[i].side[PW_RESPONSE].body.block);
+        s->steps[i].plugin->nstreams--;
         pw_vm_unref(s->steps[i].vm);
     }
     arena_fini(&s->arena);

@@ -114,7 +114,7 @@ plugins:
         "FILE:6: routes[1]: the name 'orders' is taken, at FILE:5; rename one of the two",
         "FILE:7: routes[1].service: there is no service 'ecco'; add it to services or correct the name",
         "FILE:11: plugins[0].phase: must be one of AUTHN, AUTHZ, STATS, UNSPECIFIED_PHASE",
-        "FILE:13: plugins[0].matchRules[0].confg: no such field; there are route, domain, service, config, "
+        "FILE:13: plugins[0].matchRules[0].confg: no such field; there are route, domain, service, listener, config, "
         "configDisable, routeType",
         "FILE:13: plugins[0].matchRules[0].route: there is no route 'nowhere'; add it to routes or correct the name",
     ])
@@ -223,6 +223,7 @@ def test_reference_in_the_documentation():
 def test_example_in_the_documentation(check):
     with open(os.path.join(ROOT, "docs/configuration.md"), encoding="utf-8") as f:
         blocks = [part.split("```")[0] for part in f.read().split("```yaml\n")[1:]]
-    assert len(blocks) == 2
+    assert len(blocks) == 3
     assert check(blocks[0]) == (0, [])
-    assert check(BASE + "---\n" + blocks[1], "--no-start") == (0, [])
+    assert check(blocks[1], "--no-start") == (0, [])
+    assert check(BASE + "---\n" + blocks[2], "--no-start") == (0, [])
