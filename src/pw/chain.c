@@ -160,6 +160,14 @@ static enum pw_headers_status headers_status(const struct pw_vm *vm, uint32_t va
     }
 }
 
+/* How many entries a callback hears of; nobody asks the server where nothing is called. */
+static uint32_t map_size(const struct pw_stream *s, const struct pw_stream_step *st, enum pw_export_id id,
+                         enum pw_map map)
+{
+    bool called = st->vm != NULL && pw_vm_exports(st->vm, id);
+    return called ? (uint32_t)s->server->map_count(s->server_stream, map) : 0;
+}
+
 static bool stops_all(const struct pw_side *side)
 {
     return side->stopped > PW_HEADERS_STOP;
@@ -172,7 +180,7 @@ static bool pass_headers(struct pw_stream *s, enum pw_direction d, int32_t i, bo
     for (; i != f->end; i += f->by) {
         struct pw_stream_step *st = &s->steps[i];
         struct pw_side *side = &st->side[d];
-        uint32_t status, n = (uint32_t)s->server->map_count(s->server_stream, directions[d].headers_map);
+        uint32_t status, n = map_size(s, st, directions[d].headers, directions[d].headers_map);
         side->end = end_of_stream ? PW_END_HEADERS : PW_END_OPEN;
         if (!call_step(s, (uint32_t)i, d, directions[d].headers, n, end_of_stream, &status)) {
             return false;
@@ -193,7 +201,7 @@ static bool pass_trailers(struct pw_stream *s, enum pw_direction d, int32_t i)
 
     for (; i != f->end; i += f->by) {
         struct pw_side *side = &s->steps[i].side[d];
-        uint32_t status, n = (uint32_t)s->server->map_count(s->server_stream, directions[d].trailers_map);
+        uint32_t status, n = map_size(s, &s->steps[i], directions[d].trailers, directions[d].trailers_map);
         side->end = PW_END_TRAILERS;
         if (stops_all(side)) {
             return true;

@@ -128,6 +128,7 @@ void pw_plugin_free(struct pw_plugin *p)
         WEIR_ASSERT(p->vm->refs == 1); /* streams must have ended */
         pw_vm_unref(p->vm);
     }
+    pw_stream_free(p->spare_stream);
     pw_saved_free(p->saved);
     weir_linker_free(p->linker);
     weir_module_unref(p->module);
