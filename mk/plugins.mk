@@ -31,7 +31,7 @@ build/sdk/obj/jansson/%.o: build/sdk/include/jansson.h
 # ---- the SDK
 SDK_JSON_SRC := sdk/c/json.c sdk/c/strtod.c
 SDK_SRC := $(sort $(filter-out $(SDK_JSON_SRC),$(wildcard sdk/c/*.c)))
-SDK_HEADERS := build/sdk/include/weir_plugin.h build/sdk/include/weir_json.h
+SDK_HEADERS := $(addprefix build/sdk/include/,weir_plugin.h weir_redis.h weir_json.h)
 SDK_LIBS := build/sdk/libweir_plugin.a build/sdk/libweir_json.a
 
 build/sdk/include/%.h: sdk/c/%.h
@@ -114,8 +114,13 @@ $(foreach p,$(PLUGINS),$(eval $(call PLUGIN_TEST_RULE,$(p))))
 # They run with the other unit tests.
 test-unit: $(GUEST_TESTS)
 
-# Fuzzing (mk/fuzz.mk) builds this one with plugins in the place of the library.
+# Fuzzing (mk/fuzz.mk) builds these with the SDK, or a plugin, in the place of the library.
+FUZZ_GUEST = $(Q)$(CC) $(GUEST_CFLAGS) -Wno-missing-prototypes -fsanitize=fuzzer $(filter %.c %.a,$^) \
+  $(LDFLAGS) -ljansson -o $@
+
+$(B)/fuzz_resp: tests/fuzz/fuzz_resp.c $(B)/guest/libguest.a
+	$(call say,FUZZ,$<)
+	$(FUZZ_GUEST)
 $(B)/fuzz_key_auth: tests/fuzz/fuzz_key_auth.c plugins/key-auth/plugin.c $(B)/guest/libguest.a
 	$(call say,FUZZ,$<)
-	$(Q)$(CC) $(GUEST_CFLAGS) -Wno-missing-prototypes -fsanitize=fuzzer $< plugins/key-auth/plugin.c $(B)/guest/libguest.a \
-	  $(LDFLAGS) -ljansson -o $@
+	$(FUZZ_GUEST)
