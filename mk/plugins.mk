@@ -31,8 +31,9 @@ build/sdk/obj/jansson/%.o: build/sdk/include/jansson.h
 # ---- the SDK
 SDK_JSON_SRC := sdk/c/json.c sdk/c/strtod.c
 SDK_SRC := $(sort $(filter-out $(SDK_JSON_SRC),$(wildcard sdk/c/*.c)))
-SDK_HEADERS := $(addprefix build/sdk/include/,weir_plugin.h weir_redis.h weir_json.h)
-SDK_LIBS := build/sdk/libweir_plugin.a build/sdk/libweir_json.a
+SDK_HEADERS := $(addprefix build/sdk/include/,weir_plugin.h weir_redis.h weir_json.h weir_crypto.h)
+SDK_CORE_LIBS := build/sdk/libweir_plugin.a build/sdk/libweir_json.a
+SDK_LIBS := $(SDK_CORE_LIBS) build/sdk/libweir_crypto.a
 
 build/sdk/include/%.h: sdk/c/%.h
 	@mkdir -p $(@D)
@@ -45,12 +46,12 @@ build/sdk/obj/%.o: sdk/c/%.c $(wildcard sdk/c/*.h) build/sdk/include/jansson.h
 
 build/sdk/libweir_plugin.a: $(SDK_SRC:sdk/c/%.c=build/sdk/obj/%.o)
 build/sdk/libweir_json.a: $(SDK_JSON_SRC:sdk/c/%.c=build/sdk/obj/%.o) $(JANSSON_OBJS)
-$(SDK_LIBS): $(SDK_HEADERS)
+$(SDK_CORE_LIBS): $(SDK_HEADERS)
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && $(AR) rcs $@ $(filter %.o,$^)
 
 .PHONY: sdk
-sdk: $(SDK_LIBS) ## the C SDK for plugins: build/sdk/include and two libraries
+sdk: $(SDK_LIBS) ## the C SDK for plugins: build/sdk/include and three libraries
 
 # ---- plugins: debug/NAME.wasm is what the linker made, NAME.wasm the same without DWARF, function names kept
 PLUGINS := $(patsubst plugins/%/plugin.c,%,$(sort $(wildcard plugins/*/plugin.c)))
@@ -69,7 +70,7 @@ build/plugins/debug/%.wasm: plugins/%/plugin.c build/plugins/libcommon.a $(SDK_L
 	$(call say,WASM,$@)
 	@mkdir -p $(@D)
 	$(Q)$(WASM_CC) $(WASM_CFLAGS) -Ibuild/sdk/include -Iplugins/common $< build/plugins/libcommon.a \
-	  -Lbuild/sdk -lweir_json -lweir_plugin $(WASM_LDFLAGS) -o $@
+	  -Lbuild/sdk -lweir_json -lweir_crypto -lweir_plugin $(WASM_LDFLAGS) -o $@
 
 # The section external_debug_info names the file with the DWARF: a length and the name.
 build/plugins/%.wasm: build/plugins/debug/%.wasm
@@ -95,17 +96,20 @@ $(B)/guest/obj/%.o: %.c
 $(B)/guest/libguest.a: $(GUEST_NATIVE)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
+# Cryptography is an archive of its own (mk/sdk-crypto.mk), linked where it is used.
+GUEST_LIBS := $(B)/guest/libguest.a $(B)/guest/libcrypto.a
+
 # A plugin's test is linked with its plugin.c; an SDK test brings its own callbacks.
-$(B)/guest/sdk/c/tests/test_%: sdk/c/tests/test_%.c $(B)/guest/libguest.a
+$(B)/guest/sdk/c/tests/test_%: sdk/c/tests/test_%.c $(GUEST_LIBS)
 	$(call say,TEST,$<)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(GUEST_CFLAGS) $< $(B)/guest/libguest.a $(LDFLAGS) -ljansson -lcmocka -o $@
+	$(Q)$(CC) $(GUEST_CFLAGS) $< $(GUEST_LIBS) $(LDFLAGS) -ljansson -lcmocka -o $@
 
 define PLUGIN_TEST_RULE
-$(B)/guest/plugins/$(1)/tests/test_%: plugins/$(1)/tests/test_%.c plugins/$(1)/plugin.c $(B)/guest/libguest.a
+$(B)/guest/plugins/$(1)/tests/test_%: plugins/$(1)/tests/test_%.c plugins/$(1)/plugin.c $(GUEST_LIBS)
 	$$(call say,TEST,$$<)
 	@mkdir -p $$(@D)
-	$$(Q)$$(CC) $$(GUEST_CFLAGS) $$< plugins/$(1)/plugin.c $(B)/guest/libguest.a $$(LDFLAGS) -ljansson -lcmocka -o $$@
+	$$(Q)$$(CC) $$(GUEST_CFLAGS) $$< plugins/$(1)/plugin.c $(GUEST_LIBS) $$(LDFLAGS) -ljansson -lcmocka -o $$@
 endef
 $(foreach p,$(PLUGINS),$(eval $(call PLUGIN_TEST_RULE,$(p))))
 
@@ -118,9 +122,9 @@ test-unit: $(GUEST_TESTS)
 FUZZ_GUEST = $(Q)$(CC) $(GUEST_CFLAGS) -Wno-missing-prototypes -fsanitize=fuzzer $(filter %.c %.a,$^) \
   $(LDFLAGS) -ljansson -o $@
 
-$(B)/fuzz_resp: tests/fuzz/fuzz_resp.c $(B)/guest/libguest.a
+$(B)/fuzz_resp: tests/fuzz/fuzz_resp.c $(GUEST_LIBS)
 	$(call say,FUZZ,$<)
 	$(FUZZ_GUEST)
-$(B)/fuzz_key_auth: tests/fuzz/fuzz_key_auth.c plugins/key-auth/plugin.c $(B)/guest/libguest.a
+$(B)/fuzz_key_auth: tests/fuzz/fuzz_key_auth.c plugins/key-auth/plugin.c $(GUEST_LIBS)
 	$(call say,FUZZ,$<)
 	$(FUZZ_GUEST)
