@@ -50,8 +50,31 @@ $(SDK_CORE_LIBS): $(SDK_HEADERS)
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && $(AR) rcs $@ $(filter %.o,$^)
 
+# What `weir new-plugin` copies: the template, and the SDK built natively for a plugin's tests.
+SDK_TEMPLATE := $(patsubst sdk/c/%,build/sdk/%,$(wildcard sdk/c/template/*))
+SDK_NATIVE := $(addprefix build/sdk/native/,fake_host.h libweir_native.a libweir_crypto.a)
+
+build/sdk/template/%: sdk/c/template/%
+	@mkdir -p $(@D)
+	$(Q)cp $< $@
+
+build/sdk/native/fake_host.h: sdk/c/tests/fake_host.h
+	@mkdir -p $(@D)
+	$(Q)cp $< $@
+
+# From the release build only; the sanitizers' build has nothing of its own here.
+ifneq ($(SAN),1)
+build/sdk/native/libweir_native.a: build/guest/libsdk.a
+build/sdk/native/libweir_crypto.a: build/guest/libcrypto.a
+build/sdk/native/libweir_native.a build/sdk/native/libweir_crypto.a:
+	@mkdir -p $(@D)
+	$(Q)cp $< $@
+ALL += $(SDK_NATIVE)
+endif
+ALL += $(SDK_TEMPLATE)
+
 .PHONY: sdk
-sdk: $(SDK_LIBS) ## the C SDK for plugins: build/sdk/include and three libraries
+sdk: $(SDK_LIBS) $(SDK_TEMPLATE) $(SDK_NATIVE) ## the C SDK for plugins: build/sdk/include and three libraries
 
 # ---- plugins: debug/NAME.wasm is what the linker made, NAME.wasm the same without DWARF, function names kept
 PLUGINS := $(patsubst plugins/%/plugin.c,%,$(sort $(wildcard plugins/*/plugin.c)))
@@ -86,18 +109,19 @@ ALL += $(PLUGIN_MODULES) $(SDK_LIBS)
 # ---- native tests: sdk/c/tests and plugins/NAME/tests, against the fake host in sdk/c/tests/fake_host.c
 GUEST_TESTS := $(patsubst %.c,$(B)/guest/%,$(sort $(wildcard sdk/c/tests/test_*.c plugins/*/tests/test_*.c)))
 GUEST_CFLAGS := -std=c11 $(OPT) $(WARN) -Isdk/c -Isdk/c/tests -Iplugins/common
-GUEST_NATIVE_SRC := $(SDK_SRC) $(SDK_JSON_SRC) $(PLUGIN_COMMON) sdk/c/tests/fake_host.c
-GUEST_NATIVE := $(GUEST_NATIVE_SRC:%.c=$(B)/guest/obj/%.o)
+guest_objs = $(patsubst %.c,$(B)/guest/obj/%.o,$(1))
 
 $(B)/guest/obj/%.o: %.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(GUEST_CFLAGS) -MMD -MP -c $< -o $@
 
-$(B)/guest/libguest.a: $(GUEST_NATIVE)
+$(B)/guest/libsdk.a: $(call guest_objs,$(SDK_SRC) $(SDK_JSON_SRC) sdk/c/tests/fake_host.c)
+$(B)/guest/libcommon.a: $(call guest_objs,$(PLUGIN_COMMON))
+$(B)/guest/libsdk.a $(B)/guest/libcommon.a:
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
 # Cryptography is an archive of its own (mk/sdk-crypto.mk), linked where it is used.
-GUEST_LIBS := $(B)/guest/libguest.a $(B)/guest/libcrypto.a
+GUEST_LIBS := $(B)/guest/libcommon.a $(B)/guest/libsdk.a $(B)/guest/libcrypto.a
 
 # A plugin's test is linked with its plugin.c; an SDK test brings its own callbacks.
 $(B)/guest/sdk/c/tests/test_%: sdk/c/tests/test_%.c $(GUEST_LIBS)
