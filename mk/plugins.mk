@@ -137,6 +137,12 @@ $(B)/guest/plugins/$(1)/tests/test_%: plugins/$(1)/tests/test_%.c plugins/$(1)/p
 endef
 $(foreach p,$(PLUGINS),$(eval $(call PLUGIN_TEST_RULE,$(p))))
 
+# What plugins share is tested without a plugin.
+$(B)/guest/plugins/common/tests/test_%: plugins/common/tests/test_%.c $(GUEST_LIBS)
+	$(call say,TEST,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(GUEST_CFLAGS) $< $(GUEST_LIBS) $(LDFLAGS) -ljansson -lcmocka -o $@
+
 -include $(shell find $(B)/guest/obj -name '*.d' 2>/dev/null)
 
 # They run with the other unit tests.
@@ -146,9 +152,15 @@ test-unit: $(GUEST_TESTS)
 FUZZ_GUEST = $(Q)$(CC) $(GUEST_CFLAGS) -Wno-missing-prototypes -fsanitize=fuzzer $(filter %.c %.a,$^) \
   $(LDFLAGS) -ljansson -o $@
 
-$(B)/fuzz_resp: tests/fuzz/fuzz_resp.c $(GUEST_LIBS)
+FUZZ_GUEST_SHARED := $(addprefix $(B)/fuzz_,resp jwt)
+$(FUZZ_GUEST_SHARED): $(B)/fuzz_%: tests/fuzz/fuzz_%.c $(GUEST_LIBS)
 	$(call say,FUZZ,$<)
 	$(FUZZ_GUEST)
-$(B)/fuzz_key_auth: tests/fuzz/fuzz_key_auth.c plugins/key-auth/plugin.c $(GUEST_LIBS)
-	$(call say,FUZZ,$<)
-	$(FUZZ_GUEST)
+
+# fuzz_KEY_AUTH of plugin KEY-AUTH.
+define PLUGIN_FUZZ_RULE
+$(B)/fuzz_$(subst -,_,$(1)): tests/fuzz/fuzz_$(subst -,_,$(1)).c plugins/$(1)/plugin.c $(GUEST_LIBS)
+	$$(call say,FUZZ,$$<)
+	$$(FUZZ_GUEST)
+endef
+$(foreach p,$(PLUGINS),$(eval $(call PLUGIN_FUZZ_RULE,$(p))))
