@@ -92,6 +92,7 @@ typedef struct {
     ngx_http_weir_generation_t     *generation; /* NULL until the worker started */
     struct pw_shared               *shared;     /* memory of all workers */
     ngx_http_weir_generation_t     *loading;    /* whose plugins start now, or NULL */
+    ngx_uint_t                      requests;   /* that have a context now */
     ngx_array_t                     peers;      /* of ngx_http_weir_peer_t *, whatever the generation */
 } ngx_http_weir_worker_t;
 

@@ -64,6 +64,7 @@ ngx_http_weir_access_handler(ngx_http_request_t *r)
         ctx->http_version = r->http_version;
         ctx->generation = ngx_http_weir_worker.generation;
         ctx->generation->refs++;
+        ngx_http_weir_worker.requests++;
         ctx->resume.data = ctx;
         ctx->resume.handler = resume_handler;
         ctx->resume.log = r->connection->log;
@@ -812,5 +813,6 @@ cleanup(void *data)
     }
 
     ngx_http_weir_end(ctx);
+    ngx_http_weir_worker.requests--;
     ngx_http_weir_generation_unref(ctx->generation);
 }

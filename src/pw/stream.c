@@ -5,13 +5,22 @@
 #include "pw/stream.h"
 
 #include "base/mem.h"
+#include "pw/live.h"
 #include "pw/plugin.h"
+
+struct pw_live pw_live;
+
+struct pw_live pw_live_count(void)
+{
+    return pw_live;
+}
 
 /* ---- beginning ---------------------------------------------------------------------------- */
 
 struct pw_stream *pw_stream_new(const struct pw_step *steps, size_t n, void *stream)
 {
     WEIR_ASSERT(n <= INT32_MAX);
+    pw_live.streams++;
     struct pw_stream *s = mem_alloc(sizeof *s + n * sizeof s->steps[0]);
 
     *s = (struct pw_stream){
@@ -168,6 +177,7 @@ static void end_context(struct pw_stream *s, struct pw_stream_step *st)
         st->plugin->failures = 0;
     }
     pw_contexts_remove(&st->vm->contexts, &st->ctx);
+    pw_live.contexts--;
 }
 
 void pw_stream_end(struct pw_stream *s)
@@ -182,12 +192,13 @@ void pw_stream_end(struct pw_stream *s)
     }
     WEIR_ASSERT(!s->queued);
     for (uint32_t i = 0; i < s->nsteps; i++) {
-        mem_free(s->steps[i].side[PW_REQUEST].body.block);
-        mem_free(s->steps[i].side[PW_RESPONSE].body.block);
+        pw_body_fini(&s->steps[i].side[PW_REQUEST].body);
+        pw_body_fini(&s->steps[i].side[PW_RESPONSE].body);
         pw_vm_unref(s->steps[i].vm);
     }
     arena_fini(&s->arena);
     mem_free(s);
+    pw_live.streams--;
 }
 
 int pw_stream_local_step(const struct pw_stream *s)

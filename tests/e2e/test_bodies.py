@@ -11,7 +11,8 @@ import threading
 
 import pytest
 
-from conftest import GUESTS, PATIENCE_S, send, wait_for
+import chain_storm
+from conftest import GUESTS, PATIENCE_S, SANITIZED, send, wait_for
 from upstreams import Upstream, read_exactly, read_head
 
 SIZES = [0, 1, 65536, 1 << 20]
@@ -275,6 +276,17 @@ def test_large_bodies_need_no_memory(gw, tmp_path):
     status, _, out, _ = curl(gw.port, "/chunked", "--http1.1", tmp_path, body, [("x-respbody", "setbuf 1 0 0 +")])
     assert status == 200 and len(out) > len(body)
     assert worker_kib() - before < 8192
+
+
+def test_a_chain_storm(gateways):
+    """Some seconds of what `make storm` does for 100,000 requests."""
+    upstreams = chain_storm.Upstreams()
+    try:
+        gw = gateways(chain_storm.config(upstreams.mirror, upstreams.delay), "--workers", "2")
+        figures, wrong = chain_storm.storm(gw, 2, 1000, clients=32, flat_kb=None if SANITIZED else 16384)
+    finally:
+        upstreams.close()
+    assert not wrong, "\n".join(wrong + [figures])
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
