@@ -105,6 +105,8 @@ init_peer(ngx_http_request_t *r, ngx_http_upstream_srv_conf_t *us)
     conf->next_upstream_timeout = conf->read_timeout;
     u->conf = conf;
 
+    ngx_http_weir_stream_peer(r, ctx, conf);
+
     b->service = ctx->service;
     b->upstream = u;
     b->override = ctx->override;

@@ -11,6 +11,7 @@
  * was answered or closed, s->verdict says which; then nothing more is passed.  A response visits only
  * contexts that the request created. */
 #include "base/mem.h"
+#include "pw/live.h"
 #include "pw/plugin.h"
 #include "pw/stream.h"
 
@@ -67,6 +68,7 @@ static bool create_context(struct pw_stream_step *st)
     struct pw_context *ctx = &st->ctx;
 
     pw_contexts_add(&st->vm->contexts, ctx);
+    pw_live.contexts++;
     const uint32_t args[PW_EXPORT_MAX_PARAMS] = {ctx->id, st->vm->roots[ctx->config].id};
     return pw_vm_call(st->vm, ctx, PW_EXPORT_CONTEXT_CREATE, args, NULL);
 }

@@ -5,7 +5,15 @@
 #include "pw/stream.h"
 
 #include "base/mem.h"
+#include "pw/live.h"
 #include "pw/plugin.h"
+
+struct pw_live pw_live;
+
+struct pw_live pw_live_count(void)
+{
+    return pw_live;
+}
 
 /* ---- beginning ---------------------------------------------------------------------------- */
 
@@ -45,6 +53,7 @@ void pw_stream_free(struct pw_stream *s)
 struct pw_stream *pw_stream_new(const struct pw_step *steps, size_t n, void *stream)
 {
     WEIR_ASSERT(n <= INT32_MAX);
+    pw_live.streams++;
     struct pw_stream *s = stream_take(n == 0 ? NULL : steps[0].plugin, (uint32_t)n);
 
     memset(&s->nsteps, 0, sizeof *s - offsetof(struct pw_stream, nsteps));
@@ -204,6 +213,7 @@ static void end_context(struct pw_stream *s, struct pw_stream_step *st)
         st->plugin->failures = 0;
     }
     pw_contexts_remove(&st->vm->contexts, &st->ctx);
+    pw_live.contexts--;
 }
 
 void pw_stream_end(struct pw_stream *s)
@@ -223,6 +233,7 @@ void pw_stream_end(struct pw_stream *s)
         pw_vm_unref(s->steps[i].vm);
     }
     stream_give(s->nsteps == 0 ? NULL : s->steps[0].plugin, s);
+    pw_live.streams--;
 }
 
 int pw_stream_local_step(const struct pw_stream *s)
