@@ -150,6 +150,18 @@ uint32_t pw_call_proxy_close_stream(struct weir_instance *inst, uint32_t type)
     return PW_OK;
 }
 
+uint32_t pw_call_proxy_inject_encoded_data_to_filter_chain(struct weir_instance *inst, uint32_t body,
+                                                           uint32_t body_len, uint32_t end)
+{
+    struct pw_vm *vm = pw_enter(inst);
+    struct str b;
+
+    if (!pw_guest_str(inst, body, body_len, &b)) {
+        return PW_INVALID_MEMORY_ACCESS;
+    }
+    return pw_stream_inject(vm->effective, vm, b, end != 0) ? PW_OK : PW_INTERNAL_FAILURE;
+}
+
 uint32_t pw_call_proxy_clear_route_cache(struct weir_instance *inst)
 {
     struct pw_stream *s = pw_enter(inst)->effective->stream;
