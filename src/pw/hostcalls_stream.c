@@ -96,7 +96,8 @@ uint32_t pw_call_proxy_send_local_response(struct weir_instance *inst, uint32_t 
     return PW_OK;
 }
 
-/* An answer ends the request, and until it is sent the response; then it is a response that plugins may hold. */
+/* An answer ends the request, and until it is sent the response; then it is a response that plugins may hold.
+ */
 static bool may_continue(const struct pw_stream *s, uint32_t type)
 {
     if (s == NULL || s->phase == PW_PHASE_LOG || type > STREAM_RESPONSE) {
