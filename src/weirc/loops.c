@@ -72,10 +72,9 @@ static void count_up(struct unit *u, LLVMBuilderRef b, LLVMValueRef phi)
     LLVMReplaceAllUsesWith(phi, LLVMBuildAdd(b, up, start, ""));
     LLVMPositionBuilderBefore(b, next);
     LLVMValueRef up_next = LLVMBuildAdd(b, up, LLVMGetOperand(next, 1), "");
-    LLVMAddIncoming(up, (LLVMValueRef[]){up_next, LLVMConstNull(u->t_i32)},
-                    (LLVMBasicBlockRef[]){LLVMGetIncomingBlock(phi, round),
-                                          LLVMGetIncomingBlock(phi, 1 - round)},
-                    2);
+    LLVMAddIncoming(
+        up, (LLVMValueRef[]){up_next, LLVMConstNull(u->t_i32)},
+        (LLVMBasicBlockRef[]){LLVMGetIncomingBlock(phi, round), LLVMGetIncomingBlock(phi, 1 - round)}, 2);
     LLVMSetOperand(test, 0, up_next);
     LLVMSetOperand(test, 1, end);
     LLVMInstructionEraseFromParent(phi);
@@ -86,7 +85,8 @@ void loops_count_up(struct unit *u)
     LLVMBuilderRef b = LLVMCreateBuilderInContext(u->cx);
     for (LLVMValueRef f = LLVMGetFirstFunction(u->mod); f != NULL; f = LLVMGetNextFunction(f)) {
         for (LLVMBasicBlockRef bb = LLVMGetFirstBasicBlock(f); bb != NULL; bb = LLVMGetNextBasicBlock(bb)) {
-            for (LLVMValueRef i = LLVMGetFirstInstruction(bb), next; i != NULL && LLVMIsAPHINode(i); i = next) {
+            for (LLVMValueRef i = LLVMGetFirstInstruction(bb), next; i != NULL && LLVMIsAPHINode(i);
+                 i = next) {
                 next = LLVMGetNextInstruction(i);
                 count_up(u, b, i);
             }
