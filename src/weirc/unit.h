@@ -249,5 +249,7 @@ void control_return(struct fn *f, LLVMValueRef *results);
 /* Before the first passes, in SSA form, and behind them: exact.c. */
 void exact_begin(struct unit *u);
 void exact_end(struct unit *u);
+/* Counters that run from -n to 0 made to run from 0 to n: loops.c.  In SSA form. */
+void loops_count_up(struct unit *u);
 
 #endif
