@@ -415,11 +415,16 @@ static void
 status_json(struct strbuf *b)
 {
     uint32_t                     i;
+    struct pw_live               live = pw_live_count();
     ngx_http_weir_generation_t  *g = ngx_http_weir_worker.generation;
 
     strbuf_printf(b, "{\"worker\":%d,\"generation\":", (int) ngx_pid);
     strbuf_add_json(b, ngx_http_weir_str(&ngx_http_weir_worker.file));
-    strbuf_printf(b, ",\"plugins\":[");
+    strbuf_printf(b, ",\"live\":{\"connections\":%zu", (size_t) ngx_http_weir_worker.connections);
+    strbuf_printf(b, ",\"requests\":%zu,\"streams\":%zu,\"contexts\":%zu,\"callouts\":%zu",
+                  (size_t) ngx_http_weir_worker.requests, live.streams, live.contexts, live.callouts);
+    strbuf_printf(b, ",\"bodies\":%zu,\"body_bytes\":%llu},\"plugins\":[", live.bodies,
+                  (unsigned long long) live.body_bytes);
 
     for (i = 0; i < g->config->nplugins; i++) {
         strbuf_printf(b, "%s{\"name\":", i == 0 ? "" : ",");
@@ -429,8 +434,6 @@ status_json(struct strbuf *b)
         strbuf_printf(b, ",\"tier\":\"%s\"", ngx_http_weir_plugin_tier(&g->plugins[i]));
         strbuf_printf(b, ",\"callouts\":%zu", g->plugins[i].plugin == NULL ? (size_t) 0
                       : pw_plugin_callouts(g->plugins[i].plugin));
-        strbuf_printf(b, ",\"streams\":%zu", g->plugins[i].plugin == NULL ? (size_t) 0
-                      : pw_plugin_streams(g->plugins[i].plugin));
         strbuf_printf(b, ",\"memory_bytes\":%llu}", g->plugins[i].plugin == NULL ? 0ULL
                       : (unsigned long long) pw_plugin_memory_bytes(g->plugins[i].plugin));
     }

@@ -25,6 +25,7 @@ static ngx_int_t make_stream(ngx_stream_weir_ctx_t *ctx, ngx_uint_t listener);
 static void run(ngx_stream_weir_ctx_t *ctx);
 static void finish(ngx_stream_weir_ctx_t *ctx);
 static void connect_upstream(ngx_stream_weir_ctx_t *ctx);
+static void tls_handler(ngx_connection_t *c);
 static void client_handler(ngx_event_t *ev);
 static void upstream_handler(ngx_event_t *ev);
 static void wake_handler(ngx_event_t *ev);
@@ -217,10 +218,37 @@ resume(ngx_stream_weir_ctx_t *ctx, enum pw_direction d)
 }
 
 
+/* TLS has an end of its own; without it, the other side takes the socket's for an attack. NGX_AGAIN: there is no room
+ * for it yet. */
+
+static ngx_int_t
+end_writing(ngx_connection_t *c)
+{
+    int  rc;
+
+    if (c->ssl != NULL) {
+        ERR_clear_error();
+        rc = SSL_shutdown(c->ssl->connection);
+
+        if (rc < 0 && SSL_get_error(c->ssl->connection, rc) == SSL_ERROR_WANT_WRITE) {
+            c->write->ready = 0;
+            return NGX_AGAIN;
+        }
+
+        if (rc < 0) {
+            return NGX_ERROR;
+        }
+    }
+
+    return ngx_shutdown_socket(c->fd, NGX_WRITE_SHUTDOWN) == -1 ? NGX_ERROR : NGX_OK;
+}
+
+
 static bool
 flush(ngx_stream_weir_ctx_t *ctx, enum pw_direction d)
 {
     ssize_t                  n;
+    ngx_int_t                rc;
     ngx_connection_t        *c = sink(ctx, d);
     ngx_stream_weir_flow_t  *flow = &ctx->flow[d];
 
@@ -228,7 +256,7 @@ flush(ngx_stream_weir_ctx_t *ctx, enum pw_direction d)
         return false;
     }
 
-    n = send_some(ctx, d, flow->out.at + flow->out_at, flow->out.len - flow->out_at);
+    n = drained(flow) ? 0 : send_some(ctx, d, flow->out.at + flow->out_at, flow->out.len - flow->out_at);
 
     if (n == -1) {
         sink_failed(ctx, d);
@@ -245,13 +273,14 @@ flush(ngx_stream_weir_ctx_t *ctx, enum pw_direction d)
     flow->out_at = 0;
 
     if (flow->ended_out && !flow->shut && !ctx->closing) {
-        flow->shut = 1;
+        rc = end_writing(c);
+        flow->shut = rc != NGX_AGAIN;
 
-        if (ngx_shutdown_socket(c->fd, NGX_WRITE_SHUTDOWN) == -1) {
+        if (rc == NGX_ERROR) {
             side_gone(ctx, c);
         }
 
-        return true;
+        return flow->shut;
     }
 
     return n != 0;
@@ -386,7 +415,7 @@ static void
 close_upstream(ngx_stream_weir_ctx_t *ctx)
 {
     if (ctx->upstream != NULL) {
-        ngx_close_connection(ctx->upstream);
+        ngx_http_weir_close_connection(ctx->upstream);
         ctx->upstream = NULL;
     }
 
@@ -397,16 +426,77 @@ close_upstream(ngx_stream_weir_ctx_t *ctx)
 static void
 connected(ngx_stream_weir_ctx_t *ctx)
 {
-    if (ctx->upstream->write->timer_set) {
-        ngx_del_timer(ctx->upstream->write);
+    ngx_connection_t  *c = ctx->upstream;
+
+    if (c->write->timer_set) {
+        ngx_del_timer(c->write);
     }
+
+    c->read->handler = upstream_handler;
+    c->write->handler = upstream_handler;
 
     ctx->connecting = 0;
     ctx->connected = 1;
     ctx->peer->failed = 0;
     ctx->active = ngx_current_msec;
+}
 
-    (void) ngx_tcp_nodelay(ctx->upstream);
+
+/* This endpoint is no good: on to the next one. */
+
+static void
+connect_failed(ngx_stream_weir_ctx_t *ctx, const char *why)
+{
+    ngx_log_error(NGX_LOG_ERR, ctx->session->connection->log, 0, "[weir] upstream %V: %s", &ctx->peer->name, why);
+
+    close_upstream(ctx);
+    ngx_http_weir_peer_failed(ctx->peer);
+    connect_upstream(ctx);
+}
+
+
+/* The socket is connected.  NGX_AGAIN: the handshake goes on in its handler; NGX_ERROR: it failed. */
+
+static ngx_int_t
+begin_tls(ngx_stream_weir_ctx_t *ctx)
+{
+    ngx_int_t          rc;
+    ngx_connection_t  *c = ctx->upstream;
+
+    (void) ngx_tcp_nodelay(c);
+
+    if (ctx->service->tls == NULL) {
+        connected(ctx);
+        return NGX_OK;
+    }
+
+    ctx->connecting = 1;
+    rc = ngx_http_weir_tls_start(ctx->service->tls, c, ctx->peer, NULL, tls_handler);
+
+    if (rc == NGX_OK) {
+        connected(ctx);
+
+    } else if (rc == NGX_AGAIN) {
+        ngx_add_timer(c->write, ctx->service->conf->connect_timeout_ms);
+    }
+
+    return rc;
+}
+
+
+static void
+tls_handler(ngx_connection_t *c)
+{
+    ngx_stream_weir_ctx_t  *ctx = c->data;
+
+    if (c->ssl->handshaked) {
+        connected(ctx);
+
+    } else {
+        connect_failed(ctx, c->write->timedout ? "the TLS handshake takes too long" : "the TLS handshake failed");
+    }
+
+    run(ctx);
 }
 
 
@@ -445,26 +535,27 @@ connect_upstream(ngx_stream_weir_ctx_t *ctx)
         ctx->upstream = c;
 
         if (rc == NGX_OK || rc == NGX_AGAIN) {
-            break;
+            c->data = ctx;
+            c->log = ctx->session->connection->log;
+            c->read->log = c->log;
+            c->write->log = c->log;
+            c->read->handler = upstream_handler;
+            c->write->handler = upstream_handler;
+            c->pool = ngx_create_pool(128, c->log);    /* of its TLS */
+        }
+
+        if (rc == NGX_AGAIN && c->pool != NULL) {
+            ctx->connecting = 1;
+            ngx_add_timer(c->write, ctx->service->conf->connect_timeout_ms);
+            return;
+        }
+
+        if (rc == NGX_OK && c->pool != NULL && begin_tls(ctx) != NGX_ERROR) {
+            return;
         }
 
         close_upstream(ctx);
         ngx_http_weir_peer_failed(ctx->peer);
-    }
-
-    c->data = ctx;
-    c->log = ctx->session->connection->log;
-    c->read->log = c->log;
-    c->write->log = c->log;
-    c->read->handler = upstream_handler;
-    c->write->handler = upstream_handler;
-
-    if (rc == NGX_AGAIN) {
-        ctx->connecting = 1;
-        ngx_add_timer(c->write, ctx->service->conf->connect_timeout_ms);
-
-    } else {
-        connected(ctx);
     }
 }
 
@@ -519,14 +610,17 @@ upstream_handler(ngx_event_t *ev)
     }
 
     if (ev->timedout || has_error(c)) {
-        ngx_log_error(NGX_LOG_ERR, c->log, ev->timedout ? NGX_ETIMEDOUT : 0, "[weir] upstream %V cannot be reached",
-                      &ctx->peer->name);
-        close_upstream(ctx);
-        ngx_http_weir_peer_failed(ctx->peer);
-        connect_upstream(ctx);
+        connect_failed(ctx, "cannot be reached");
 
     } else if (ev->write) {
-        connected(ctx);
+
+        if (c->write->timer_set) {
+            ngx_del_timer(c->write);
+        }
+
+        if (begin_tls(ctx) == NGX_ERROR) {
+            connect_failed(ctx, "the TLS handshake failed");
+        }
     }
 
     run(ctx);
@@ -597,6 +691,7 @@ ngx_stream_weir_start(ngx_stream_session_t *s, ngx_str_t *listener)
     ctx->idle.data = ctx;
     ctx->idle.log = c->log;
     g->refs++;
+    ngx_http_weir_worker.connections++;
     ngx_stream_set_ctx(s, ctx, ngx_stream_weir_module);
 
     c->log->action = "proxying a connection";
@@ -675,9 +770,9 @@ end_stream(ngx_stream_weir_ctx_t *ctx)
                                                    ? PW_PEER_REMOTE : PW_PEER_LOCAL);
 
     step = pw_stream_local_step(stream);
-    trapped = pw_stream_trapped(stream);
 
     if (step >= 0) {
+        trapped = pw_stream_trapped(stream) && ctx->steps[step]->conf->fail_strategy != GW_FAIL_OPEN;
         ctx->plugin = ngx_http_weir_ngx_str(ctx->steps[step]->conf->name);
         close_early(ctx, trapped ? NGX_STREAM_SERVICE_UNAVAILABLE : NGX_STREAM_OK,
                     trapped ? "wasm_fail_stream" : "wasm_close_stream");
@@ -710,6 +805,7 @@ finish(ngx_stream_weir_ctx_t *ctx)
     strbuf_fini(&ctx->flow[PW_REQUEST].out);
     strbuf_fini(&ctx->flow[PW_RESPONSE].out);
 
+    ngx_http_weir_worker.connections--;
     ngx_stream_finalize_session(ctx->session, ctx->status);
     ngx_http_weir_generation_unref(g);
 }

@@ -102,6 +102,16 @@ static bool is_about(uint32_t type, const struct pw_stream *s)
     return s != NULL && (type >= STREAM_DOWNSTREAM) == s->connection;
 }
 
+/* An answer ends the request, and until it is sent the response; then it is a response that plugins may hold.
+ */
+static bool may_continue(const struct pw_stream *s, uint32_t type)
+{
+    if (!is_about(type, s) || s->phase == PW_PHASE_LOG) {
+        return false;
+    }
+    return !s->local_taken || (type == STREAM_RESPONSE && s->local_sent && !s->final);
+}
+
 static uint32_t continue_stream(struct pw_vm *vm, uint32_t type)
 {
     struct pw_stream *s = vm->effective->stream;
@@ -112,7 +122,7 @@ static uint32_t continue_stream(struct pw_vm *vm, uint32_t type)
     if (type == STREAM_UPSTREAM && !is_about(type, s)) {
         return PW_UNIMPLEMENTED;
     }
-    if (is_about(type, s) && s->phase != PW_PHASE_LOG && !s->local_taken) {
+    if (may_continue(s, type)) {
         bool up = type == STREAM_REQUEST || type == STREAM_DOWNSTREAM;
         pw_stream_defer(vm->effective, vm, up ? PW_PENDING_REQUEST : PW_PENDING_RESPONSE);
     }
@@ -146,6 +156,18 @@ uint32_t pw_call_proxy_close_stream(struct weir_instance *inst, uint32_t type)
         pw_stream_defer(vm->effective, vm, PW_PENDING_CLOSE);
     }
     return PW_OK;
+}
+
+uint32_t pw_call_proxy_inject_encoded_data_to_filter_chain(struct weir_instance *inst, uint32_t body,
+                                                           uint32_t body_len, uint32_t end)
+{
+    struct pw_vm *vm = pw_enter(inst);
+    struct str b;
+
+    if (!pw_guest_str(inst, body, body_len, &b)) {
+        return PW_INVALID_MEMORY_ACCESS;
+    }
+    return pw_stream_inject(vm->effective, vm, b, end != 0) ? PW_OK : PW_INTERNAL_FAILURE;
 }
 
 uint32_t pw_call_proxy_clear_route_cache(struct weir_instance *inst)

@@ -128,6 +128,7 @@ void pw_plugin_free(struct pw_plugin *p)
         WEIR_ASSERT(p->vm->refs == 1); /* streams must have ended */
         pw_vm_unref(p->vm);
     }
+    pw_stream_free(p->spare_stream);
     pw_saved_free(p->saved);
     weir_linker_free(p->linker);
     weir_module_unref(p->module);
@@ -244,11 +245,6 @@ struct pw_vm *pw_plugin_acquire_vm(struct pw_plugin *p)
 enum weir_tier pw_plugin_tier(const struct pw_plugin *p)
 {
     return p->vm == NULL || p->vm->inst == NULL ? WEIR_TIER_AUTO : weir_instance_tier(p->vm->inst);
-}
-
-size_t pw_plugin_streams(const struct pw_plugin *p)
-{
-    return p->nstreams;
 }
 
 uint64_t pw_plugin_memory_bytes(const struct pw_plugin *p)

@@ -8,6 +8,7 @@ import threading
 
 import pytest
 from conftest import GUESTS, PATIENCE_S, SANITIZED, free_port, wait_for
+from certificates import Authority, over_tls, server_context
 from upstreams import Upstream, keepalive
 
 PROBE = "file:" + os.path.join(GUESTS, "host/probe_tcp.wasm")
@@ -39,12 +40,12 @@ def plugin(name, config=None, url=PROBE, **fields):
 class Tcp:
     """A gateway with one TCP listener before one service."""
 
-    def __init__(self, start, address, plugins=(), service=(), services=(), options=("--workers", "1")):
+    def __init__(self, start, address, plugins=(), service=(), services=(), routes=(), options=("--workers", "1")):
         self.port = free_port()
         services = [{"name": "db", "endpoints": [address] if isinstance(address, str) else address, **dict(service)}, *services]
         self.gateway = start({
             "listeners": [f"127.0.0.1:{free_port()}", {"address": f"127.0.0.1:{self.port}", "name": "front", "protocol": "tcp", "service": "db"}],
-            "services": services, "plugins": list(plugins)}, *options)
+            "services": services, "routes": list(routes), "plugins": list(plugins)}, *options)
 
     def connect(self):
         return socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE_S)
@@ -68,10 +69,10 @@ class Tcp:
                         lambda: next((x for x in self.log_lines() if all(x.get(k) == v for k, v in fields.items())), None))
 
     def streams(self):
-        return sum(p["streams"] for p in self.gateway.worker_status()["plugins"])
+        return self.gateway.worker_status()["live"]["streams"]
 
     def wait_no_streams(self):
-        wait_for("all streams to end", lambda: self.streams() == 0)
+        wait_for("all that is counted to end", lambda: not any(self.gateway.worker_status()["live"].values()))
 
 
 @pytest.fixture(name="tcp")
@@ -360,6 +361,34 @@ def test_properties(tcp, upstream):
                  "prophex destination~port = 0 " + struct.pack("<q", t.port).hex(), "prophex listener_direction = 0 0200000000000000",
                  "prop plugin_name = 0 a", f"prop upstream~address = 0 {upstream.address}", "prophex upstream~port = 0 " + struct.pack("<q", port).hex()]:
         assert line in log, line
+
+
+def test_connections_and_requests_share_data(tcp, upstream, probe_module):
+    t = tcp(upstream, [plugin("a", script(down="sset of_tcp told 0|ret 0")),
+                       {"name": "web", "url": probe_module, "defaultConfig": {}}],
+            routes=[{"name": "all", "redirect": {"path": "/there"}}])
+    assert t.talk(b"x") == b"x"
+    t.gateway.send("/", headers={"Host": "h", "x-request": "sget of_tcp"})
+    t.gateway.wait_log("sget of_tcp = 0 told")
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+def test_tls_to_the_upstream(tcp, tmp_path, trusted):
+    """Both ends of the conversation come through, half-close too; an upstream that is not trusted is none."""
+    authority = Authority(tmp_path)
+    served = Upstream(over_tls(echo_bytes, server_context(*authority.make("up", "DNS:up.example")), []))
+    ca = authority.ca if trusted else Authority(tmp_path, "other").ca
+    t = tcp(served, [plugin("a", script(down="setbuf 2 0 0 +|ret 0"))], service={"tls": {"serverName": "up.example", "ca": str(ca)}})
+    data = random.Random(2).randbytes(1 << 20)
+    if trusted:
+        with t.connect() as s:
+            threading.Thread(target=lambda: (s.sendall(data), s.shutdown(socket.SHUT_WR)), daemon=True).start()
+            assert read_all(s) == b"+" + data
+    else:
+        assert t.talk(b"x") in (b"", b"<reset>")
+        assert t.logged(details="no_healthy_upstream")
+    t.wait_no_streams()
+    served.close()
 
 
 def test_override_host(tcp):
