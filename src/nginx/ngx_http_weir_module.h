@@ -12,6 +12,8 @@
  *   filters        ngx_http_weir_filter.c    response through the plugins, local responses
  *   log phase      ngx_http_weir_module.c    ends the stream, then nginx writes the access log
  *
+ * TCP connections are the stream module's (ngx_stream_weir_module.h), on the same worker and generation.
+ *
  * nginx never sees a route or a service in its configuration: they are data of the generation.
  */
 

@@ -274,6 +274,22 @@ def test_key_auth(check):
     assert "needs exactly one of credentials and consumers" in lines[0]
 
 
+def test_plugins_of_connections_are_started_too(check, guest):
+    text = """\
+listeners: [{ address: "127.0.0.1:9000", protocol: tcp, service: db }]
+services: [{ name: db, endpoints: ["127.0.0.1:5432"] }]
+plugins:
+  - name: tap
+    url: file:%s
+    type: NETWORK
+    matchRules:
+      - { listener: ["127.0.0.1:9000"], config: { log: true } }
+"""
+    assert check(text % guest("(i32.const 1)")) == (0, [])
+    code, lines = check(text % guest("(i32.const 0)"))
+    assert code == 1 and lines[0].startswith("FILE:8: plugins[0].matchRules[0].config: the plugin does not start with it: ")
+
+
 def test_reference_in_the_documentation():
     with open(os.path.join(ROOT, "docs/configuration.md"), encoding="utf-8") as f:
         text = f.read()
