@@ -245,8 +245,14 @@ void memory_store(struct fn *f, LLVMValueRef v, LLVMValueRef address, uint32_t m
 
 /* Leave the function with the values on top of the stack (terminates the block). */
 void control_return(struct fn *f, LLVMValueRef *results);
-/* Before the first passes, in SSA form, and behind them: exact.c. */
+/* Before the first passes, in SSA form; behind them, when the vectoriser runs next or not; behind the
+ * vectoriser: exact.c. */
 void exact_begin(struct unit *u);
-void exact_end(struct unit *u);
+void exact_end(struct unit *u, bool vectorise);
+void exact_settle(struct unit *u);
+/* Is it a load of linear memory? */
+bool exact_reads_memory(const struct unit *u, LLVMValueRef load);
+/* Behind all passes: masked.c. */
+void masked_prevent(struct unit *u);
 
 #endif

@@ -256,6 +256,31 @@ def test_backtraces_are_the_interpreters(wasm, tmp_path, level):
         assert traces[0].stderr == traces[1].stderr and "offset 0x" in traces[0].stderr
 
 
+TRAPS = """(module (memory 1)
+  (func (export "scalar") (param i32) (result f32)
+    (select (f32.const 2) (f32.load offset=70997365 (i32.const 0)) (local.get 0)))
+  (func (export "lanes") (param i32) (result i32)
+    (i32x4.extract_lane 0 (v128.bitselect (i32x4.splat (local.get 0)) (v128.load offset=70997365 (i32.const 0))
+      (i32x4.eq (i32x4.splat (local.get 0)) (i32x4.splat (i32.const 1))))))
+  (func (export "sum") (param i32) (result i32)
+    (i32x4.extract_lane 0 (v128.bitselect (i32x4.splat (local.get 0))
+      (i32x4.add (i32x4.splat (local.get 0)) (v128.load offset=70997365 (i32.const 0)))
+      (i32x4.eq (i32x4.splat (local.get 0)) (i32x4.splat (i32.const 1))))))
+  (func (export "choice") (param i32) (result i32)
+    (select (local.get 0) (i32.load offset=65535 (i32.const 0)) (local.get 0))))"""
+
+
+@pytest.mark.parametrize("level", ["-O0", "-O1", "-O2", "-O3"])
+def test_loads_that_are_not_selected_trap(tmp_path, level):
+    """Neither a masked instruction nor a branch around it takes a load out of the program."""
+    (tmp_path / "m.wat").write_text(TRAPS)
+    subprocess.run(["wat2wasm", tmp_path / "m.wat", "-o", tmp_path / "m.wasm"], check=True)
+    assert weirc(tmp_path / "m.wasm", "-o", tmp_path / "i", level).returncode == 0
+    for name in ("scalar", "lanes", "sum", "choice"):
+        done = run(WEIR, "exec", tmp_path / "m.wasm", "--invoke", name, 1, "--tier", "aot", "--image", tmp_path / "i")
+        assert done.returncode == 134 and "out of bounds memory access" in done.stderr, (name, done)
+
+
 def test_elf_part(image):
     headers = run("readelf", "-Wld", image).stdout
     assert "NEEDED" not in headers and "INIT" not in headers and "INTERP" not in headers and "TEXTREL" not in headers
