@@ -162,6 +162,9 @@ static void define_array(struct unit *u, const struct weirc_fixed_call *c)
         }
     }
     LLVMSetInitializer(array_of(u, c), LLVMConstArray2(u->t_ptr, codes, c->n));
+    /* Opaque: a call of constant index must go through the array, because to LLVM a direct call of a trap
+     * function in another calling convention is undefined. */
+    LLVMSetExternallyInitialized(array_of(u, c), 1);
     mem_free(codes);
 }
 

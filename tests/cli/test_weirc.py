@@ -281,6 +281,31 @@ def test_loads_that_are_not_selected_trap(tmp_path, level):
         assert done.returncode == 134 and "out of bounds memory access" in done.stderr, (name, done)
 
 
+CONSTANT_CALLS = """(module
+  (type $t (func (result i32)))
+  (table 4 funcref)
+  (elem (i32.const 0) $yes $other $yes)
+  (func $yes (result i32) (i32.const 1))
+  (func $other (param i64) (result i64) (local.get 0))
+  (func (export "right") (result i32) (call_indirect (type $t) (i32.const 2)))
+  (func (export "type") (result i32) (return_call_indirect (type $t) (i32.const 1)))
+  (func (export "null") (result i32) (return_call_indirect (type $t) (i32.const 3)))
+  (func (export "beyond") (result i32) (call_indirect (type $t) (i32.const 4))))"""
+
+
+@pytest.mark.parametrize("level", ["-O0", "-O1", "-O2", "-O3"])
+def test_indirect_calls_of_constant_index(tmp_path, level):
+    (tmp_path / "m.wat").write_text(CONSTANT_CALLS)
+    subprocess.run(["wat2wasm", "--enable-tail-call", tmp_path / "m.wat", "-o", tmp_path / "m.wasm"], check=True)
+    assert weirc(tmp_path / "m.wasm", "-o", tmp_path / "i", level).returncode == 0
+    for name in ("right", "type", "null", "beyond"):
+        done = [run(WEIR, "exec", tmp_path / "m.wasm", "--invoke", name, "--tier", *tier)
+                for tier in (["interp"], ["aot", "--image", tmp_path / "i"])]
+        said = [(d.returncode, d.stdout, d.stderr.split("\n")[0]) for d in done]  # a tail call leaves no frame behind
+        assert said[0] == said[1], name
+        assert (done[1].returncode == 0) == (name == "right")
+
+
 def test_elf_part(image):
     headers = run("readelf", "-Wld", image).stdout
     assert "NEEDED" not in headers and "INIT" not in headers and "INTERP" not in headers and "TEXTREL" not in headers
