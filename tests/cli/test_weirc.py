@@ -281,6 +281,34 @@ def test_loads_that_are_not_selected_trap(tmp_path, level):
         assert done.returncode == 134 and "out of bounds memory access" in done.stderr, (name, done)
 
 
+VECTORS_ON_THE_STACK = """(module
+  (type $many (func %s (result f32)))
+  (import "wasi_snapshot_preview1" "sched_yield" (func (result i32)))
+  (table funcref (elem $many))
+  (func $many (type $many) (f32.add (f32x4.extract_lane 1 (local.get 8)) (local.get 9)))
+  (func $same (type $many) %s (return_call $many))
+  (func $one (param v128) (result f32) %s (f32.const 8) (return_call $same))
+  (func (export "go") (param $n i32) (result f32) (local $sum f32)
+    (loop $l
+      (local.set $sum (f32.add (local.get $sum) (call $one (f32x4.splat (f32.convert_i32_u (local.get $n))))))
+      (local.set $sum (f32.add (local.get $sum) (call_indirect (type $many) %s (f32.const 0.5) (i32.const 0))))
+      (br_if $l (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+    (local.get $sum)))""" % ("(param v128) " * 9 + "(param f32)", "".join(f"(local.get {i})" for i in range(10)),
+                             "(local.get 0)" * 9, "(f32x4.splat (local.get $sum))" * 9)
+
+
+@pytest.mark.parametrize("options", [["-O0"], ["-O1"], ["-O3"], ["-O3", "--open"]], ids=" ".join)
+def test_vectors_on_the_stack_of_modules_with_tail_calls(tmp_path, options):
+    """Who pops the stack pops what was pushed: ten parameters of which one vector and one float have no register."""
+    (tmp_path / "m.wat").write_text(VECTORS_ON_THE_STACK)
+    subprocess.run(["wat2wasm", "--enable-tail-call", tmp_path / "m.wat", "-o", tmp_path / "m.wasm"], check=True)
+    assert weirc(tmp_path / "m.wasm", "-o", tmp_path / "i", *options).returncode == 0
+    answers = [run(WEIR, "exec", tmp_path / "m.wasm", "--invoke", "go", 100, "--tier", *tier)
+               for tier in (["interp"], ["aot", "--image", tmp_path / "i"])]
+    assert answers[0].returncode == answers[1].returncode == 0, answers
+    assert answers[0].stdout == answers[1].stdout != ""
+
+
 CONSTANT_CALLS = """(module
   (type $t (func (result i32)))
   (table 4 funcref)
