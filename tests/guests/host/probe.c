@@ -286,6 +286,13 @@ static int run_control(struct call *c)
                 (void)proxy_set_effective_context(0);
             }
         }
+    } else if (is(c, "busy")) { /* busy MILLISECONDS */
+        u64 start = 0, now = 0;
+        proxy_get_current_time_nanoseconds(&start);
+        do {
+            proxy_get_current_time_nanoseconds(&now);
+        } while (now - start < (u64)N(1) * 1000000);
+        result(c, 0);
     } else if (is(c, "exit")) {
         proc_exit(N(1));
     } else {
