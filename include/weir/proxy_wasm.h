@@ -146,6 +146,14 @@ bool pw_stream_get_property(const struct pw_stream *s, struct str name, struct s
 /* How the stream fared, for access logs: the index of the step that answered or failed, or -1. */
 int pw_stream_local_step(const struct pw_stream *s);
 bool pw_stream_trapped(const struct pw_stream *s);
+/* What plugins of this process have at the moment; all zero when no request and no call is under way. */
+struct pw_live {
+    size_t streams, contexts; /* contexts of streams, not of roots */
+    size_t callouts;          /* tokens whose answer has not come */
+    size_t bodies;            /* of messages, held back or on their way */
+    uint64_t body_bytes;      /* memory for them */
+};
+struct pw_live pw_live_count(void);
 /* Host calls made so far by all plugins of this process; for `weir try --bench`. */
 uint64_t pw_host_call_count(void);
 

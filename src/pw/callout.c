@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "pw/abi.h"
+#include "pw/live.h"
 
 enum { PW_GRPC_INTERNAL = 13 };
 
@@ -14,6 +15,7 @@ static void link_in(struct pw_plugin *p, struct pw_callout *c)
     }
     p->callouts = c;
     p->ncallouts++;
+    pw_live.callouts++;
 }
 
 static void unlink_from(struct pw_plugin *p, struct pw_callout *c)
@@ -27,6 +29,7 @@ static void unlink_from(struct pw_plugin *p, struct pw_callout *c)
         c->next->prev = c->prev;
     }
     p->ncallouts--;
+    pw_live.callouts--;
 }
 
 struct pw_callout *pw_callout_new(struct pw_vm *vm, enum pw_callout_kind kind)

@@ -129,6 +129,7 @@ void pw_plugin_free(struct pw_plugin *p)
         WEIR_ASSERT(p->vm->refs == 1); /* streams must have ended */
         pw_vm_unref(p->vm);
     }
+    pw_stream_free(p->spare_stream);
     pw_saved_free(p->saved);
     pw_redis_inits_free(p->redis);
     weir_linker_free(p->linker);

@@ -1,49 +1,60 @@
-/* RESP from any bytes: items lie inside the text and reading always ends; what is cut as a reply is one whole
- * reply, and a command is read back argument by argument. */
-#include "base/resp.h"
+/* A Redis reply of any bytes: decoded or refused, never outside of the bytes; and what is encoded as a
+ * command decodes to the same strings. */
+#include <stdlib.h>
 
-#include "base/mem.h"
+#include "fake_host.h"
+#include "weir_redis.h"
 
-static void check_command(struct str text)
+struct root {
+    struct wp_root wp;
+};
+struct stream {
+    struct wp_stream wp;
+};
+WP_PLUGIN(struct root, struct stream)
+
+static uint64_t sum; /* so that every byte is read */
+
+static void walk(const struct wp_redis_reply *r, unsigned depth)
 {
-    struct strbuf b = {0};
-    struct str argument, copy;
-    size_t n = 0;
+    if (depth > WP_REDIS_MAX_DEPTH) {
+        abort();
+    }
+    for (size_t i = 0; i < r->text.len; i++) {
+        sum += (unsigned char)r->text.at[i];
+    }
+    for (size_t i = 0; i < r->nelements; i++) {
+        walk(&r->elements[i], depth + 1);
+    }
+}
 
-    while (resp_argument(text, n, &argument)) {
-        n++;
+static void round_trip(struct wp_str bytes)
+{
+    struct wp_str argv[8], rest = bytes;
+    size_t argc = 0;
+    while (argc < 8 && wp_str_split(&rest, ' ', &argv[argc])) {
+        argc++;
     }
-    WEIR_ASSERT(n != 0);
-    strbuf_printf(&b, "*%zu\r\n", n);
-    for (size_t i = 0; i < n; i++) {
-        WEIR_ASSERT(resp_argument(text, i, &argument));
-        resp_add_bulk(&b, argument);
+    struct wp_redis_reply reply;
+    if (!wp_redis_decode(wp_redis_encode(argv, argc), &reply) || reply.nelements != argc) {
+        abort();
     }
-    copy = strbuf_str(&b);
-    WEIR_ASSERT(resp_is_command(copy) && copy.len <= text.len);
-    strbuf_fini(&b);
+    for (size_t i = 0; i < argc; i++) {
+        if (reply.elements[i].type != WP_REDIS_STRING || !wp_str_eq(reply.elements[i].text, argv[i])) {
+            abort();
+        }
+    }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    const char *start = (const char *)data, *end = start + size;
-    struct str text = {start, size > 2048 ? 2048 : size}, rest = text, reply, again;
-    struct resp_item item;
-
-    while (resp_cut(&rest, &item)) {
-        WEIR_ASSERT(item.text.len == 0 || (item.text.at >= start && item.text.at + item.text.len <= end));
-        WEIR_ASSERT(rest.len < text.len && (item.kind != RESP_ARRAY || item.number >= 0));
-        text = rest;
+    struct wp_str bytes = {(const char *)data, size};
+    struct wp_redis_reply reply;
+    proxy_on_context_create(1, 0); /* empties the callback's arena */
+    if (wp_redis_decode(bytes, &reply) == (reply.type == WP_REDIS_FAILED)) {
+        abort();
     }
-    WEIR_ASSERT(rest.len == text.len);
-
-    rest = (struct str){start, size};
-    while (resp_cut_reply(&rest, &reply)) {
-        again = reply;
-        WEIR_ASSERT(reply.len != 0 && resp_cut_reply(&again, &text) && again.len == 0);
-        if (reply.len <= 2048 && resp_is_command(reply)) {
-            check_command(reply);
-        }
-    }
+    walk(&reply, 1);
+    round_trip(bytes);
     return 0;
 }

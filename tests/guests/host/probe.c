@@ -354,6 +354,7 @@ static int run_rest(struct call *c)
     return 1;
 }
 
+#include "probe_inject.h"
 #include "probe_shared.h"
 /* ---- callouts -------------------------------------------------------------------------------- */
 
@@ -475,6 +476,7 @@ static void run_command(struct call *c)
     known = known != 0 ? known : run_values(c);
     known = known != 0 ? known : run_control(c);
     known = known != 0 ? known : run_rest(c);
+    known = known != 0 ? known : run_inject(c);
     known = known != 0 ? known : run_shared(c);
     known = known != 0 ? known : run_calls(c);
     known = known != 0 ? known : run_grpc(c);
