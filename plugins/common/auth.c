@@ -112,6 +112,19 @@ bool auth_config_parse(struct wp_str text, auth_parse_fn *parse, struct wp_arena
     return ok;
 }
 
+bool auth_config_replace(struct wp_str text, auth_parse_fn *parse, struct wp_arena *arena,
+                         struct auth_config *config)
+{
+    struct wp_arena next = {0};
+    if (!auth_config_parse(text, parse, &next, config)) {
+        wp_arena_free(&next);
+        return false;
+    }
+    wp_arena_free(arena);
+    *arena = next;
+    return true;
+}
+
 /* `global_auth: false` lets through what no allow list asks to check. */
 static struct auth_match without_allow(const struct auth_config *c, const void *config)
 {

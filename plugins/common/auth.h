@@ -31,6 +31,11 @@ struct auth_config {
 bool auth_config_parse(struct wp_str text, auth_parse_fn *parse, struct wp_arena *arena,
                        struct auth_config *out);
 
+/* The same as the configure callback of a plugin: on success what *config and *arena held is replaced, on
+ * failure it stays in force. */
+bool auth_config_replace(struct wp_str text, auth_parse_fn *parse, struct wp_arena *arena,
+                         struct auth_config *config);
+
 /* What applies to a request. */
 struct auth_match {
     const void *config;          /* NULL: the request passes unchecked */

@@ -44,7 +44,7 @@ struct wp_str {
 
 /* A string literal as a view; embedded NULs count: WP_STR("source\0address"). */
 #define WP_STR(literal) ((struct wp_str){"" literal, sizeof(literal) - 1})
-/* The two arguments of "%.*s". */
+/* The two arguments of "%.*s"; evaluates `s` twice. */
 #define WP_ARG(s) (int)(s).len, (s).at
 
 struct wp_str wp_str_of(const char *z); /* of a NUL-terminated string; NULL is empty */
