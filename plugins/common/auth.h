@@ -42,6 +42,8 @@ struct auth_match {
     const struct wp_strs *allow; /* NULL: every consumer; an empty list: none */
 };
 struct auth_match auth_config_find(const struct auth_config *c);
+/* The same where `global_auth: false` only lets through what no rule matches: hmac-auth's way. */
+struct auth_match auth_config_find_enforced(const struct auth_config *c);
 
 bool auth_allows(const struct wp_strs *allow, struct wp_str consumer);
 
