@@ -18,6 +18,7 @@ struct pw_plugin {
     struct weir_linker *linker;
     struct pw_callout *callouts; /* in flight, of all its VMs */
     uint32_t ncallouts;
+    struct pw_redis_inits *redis;   /* what its roots said of Redis services, or NULL (redis.h) */
     struct pw_stream *spare_stream; /* memory of one that ended, or NULL */
     struct pw_vm *vm;               /* the current one; NULL before the start and while back-off lasts */
     struct pw_saved *saved;         /* what a VM of `module` was after its start, or NULL: pw_vm_save */
