@@ -11,6 +11,7 @@
 #include <linux/filter.h>
 #include <linux/landlock.h>
 #include <linux/seccomp.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -24,6 +25,13 @@
 #define AUDIT_ARCH_HERE AUDIT_ARCH_AARCH64
 #else
 #error "name this machine's audit architecture"
+#endif
+
+/* A sanitizer reserves terabytes of address space for its shadow, so a sanitizer build cannot limit it. */
+#if __has_feature(address_sanitizer)
+static const bool limits_address_space = false;
+#else
+static const bool limits_address_space = true;
 #endif
 
 static weir_status refuse(struct weir_report *rep, const char *what)
@@ -40,7 +48,7 @@ static weir_status set_limit(int resource, rlim_t soft, rlim_t hard, struct weir
 static weir_status set_limits(const struct os_confinement *c, struct weir_report *rep)
 {
     weir_status st = set_limit(RLIMIT_CORE, 0, 0, rep);
-    if (st == WEIR_OK && c->memory_limit_bytes != 0) {
+    if (st == WEIR_OK && c->memory_limit_bytes != 0 && limits_address_space) {
         st = set_limit(RLIMIT_AS, c->memory_limit_bytes, c->memory_limit_bytes, rep);
     }
     if (st == WEIR_OK && c->cpu_limit_s != 0) {

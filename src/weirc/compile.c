@@ -153,6 +153,7 @@ static weir_status optimise(struct unit *u, struct weir_report *rep)
     if (st != WEIR_OK) {
         return st;
     }
+    loops_count_up(u);
     exact_begin(u);
     st = run_passes(u, pipelines[u->opt->level].exact, rep);
     const char *vectors = pipelines[u->opt->level].vectors;

@@ -8,7 +8,9 @@
  * more results take `ptr results` behind vmctx and write cells there.  vmctx is passed as `swiftself`, in a
  * register that every function preserves, so it stays where it is; imports get it as C's first argument.  The
  * rest of the calling convention is C's; a module with tail calls uses LLVM's tailcc instead, whose callee
- * pops the stack, and calls all its imports by stubs, which get vmctx as guests do.
+ * pops the stack, and calls all its imports by stubs, which get vmctx as guests do.  The host's way in
+ * (rt/guard.c) relies on this convention for functions of few integers, and uses trampolines (stubs.c) for all
+ * others.
  *
  * Values on the operand stack are LLVM values of the type of their valtype, except v128: any
  * 128-bit vector type, turned by vec_as() where it is used.  References are i64 cells. */
@@ -256,6 +258,8 @@ void control_return(struct fn *f, LLVMValueRef *results);
 void exact_begin(struct unit *u);
 void exact_end(struct unit *u, bool vectorise);
 void exact_settle(struct unit *u);
+/* Counters that run from -n to 0 made to run from 0 to n: loops.c.  In SSA form. */
+void loops_count_up(struct unit *u);
 /* Is it a load of linear memory? */
 bool exact_reads_memory(const struct unit *u, LLVMValueRef load);
 /* Behind all passes: masked.c. */
