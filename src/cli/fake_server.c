@@ -272,7 +272,8 @@ static void send_local_response(void *stream, const struct pw_local_response *r)
     struct fake_stream *f = stream;
     struct fake_header_list *list = &f->maps[PW_MAP_RESPONSE_HEADERS];
     struct str unused;
-    char text[24];
+    char text[24], status[3] = {(char)('0' + r->status / 100), (char)('0' + r->status / 10 % 10),
+                                (char)('0' + r->status % 10)};
 
     f->has_local = f->local_now = true;
     f->local = *r;
@@ -280,8 +281,7 @@ static void send_local_response(void *stream, const struct pw_local_response *r)
     f->local.body = copy_str(&f->arena, r->body);
 
     list->len = list->cap = 0;
-    snprintf(text, sizeof text, "%u", r->status);
-    fake_headers_add(&f->arena, list, STR(":status"), str_of(text));
+    fake_headers_add(&f->arena, list, STR(":status"), (struct str){status, sizeof status});
     for (size_t i = 0; i < r->nheaders; i++) {
         fake_headers_add(&f->arena, list, r->headers[i].name, r->headers[i].value);
     }
@@ -429,6 +429,21 @@ static void cancel_call(void *server, void *handle)
     fake_calls_cancel(&((struct fake_server *)server)->calls, handle);
 }
 
+/* Every name is one; what a name that is none gives is an answer of the request file. */
+static bool redis_service(void *server, void *stream, struct str service)
+{
+    (void)server;
+    (void)stream;
+    return service.len != 0;
+}
+
+static enum pw_call_start redis_call(void *server, void *stream, const struct pw_redis_call *call,
+                                     void **handle)
+{
+    (void)stream;
+    return fake_calls_redis(&((struct fake_server *)server)->calls, call, handle);
+}
+
 const struct pw_server fake_server_functions = {
     .log = server_log,
     .log_level = server_log_level,
@@ -459,6 +474,9 @@ const struct pw_server fake_server_functions = {
     .override_upstream = override_upstream,
     .http_call = http_call,
     .cancel_call = cancel_call,
+    .redis_service = redis_service,
+    .redis_call = redis_call,
+    .redis_cancel = cancel_call,
 };
 
 /* ---- serving ------------------------------------------------------------------------------------ */
@@ -519,7 +537,7 @@ void fake_stream_begin(struct fake_stream *f, const struct fake_request *request
     if (!request->is_connection) {
         load(f, PW_MAP_REQUEST_HEADERS, &request->request.headers);
     }
-    fake_calls_begin(&f->server->calls, request->answers, request->nanswers, &f->arena);
+    fake_calls_begin(&f->server->calls, request->answers, &f->arena);
 }
 
 bool fake_stream_answer_call(struct fake_stream *f)

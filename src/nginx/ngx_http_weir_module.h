@@ -311,8 +311,7 @@ ngx_http_weir_tls_t *ngx_http_weir_tls_ref(ngx_http_weir_tls_t *tls);   /* NULL 
 void ngx_http_weir_tls_unref(void *tls);                                /* NULL is fine */
 ngx_uint_t ngx_http_weir_tls_id(const ngx_http_weir_tls_t *tls);        /* NULL: 0 */
 ngx_ssl_t *ngx_http_weir_tls_ssl(ngx_http_weir_tls_t *tls);
-/* Before the handshake: names, what is spoken inside ("http/1.1", "h2"; NULL: nothing is said), the peer's last
- * session. */
+/* Before the handshake: names, what is spoken inside ("http/1.1", "h2", or NULL: not said), the peer's last session. */
 ngx_int_t ngx_http_weir_tls_prepare(ngx_http_weir_tls_t *tls, ngx_connection_t *c,
     ngx_http_weir_peer_t *peer, const char *alpn);
 /* Handshake on a connection that is made. NGX_OK: it is through. NGX_AGAIN: `handler` is called when c->ssl->handshaked
@@ -337,6 +336,14 @@ enum pw_call_start ngx_http_weir_grpc_open(void *server, void *stream, const str
     void **handle);
 void ngx_http_weir_grpc_send(void *server, void *handle, struct str message, bool end);
 void ngx_http_weir_grpc_cancel(void *server, void *handle);
+
+/* ngx_http_weir_redis.c: Redis for plugins, as struct pw_server has it */
+bool ngx_http_weir_redis_service(void *server, void *stream, struct str name);
+enum pw_call_start ngx_http_weir_redis_call(void *server, void *stream, const struct pw_redis_call *call,
+    void **handle);
+void ngx_http_weir_redis_cancel(void *server, void *handle);
+void ngx_http_weir_redis_stop(void);                /* the worker ends */
+void ngx_http_weir_redis_json(struct strbuf *b);    /* ,"redis":{...} */
 
 /* ngx_http_weir_headers_in.c, ngx_http_weir_headers_out.c: header maps, as struct pw_server has them */
 size_t ngx_http_weir_in_count(ngx_http_weir_ctx_t *ctx);
