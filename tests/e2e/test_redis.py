@@ -273,21 +273,19 @@ def test_idle_connections_are_closed(gateway, echo, probe_module, redis):
     assert get(g, "redis", "PING")[0] == 0 and state(g, "redis")["connects"] == 2 and state(g, "redis")["disconnected"] == 0
 
 
-def storm(g, seconds, service="redis"):
-    """Requests one after another until the time is over: [(when, status of the callback, why)]."""
-    seen, end = [], time.monotonic() + seconds
-    while time.monotonic() < end:
-        status, why, _ = get(g, service, "INCR", "storm")
+def storm(g, seen, over):
+    """Requests one after another until it is over: (when, status of the callback, why) of each."""
+    while not over.is_set():
+        status, why, _ = get(g, "redis", "INCR", "storm")
         seen.append((time.monotonic(), status, why))
-    return seen
 
 
 def test_kill_under_load(gateway, echo, probe_module, tmp_path):
     """kill -9 with commands under way: each ends; when Redis is there again, so is the service within a second; nothing leaks."""
     redis = RedisServer(tmp_path / "r")
     g = start(gateway, echo, probe_module, {"redis": redis.address}, init="configure: rinit redis _ _ 400")
-    result = []
-    load = threading.Thread(target=lambda: result.extend(storm(g, 4)))
+    result, over = [], threading.Event()
+    load = threading.Thread(target=storm, args=(g, result, over))
     try:
         load.start()
         wait_for("load", lambda: redis.ask("GET", "storm") is not None)
@@ -296,7 +294,8 @@ def test_kill_under_load(gateway, echo, probe_module, tmp_path):
             time.sleep(0.4)
             redis.start()
             back = time.monotonic()
-            time.sleep(1 * SLOW)
+            time.sleep(1.5 * SLOW)
+        over.set()
         load.join()
         assert any(status == 1 for _, status, _ in result) and result[-1][1] == 0
         late = [(when - back, why) for when, status, why in result if status != 0 and when > back + 1 * SLOW]
@@ -305,6 +304,7 @@ def test_kill_under_load(gateway, echo, probe_module, tmp_path):
         s = state(g, "redis")
         assert s["commands"] == s["replies"] + s["refused"] + s["disconnected"] + s["timed_out"] + s["cancelled"]
     finally:
+        over.set()
         load.join()
         redis.kill()
 
