@@ -439,7 +439,9 @@ static bool redis_service(void *server, void *stream, struct str service)
 static enum pw_call_start redis_call(void *server, void *stream, const struct pw_redis_call *call,
                                      void **handle)
 {
-    (void)stream;
+    if (!redis_service(server, stream, call->service)) { /* so that nobody's answer is taken */
+        return PW_CALL_NO_SERVICE;
+    }
     return fake_calls_redis(&((struct fake_server *)server)->calls, call, handle);
 }
 
