@@ -428,6 +428,23 @@ static void cancel_call(void *server, void *handle)
     fake_calls_cancel(&((struct fake_server *)server)->calls, handle);
 }
 
+static enum pw_call_start grpc_open(void *server, void *stream, const struct pw_grpc_call *call,
+                                    void **handle)
+{
+    (void)stream;
+    return fake_grpc_open(&((struct fake_server *)server)->grpc, call, handle);
+}
+
+static void grpc_send(void *server, void *handle, struct str message, bool end)
+{
+    fake_grpc_send(&((struct fake_server *)server)->grpc, handle, message, end);
+}
+
+static void grpc_cancel(void *server, void *handle)
+{
+    fake_grpc_cancel(&((struct fake_server *)server)->grpc, handle);
+}
+
 const struct pw_server fake_server_functions = {
     .log = server_log,
     .log_level = server_log_level,
@@ -458,6 +475,9 @@ const struct pw_server fake_server_functions = {
     .override_upstream = override_upstream,
     .http_call = http_call,
     .cancel_call = cancel_call,
+    .grpc_open = grpc_open,
+    .grpc_send = grpc_send,
+    .grpc_cancel = grpc_cancel,
 };
 
 /* ---- serving ------------------------------------------------------------------------------------ */
@@ -516,13 +536,14 @@ static void begin(struct fake_stream *f, const struct fake_request *request)
     vec_clear(&f->logs);
     load(f, PW_MAP_REQUEST_HEADERS, &request->request.headers);
     fake_calls_begin(&f->server->calls, request->answers, request->nanswers, &f->arena);
+    fake_grpc_begin(&f->server->grpc, request->grpc, request->ngrpc, &f->arena);
 }
 
-/* Answer the callout whose turn it is; false: there is none. */
+/* Answer the callout whose turn it is, those by gRPC last; false: there is none. */
 static bool answer_call(struct fake_stream *f)
 {
     f->server->answering = f;
-    bool answered = fake_calls_deliver(&f->server->calls);
+    bool answered = fake_calls_deliver(&f->server->calls) || fake_grpc_deliver(&f->server->grpc);
     f->server->answering = NULL;
     return answered;
 }

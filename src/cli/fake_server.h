@@ -10,6 +10,7 @@
 #include "base/str.h"
 #include "base/vec.h"
 #include "cli/fake_calls.h"
+#include "cli/fake_grpc.h"
 #include "weir/proxy_wasm.h"
 
 struct fake_stream;
@@ -42,6 +43,8 @@ struct fake_request {
     size_t nhosts;
     struct fake_answer *answers; /* to callouts, in the order of the calls */
     size_t nanswers;
+    struct fake_grpc_answer *grpc; /* to gRPC calls and streams, likewise */
+    size_t ngrpc;
     bool has_now;
     uint64_t now_ns;
 };
@@ -66,6 +69,7 @@ struct fake_server {
     })
     timers;
     struct fake_calls calls;
+    struct fake_grpc grpc;
     struct fake_stream *answering; /* whose request answers callouts: roots log to it meanwhile */
     /* Lines that belong to no request; data is the server. */
     void (*log)(struct fake_server *server, enum pw_log_level level, struct str line);

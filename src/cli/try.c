@@ -108,18 +108,26 @@ static const struct cli_exit_code exits[] = {
 
 static const struct cli_usage usage = {
     .synopsis = "try MODULE.wasm --requests FILE [--config FILE]",
-    .about = "Run a Proxy-Wasm plugin without nginx and print one JSON line per request.\n"
-             "A request: {\"headers\": [[\"k\", \"v\"], ...], \"body\"?: str, \"response\"?: {\"headers\": "
-             "[...], \"body\"?: str},\n"
-             "\"properties\"?: {\"source.address\": value}, \"upstream_hosts\"?: {\"10.0.0.1:80\": true},\n"
-             "\"now_ns\"?: int,\n"
-             "\"callouts\"?: [{\"status\"?: int, \"headers\"?, \"body\"?, \"trailers\"?, \"delay_ms\"?: "
-             "int}, ...]}.\n"
-             "Absent pseudo-headers are those of GET http://example.com/.  \"callouts\" answers the plugin's "
-             "HTTP\n"
-             "calls, in their order; {\"fail\": true} breaks the connection, {\"refuse\": true} and\n"
-             "{\"no_service\": true} fail the host call itself; a call without an answer fails.\n"
-             "Logs of the start go to standard error.\n",
+    .about =
+        "Run a Proxy-Wasm plugin without nginx and print one JSON line per request.\n"
+        "A request: {\"headers\": [[\"k\", \"v\"], ...], \"body\"?: str, \"response\"?: {\"headers\": "
+        "[...], \"body\"?: str},\n"
+        "\"properties\"?: {\"source.address\": value}, \"upstream_hosts\"?: {\"10.0.0.1:80\": true},\n"
+        "\"now_ns\"?: int,\n"
+        "\"callouts\"?: [{\"status\"?: int, \"headers\"?, \"body\"?, \"trailers\"?, \"delay_ms\"?: "
+        "int}, ...],\n"
+        "\"grpc\"?: [{\"initial\"?: headers, \"messages\"?: [str], \"trailing\"?: headers, \"status\"?: "
+        "int,\n"
+        "\"message\"?: str, \"delay_ms\"?: int}, ...]}.\n"
+        "Absent pseudo-headers are those of GET http://example.com/.  \"callouts\" answers the plugin's "
+        "HTTP\n"
+        "calls, in their order; {\"fail\": true} breaks the connection, {\"refuse\": true} and\n"
+        "{\"no_service\": true} fail the host call itself; a call without an answer fails.  \"grpc\" "
+        "answers\n"
+        "gRPC calls and streams in the same way, after those; {\"echo\": true} sends back what comes until "
+        "the\n"
+        "plugin ends it, {\"hold\": true} never ends.\n"
+        "Logs of the start go to standard error.\n",
     .options = options,
     .noptions = CLI_COUNT(options),
     .min_operands = 1,
@@ -388,6 +396,83 @@ static bool read_answers(struct reader *r, const json_t *list, struct fake_reque
     return true;
 }
 
+static bool read_messages(struct reader *r, const json_t *list, struct fake_grpc_answer *out)
+{
+    size_t i;
+    json_t *v;
+
+    out->messages = ARENA_ARRAY(&r->arena, struct str, json_array_size(list));
+    json_array_foreach(list, i, v)
+    {
+        if (!json_is_string(v)) {
+            return complain(r, "\"messages\" of a gRPC answer must be an array of strings");
+        }
+        out->messages[out->nmessages++] = text_of(v);
+    }
+    return list == NULL || json_is_array(list) ||
+           complain(r, "\"messages\" of a gRPC answer must be an array of strings");
+}
+
+static bool read_grpc_answer(struct reader *r, const json_t *v, struct fake_grpc_answer *out)
+{
+    static const struct {
+        const char *key;
+        enum fake_grpc_kind kind;
+    } kinds[] = {{"fail", FAKE_GRPC_FAIL},
+                 {"hold", FAKE_GRPC_HOLD},
+                 {"echo", FAKE_GRPC_ECHO},
+                 {"refuse", FAKE_GRPC_REFUSED},
+                 {"no_service", FAKE_GRPC_NO_SERVICE}};
+    struct fake_header_list initial = {0}, trailing = {0};
+    const json_t *status = json_object_get(v, "status"), *delay = json_object_get(v, "delay_ms");
+    const json_t *text = json_object_get(v, "message");
+
+    if (!json_is_object(v)) {
+        return complain(r, "an answer of \"grpc\" must be an object");
+    }
+    if ((status != NULL &&
+         !(json_is_integer(status) && json_integer_value(status) >= 0 && json_integer_value(status) <= 16)) ||
+        (delay != NULL && !(json_is_integer(delay) && json_integer_value(delay) >= 0)) ||
+        (text != NULL && !json_is_string(text))) {
+        return complain(
+            r, "in a gRPC answer \"status\" is a number to 16, \"delay_ms\" one, \"message\" a string");
+    }
+    for (size_t i = 0; i < CLI_COUNT(kinds); i++) {
+        out->kind = json_is_true(json_object_get(v, kinds[i].key)) ? kinds[i].kind : out->kind;
+    }
+    if (!read_headers(r, json_object_get(v, "initial"), &initial) ||
+        !read_headers(r, json_object_get(v, "trailing"), &trailing) ||
+        !read_messages(r, json_object_get(v, "messages"), out)) {
+        return false;
+    }
+    out->initial = initial.at;
+    out->ninitial = initial.len;
+    out->trailing = trailing.at;
+    out->ntrailing = trailing.len;
+    out->status = (uint32_t)json_integer_value(status);
+    out->text = text == NULL ? STR("") : text_of(text);
+    out->delay_ms = (uint64_t)json_integer_value(delay);
+    return true;
+}
+
+static bool read_grpc_answers(struct reader *r, const json_t *list, struct fake_request *out)
+{
+    size_t i;
+    json_t *v;
+
+    if (list != NULL && !json_is_array(list)) {
+        return complain(r, "\"grpc\" must be an array of answers");
+    }
+    out->grpc = ARENA_ARRAY(&r->arena, struct fake_grpc_answer, json_array_size(list));
+    json_array_foreach(list, i, v)
+    {
+        if (!read_grpc_answer(r, v, &out->grpc[out->ngrpc++])) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool read_request(struct reader *r, const json_t *request, struct fake_request *out)
 {
     struct fake_header_list given = {0};
@@ -399,7 +484,8 @@ static bool read_request(struct reader *r, const json_t *request, struct fake_re
         !read_body(r, request, &out->request) || !read_trailers(r, request, &out->request) ||
         !read_response(r, json_object_get(request, "response"), out) ||
         !read_properties(r, json_object_get(request, "properties"), out) ||
-        !read_answers(r, json_object_get(request, "callouts"), out)) {
+        !read_answers(r, json_object_get(request, "callouts"), out) ||
+        !read_grpc_answers(r, json_object_get(request, "grpc"), out)) {
         return false;
     }
     complete_request(r, &given, &out->request.headers);
@@ -533,6 +619,26 @@ static void print_calls(struct strbuf *b, const struct fake_calls *calls)
     }
 }
 
+static void print_grpc(struct strbuf *b, const struct fake_grpc *grpc)
+{
+    for (size_t i = 0; i < grpc->sent.len; i++) {
+        const struct fake_grpc_sent *sent = &grpc->sent.at[i];
+        strbuf_printf(b, "%s{\"service\": ", i == 0 ? ", \"grpc\": [" : ", ");
+        strbuf_add_json(b, sent->service);
+        print_text(b, "path", sent->path);
+        print_headers(b, "metadata", sent->metadata, sent->nmetadata);
+        strbuf_printf(b, ", \"messages\": [");
+        for (size_t k = 0; k < sent->nmessages; k++) {
+            strbuf_printf(b, "%s", k == 0 ? "" : ", ");
+            strbuf_add_json(b, sent->messages[k]);
+        }
+        strbuf_printf(b, "], \"unary\": %s, \"ended\": %s, \"cancelled\": %s, \"timeout_ms\": %u}%s",
+                      sent->unary ? "true" : "false", sent->ended ? "true" : "false",
+                      sent->cancelled ? "true" : "false", sent->timeout_ms,
+                      i + 1 == grpc->sent.len ? "]" : "");
+    }
+}
+
 static void print_result(size_t i, enum fake_action action, const struct fake_stream *f)
 {
     static const char *const names[] = {"continue", "local", "paused", "trap", "closed"};
@@ -562,6 +668,7 @@ static void print_result(size_t i, enum fake_action action, const struct fake_st
         print_text(&b, "upstream_override", f->override);
     }
     print_calls(&b, &f->server->calls);
+    print_grpc(&b, &f->server->grpc);
     print_logs(&b, f);
     strbuf_add_char(&b, '}');
     puts(b.at);
@@ -633,6 +740,7 @@ static void serve_all(struct pw_plugin *plugin, struct fake_server *server,
         bench(server, &f, &requests[0], steps, nconfigs);
     }
     fake_calls_end(&server->calls);
+    fake_grpc_end(&server->grpc);
     fake_stream_fini(&f);
     mem_free(steps);
 }
@@ -685,6 +793,7 @@ static int run_plugin(struct weir_module *m, const struct pw_plugin_options *opt
     }
     pw_plugin_free(plugin);
     fake_calls_fini(&server.calls);
+    fake_grpc_fini(&server.grpc);
     fake_server_fini(&server);
     return code;
 }
