@@ -125,6 +125,12 @@ struct pw_grpc_call {
     uint32_t timeout_ms; /* 0: none */
 };
 
+/* An address of a name. */
+struct pw_dns_address {
+    struct str address; /* "10.0.0.1", "::1" */
+    uint32_t ttl_s;     /* how long it holds */
+};
+
 enum pw_call_start {
     PW_CALL_STARTED,    /* pw_callout_done will be called once, unless it is cancelled */
     PW_CALL_NO_SERVICE, /* there is none of that name */
@@ -224,6 +230,11 @@ struct pw_server {
     /* One more message (at NULL: none), and nothing after it if `end`. */
     void (*grpc_send)(void *server, void *handle, struct str message, bool end);
     void (*grpc_cancel)(void *server, void *handle);
+
+    /* Look the name up; pw_dns_done must not be called before this returns.  False: it cannot be begun. NULL:
+     * names are not resolved.  A name that is an address is its own answer. */
+    bool (*resolve)(void *server, struct pw_callout *callout, struct str name, void **handle);
+    void (*cancel_resolve)(void *server, void *handle);
 };
 
 #endif

@@ -118,7 +118,8 @@ static const struct cli_usage usage = {
         "int}, ...],\n"
         "\"grpc\"?: [{\"initial\"?: headers, \"messages\"?: [str], \"trailing\"?: headers, \"status\"?: "
         "int,\n"
-        "\"message\"?: str, \"delay_ms\"?: int}, ...]}.\n"
+        "\"message\"?: str, \"delay_ms\"?: int}, ...],\n"
+        "\"dns\"?: {\"a.example\": [[\"10.0.0.1\", seconds], ...]}}.\n"
         "Absent pseudo-headers are those of GET http://example.com/.  \"callouts\" answers the plugin's "
         "HTTP\n"
         "calls, in their order; {\"fail\": true} breaks the connection, {\"refuse\": true} and\n"
@@ -126,7 +127,7 @@ static const struct cli_usage usage = {
         "answers\n"
         "gRPC calls and streams in the same way, after those; {\"echo\": true} sends back what comes until "
         "the\n"
-        "plugin ends it, {\"hold\": true} never ends.\n"
+        "plugin ends it, {\"hold\": true} never ends.  \"dns\" has the names that resolve.\n"
         "Logs of the start go to standard error.\n",
     .options = options,
     .noptions = CLI_COUNT(options),
@@ -473,6 +474,45 @@ static bool read_grpc_answers(struct reader *r, const json_t *list, struct fake_
     return true;
 }
 
+static bool read_address(struct reader *r, const json_t *v, struct pw_dns_address *out)
+{
+    const json_t *address = json_array_get(v, 0), *ttl = json_array_get(v, 1);
+
+    if (json_array_size(v) != 2 || !json_is_string(address) || !json_is_integer(ttl)) {
+        return complain(r, "an address of \"dns\" must be [address, seconds]");
+    }
+    *out = (struct pw_dns_address){text_of(address), (uint32_t)json_integer_value(ttl)};
+    return true;
+}
+
+static bool read_names(struct reader *r, json_t *names, struct fake_request *out)
+{
+    const char *name;
+    json_t *list, *v;
+    size_t i;
+
+    if (names != NULL && !json_is_object(names)) {
+        return complain(r, "\"dns\" must be an object");
+    }
+    out->names = ARENA_ARRAY(&r->arena, struct fake_name, json_object_size(names));
+    json_object_foreach(names, name, list)
+    {
+        struct fake_name *n = &out->names[out->nnames++];
+        if (!json_is_array(list)) {
+            return complain(r, "a name of \"dns\" must have an array of addresses");
+        }
+        n->name = str_of(name);
+        n->addresses = ARENA_ARRAY(&r->arena, struct pw_dns_address, json_array_size(list));
+        json_array_foreach(list, i, v)
+        {
+            if (!read_address(r, v, &n->addresses[n->naddresses++])) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
 static bool read_request(struct reader *r, const json_t *request, struct fake_request *out)
 {
     struct fake_header_list given = {0};
@@ -485,7 +525,8 @@ static bool read_request(struct reader *r, const json_t *request, struct fake_re
         !read_response(r, json_object_get(request, "response"), out) ||
         !read_properties(r, json_object_get(request, "properties"), out) ||
         !read_answers(r, json_object_get(request, "callouts"), out) ||
-        !read_grpc_answers(r, json_object_get(request, "grpc"), out)) {
+        !read_grpc_answers(r, json_object_get(request, "grpc"), out) ||
+        !read_names(r, json_object_get(request, "dns"), out)) {
         return false;
     }
     complete_request(r, &given, &out->request.headers);

@@ -302,6 +302,10 @@ enum pw_call_start ngx_http_weir_grpc_open(void *server, void *stream, const str
 void ngx_http_weir_grpc_send(void *server, void *handle, struct str message, bool end);
 void ngx_http_weir_grpc_cancel(void *server, void *handle);
 
+/* ngx_http_weir_dns.c: names for plugins, as struct pw_server has it */
+bool ngx_http_weir_resolve(void *server, struct pw_callout *callout, struct str name, void **handle);
+void ngx_http_weir_cancel_resolve(void *server, void *handle);
+
 /* ngx_http_weir_headers_in.c, ngx_http_weir_headers_out.c: header maps, as struct pw_server has them */
 size_t ngx_http_weir_in_count(ngx_http_weir_ctx_t *ctx);
 bool ngx_http_weir_in_at(ngx_http_weir_ctx_t *ctx, size_t i, struct pw_header *out);

@@ -368,4 +368,6 @@ const struct pw_server  ngx_http_weir_server = {
     .grpc_open = ngx_http_weir_grpc_open,
     .grpc_send = ngx_http_weir_grpc_send,
     .grpc_cancel = ngx_http_weir_grpc_cancel,
+    .resolve = ngx_http_weir_resolve,
+    .cancel_resolve = ngx_http_weir_cancel_resolve,
 };

@@ -459,6 +459,8 @@ static int run_grpc(struct call *c)
     return 1;
 }
 
+#include "probe_dns.h"
+
 static void run_command(struct call *c)
 {
     if (c->nargs == 0) {
@@ -472,6 +474,7 @@ static void run_command(struct call *c)
     known = known != 0 ? known : run_shared(c);
     known = known != 0 ? known : run_calls(c);
     known = known != 0 ? known : run_grpc(c);
+    known = known != 0 ? known : run_dns(c);
     if (known == 0) {
         put(&c->out, " UNKNOWN COMMAND");
     }
@@ -697,6 +700,20 @@ void on_http_call_response(u32 root, u32 token, u32 n, u32 size, u32 trailers)
     trace5("on_http_call_response", (const u32[]){root, token, n, size, trailers}, 5);
     for (u32 i = 0; i < 32; i++) {
         if (sent[i].token == token) {
+            u32 len = copy(script, sent[i].script, sent[i].len), self = sent[i].self;
+            sent[i].token = 0;
+            run_script(self, script, len, 0);
+            return;
+        }
+    }
+}
+
+EXPORT(envoy_on_resolve_dns) void on_resolve_dns(u32 root, u32 token, u32 size)
+{
+    static char script[1024];
+    trace("on_resolve_dns", root, token, size, 3);
+    for (u32 i = 0; i < 32; i++) {
+        if (sent[i].token == (token | 1u << 31)) {
             u32 len = copy(script, sent[i].script, sent[i].len), self = sent[i].self;
             sent[i].token = 0;
             run_script(self, script, len, 0);
