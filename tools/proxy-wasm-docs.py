@@ -78,13 +78,10 @@ def host_calls():
         lines += ["", f"### {title.group(1) if title else 'Others'}", "", *table("host call")]
         for name, _, rest in calls:
             args, names, doc = c_strings(rest)[0], c_strings(rest)[1].split(), "".join(c_strings(rest)[2:])
-            since, state = re.findall(r"\b(ANY|V010|V020|V021|HIGRESS|EXTRA),\s*(DONE|LATER)", rest)[0]
+            since = re.findall(r"\b(ANY|V010|V020|V021|HIGRESS|EXTRA),\s*DONE", rest)[0]
             shown = "`" + name + "(" + ", ".join(names) + ")`" + ("" if since == "ANY" else f" ({SINCE[since]})")
             assert len(args) >= len(names)
-            if state == "LATER":
-                lines.append(f"| {shown} | Not yet: pointers are checked, then UNIMPLEMENTED. | | `pw/test_misc.py::test_bad_pointers` |")
-            else:
-                lines.append(row("host call", name, shown, doc))
+            lines.append(row("host call", name, shown, doc))
     return lines
 
 

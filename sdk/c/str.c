@@ -105,10 +105,16 @@ bool wp_equal_secret(struct wp_str a, struct wp_str b)
     if (a.len != b.len) {
         return false;
     }
-    unsigned diff = 0;
-    for (size_t i = 0; i < a.len; i++) {
+    uint64_t diff = 0, x, y;
+    size_t i = 0;
+    for (; a.len - i >= sizeof x; i += sizeof x) {
+        memcpy(&x, a.at + i, sizeof x);
+        memcpy(&y, b.at + i, sizeof y);
+        diff |= x ^ y;
+        __asm__("" : "+r"(diff)); /* keeps the compiler from leaving the loop at the first difference */
+    }
+    for (; i < a.len; i++) {
         diff |= (unsigned char)a.at[i] ^ (unsigned char)b.at[i];
-        /* Keeps the compiler from leaving the loop at the first difference. */
         __asm__("" : "+r"(diff));
     }
     return diff == 0;

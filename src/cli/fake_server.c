@@ -505,6 +505,21 @@ static bool answer_lookup(struct fake_server *srv, const struct fake_request *re
     return true;
 }
 
+/* Every name is one; what a name that is none gives is an answer of the request file. */
+static bool redis_service(void *server, void *stream, struct str service)
+{
+    (void)server;
+    (void)stream;
+    return service.len != 0;
+}
+
+static enum pw_call_start redis_call(void *server, void *stream, const struct pw_redis_call *call,
+                                     void **handle)
+{
+    (void)stream;
+    return fake_calls_redis(&((struct fake_server *)server)->calls, call, handle);
+}
+
 const struct pw_server fake_server_functions = {
     .log = server_log,
     .log_level = server_log_level,
@@ -540,6 +555,9 @@ const struct pw_server fake_server_functions = {
     .grpc_cancel = grpc_cancel,
     .resolve = resolve,
     .cancel_resolve = cancel_resolve,
+    .redis_service = redis_service,
+    .redis_call = redis_call,
+    .redis_cancel = cancel_call,
 };
 
 /* ---- serving ------------------------------------------------------------------------------------ */
@@ -599,7 +617,7 @@ static void begin(struct fake_stream *f, const struct fake_request *request)
     f->override = (struct str){"", 0};
     vec_clear(&f->logs);
     load(f, PW_MAP_REQUEST_HEADERS, &request->request.headers);
-    fake_calls_begin(&f->server->calls, request->answers, request->nanswers, &f->arena);
+    fake_calls_begin(&f->server->calls, request->answers, &f->arena);
     fake_grpc_begin(&f->server->grpc, request->grpc, request->ngrpc, &f->arena);
 }
 
@@ -707,7 +725,11 @@ enum fake_action fake_serve(struct fake_stream *f, const struct fake_request *re
         [PW_CLOSE] = FAKE_CLOSED,
     };
 
-    fake_server_run_due(f->server, request->has_now ? request->now_ns : server_now_ns(f->server, NULL));
+    if (request->has_now || f->server->has_now || f->server->timers.len != 0) {
+        fake_server_run_due(f->server, request->has_now ? request->now_ns : server_now_ns(f->server, NULL));
+    } else { /* the real clock has nothing to tell: it is not worth a look */
+        deliver(f->server);
+    }
     begin(f, request);
     struct pw_stream *s = pw_stream_new(steps, nsteps, f);
     enum fake_action action = actions[run_phases(f, s)];

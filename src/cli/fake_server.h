@@ -41,9 +41,8 @@ struct fake_request {
     size_t nproperties;
     struct pw_upstream_host *hosts; /* of its service */
     size_t nhosts;
-    struct fake_answer *answers; /* to callouts, in the order of the calls */
-    size_t nanswers;
-    struct fake_grpc_answer *grpc; /* to gRPC calls and streams, likewise */
+    struct fake_answers answers[FAKE_PROTOCOLS]; /* to callouts */
+    struct fake_grpc_answer *grpc;               /* to gRPC calls and streams, likewise */
     size_t ngrpc;
     struct fake_name *names; /* that can be resolved */
     size_t nnames;

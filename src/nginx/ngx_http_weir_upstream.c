@@ -107,6 +107,8 @@ init_peer(ngx_http_request_t *r, ngx_http_upstream_srv_conf_t *us)
     conf->next_upstream_timeout = conf->read_timeout;
     u->conf = conf;
 
+    ngx_http_weir_stream_peer(r, ctx, conf);
+
     if (ctx->service->tls != NULL) {
 
         /* nginx does the handshake and asks for a session first: that is where names are set. */

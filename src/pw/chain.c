@@ -14,6 +14,7 @@
  * was answered or closed, s->verdict says which; then nothing more is passed.  A response visits only
  * contexts that the request created. */
 #include "base/mem.h"
+#include "pw/live.h"
 #include "pw/plugin.h"
 #include "pw/stream.h"
 
@@ -71,6 +72,7 @@ static bool create_context(struct pw_stream_step *st)
     struct pw_context *ctx = &st->ctx;
 
     pw_contexts_add(&st->vm->contexts, ctx);
+    pw_live.contexts++;
     const uint32_t args[PW_EXPORT_MAX_PARAMS] = {ctx->id, st->vm->roots[ctx->config].id};
     return pw_vm_call(st->vm, ctx, PW_EXPORT_CONTEXT_CREATE, args, NULL);
 }
@@ -167,6 +169,14 @@ static enum pw_headers_status headers_status(const struct pw_vm *vm, uint32_t va
     }
 }
 
+/* How many entries a callback hears of; nobody asks the server where nothing is called. */
+static uint32_t map_size(const struct pw_stream *s, const struct pw_stream_step *st, enum pw_export_id id,
+                         enum pw_map map)
+{
+    bool called = st->vm != NULL && pw_vm_exports(st->vm, id);
+    return called ? (uint32_t)s->server->map_count(s->server_stream, map) : 0;
+}
+
 static bool stops_all(const struct pw_side *side)
 {
     return side->stopped > PW_HEADERS_STOP;
@@ -188,7 +198,7 @@ static bool pass_headers(struct pw_stream *s, enum pw_direction d, int32_t i, bo
     for (; i != f->end; i += f->by) {
         struct pw_stream_step *st = &s->steps[i];
         struct pw_side *side = &st->side[d];
-        uint32_t status, n = (uint32_t)s->server->map_count(s->server_stream, directions[d].headers_map);
+        uint32_t status, n = map_size(s, st, directions[d].headers, directions[d].headers_map);
         side->end = end_of_stream ? PW_END_HEADERS : PW_END_OPEN;
         side->entered = true;
         if (!call_step(s, (uint32_t)i, d, directions[d].headers, n, end_of_stream, &status)) {
@@ -252,10 +262,11 @@ static bool pass_trailers(struct pw_stream *s, enum pw_direction d, int32_t i)
 
     for (; i != f->end; i += f->by) {
         struct pw_side *side = &s->steps[i].side[d];
-        uint32_t status, n = (uint32_t)s->server->map_count(s->server_stream, directions[d].trailers_map);
+        uint32_t status, n;
         if (side->cut) {
             return true;
         }
+        n = map_size(s, &s->steps[i], directions[d].trailers, directions[d].trailers_map);
         side->end = PW_END_TRAILERS;
         if (stops_all(side)) {
             return true;

@@ -96,6 +96,16 @@ uint32_t pw_call_proxy_send_local_response(struct weir_instance *inst, uint32_t 
     return PW_OK;
 }
 
+/* An answer ends the request, and until it is sent the response; then it is a response that plugins may hold.
+ */
+static bool may_continue(const struct pw_stream *s, uint32_t type)
+{
+    if (s == NULL || s->phase == PW_PHASE_LOG || type > STREAM_RESPONSE) {
+        return false;
+    }
+    return !s->local_taken || (type == STREAM_RESPONSE && s->local_sent && !s->final);
+}
+
 static uint32_t continue_stream(struct pw_vm *vm, uint32_t type)
 {
     struct pw_stream *s = vm->effective->stream;
@@ -106,7 +116,7 @@ static uint32_t continue_stream(struct pw_vm *vm, uint32_t type)
     if (type == STREAM_UPSTREAM) {
         return PW_UNIMPLEMENTED;
     }
-    if (s != NULL && type <= STREAM_RESPONSE && s->phase != PW_PHASE_LOG && !s->local_taken) {
+    if (may_continue(s, type)) {
         pw_stream_defer(vm->effective, vm, type == STREAM_REQUEST ? PW_PENDING_REQUEST : PW_PENDING_RESPONSE);
     }
     return PW_OK; /* nothing paused: harmless */

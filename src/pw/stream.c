@@ -5,32 +5,74 @@
 #include "pw/stream.h"
 
 #include "base/mem.h"
+#include "pw/live.h"
 #include "pw/plugin.h"
 
+struct pw_live pw_live;
+
+struct pw_live pw_live_count(void)
+{
+    return pw_live;
+}
+
 /* ---- beginning ---------------------------------------------------------------------------- */
+
+/* The memory of a stream that ended serves the next one of its first plugin: `room` and an emptied arena. */
+static struct pw_stream *stream_take(struct pw_plugin *p, uint32_t n)
+{
+    struct pw_stream *s = p == NULL ? NULL : p->spare_stream;
+
+    if (s != NULL && s->room >= n) {
+        p->spare_stream = NULL;
+        return s;
+    }
+    s = mem_alloc(sizeof *s + n * sizeof s->steps[0]);
+    s->room = n;
+    arena_init(&s->arena);
+    return s;
+}
+
+static void stream_give(struct pw_plugin *p, struct pw_stream *s)
+{
+    if (p != NULL && p->spare_stream == NULL) {
+        arena_reset(&s->arena);
+        p->spare_stream = s;
+    } else {
+        pw_stream_free(s);
+    }
+}
+
+void pw_stream_free(struct pw_stream *s)
+{
+    if (s != NULL) {
+        arena_fini(&s->arena);
+        mem_free(s);
+    }
+}
 
 struct pw_stream *pw_stream_new(const struct pw_step *steps, size_t n, void *stream)
 {
     WEIR_ASSERT(n <= INT32_MAX);
-    struct pw_stream *s = mem_alloc(sizeof *s + n * sizeof s->steps[0]);
+    pw_live.streams++;
+    struct pw_stream *s = stream_take(n == 0 ? NULL : steps[0].plugin, (uint32_t)n);
 
-    *s = (struct pw_stream){
-        .server_stream = stream,
-        .server = n == 0 ? NULL : steps[0].plugin->server,
-        .local_step = -1,
-        .nsteps = (uint32_t)n,
-        .flow[PW_REQUEST] = {.first = 0, .end = (int32_t)n, .by = 1},
-        .flow[PW_RESPONSE] = {.first = (int32_t)n - 1, .end = -1, .by = -1},
-    };
+    memset(&s->nsteps, 0, sizeof *s - offsetof(struct pw_stream, nsteps));
+    s->nsteps = (uint32_t)n;
+    s->server_stream = stream;
+    s->server = n == 0 ? NULL : steps[0].plugin->server;
+    s->local_step = -1;
+    s->flow[PW_REQUEST] = (struct pw_flow){.first = 0, .end = (int32_t)n, .by = 1};
+    s->flow[PW_RESPONSE] = (struct pw_flow){.first = (int32_t)n - 1, .end = -1, .by = -1};
     for (uint32_t i = 0; i < n; i++) {
         struct pw_stream_step *st = &s->steps[i];
         WEIR_ASSERT(steps[i].config < steps[i].plugin->opt.nconfigs);
         struct pw_vm *vm = pw_plugin_acquire_vm(steps[i].plugin);
-        *st = (struct pw_stream_step){
-            .plugin = steps[i].plugin,
-            .vm = vm,
-            .ctx = {.config = steps[i].config, .vm = vm, .stream = s, .step = i},
-        };
+        memset(st, 0, sizeof *st);
+        st->plugin = steps[i].plugin;
+        st->vm = st->ctx.vm = vm;
+        st->ctx.config = steps[i].config;
+        st->ctx.stream = s;
+        st->ctx.step = i;
     }
     return s;
 }
@@ -185,6 +227,9 @@ static void end_context(struct pw_stream *s, struct pw_stream_step *st)
 
     /* The stream is over: on_done cannot put it off (Envoy ignores its result, too). */
     for (size_t k = 0; k < sizeof order / sizeof *order && !st->vm->dead; k++) {
+        if (!pw_vm_exports(st->vm, order[k])) {
+            continue;
+        }
         if (pw_vm_call(st->vm, &st->ctx, order[k], args, NULL)) {
             s->pending = 0;
         } else {
@@ -195,6 +240,7 @@ static void end_context(struct pw_stream *s, struct pw_stream_step *st)
         st->plugin->failures = 0;
     }
     pw_contexts_remove(&st->vm->contexts, &st->ctx);
+    pw_live.contexts--;
 }
 
 void pw_stream_end(struct pw_stream *s)
@@ -209,13 +255,13 @@ void pw_stream_end(struct pw_stream *s)
     }
     WEIR_ASSERT(!s->queued);
     for (uint32_t i = 0; i < s->nsteps; i++) {
-        mem_free(s->steps[i].side[PW_REQUEST].body.block);
-        mem_free(s->steps[i].side[PW_RESPONSE].body.block);
-        mem_free(s->steps[i].side[PW_RESPONSE].injected.block);
+        pw_body_fini(&s->steps[i].side[PW_REQUEST].body);
+        pw_body_fini(&s->steps[i].side[PW_RESPONSE].body);
+        pw_body_fini(&s->steps[i].side[PW_RESPONSE].injected);
         pw_vm_unref(s->steps[i].vm);
     }
-    arena_fini(&s->arena);
-    mem_free(s);
+    stream_give(s->nsteps == 0 ? NULL : s->steps[0].plugin, s);
+    pw_live.streams--;
 }
 
 int pw_stream_local_step(const struct pw_stream *s)

@@ -89,6 +89,10 @@ struct pw_stored {
 };
 
 struct pw_stream {
+    struct arena arena; /* stored properties, the local response */
+    uint32_t room;      /* for that many steps */
+    /* What is above is kept for the next stream (pw_plugin.spare_stream), from here on all is new. */
+    uint32_t nsteps;
     void *server_stream;
     const struct pw_server *server; /* of the first step; all steps of a stream have the same */
     enum pw_phase phase;
@@ -109,10 +113,11 @@ struct pw_stream {
     struct pw_stream *next_deferred;
     struct pw_stored *stored;
     struct pw_flow flow[2]; /* by enum pw_direction */
-    struct arena arena;     /* stored properties, the local response */
-    uint32_t nsteps;
     struct pw_stream_step steps[];
 };
+
+/* Give back the memory of a stream that ended (pw_plugin.spare_stream); NULL is fine. */
+void pw_stream_free(struct pw_stream *s);
 
 /* Note an action for after the current guest call; `ctx` is the step's that asks for it. */
 void pw_stream_defer(struct pw_context *ctx, struct pw_vm *vm, enum pw_pending action);

@@ -53,7 +53,8 @@ static double now_s(void)
 /* ---- a unit ------------------------------------------------------------------------------------------ */
 
 /* Passes per -O.  `exact` ones run between exact_begin and exact_end and keep every trap in its place; they
- * are all that moves or removes memory accesses one by one.  `free` ones run afterwards.
+ * are all that moves or removes memory accesses one by one.  `vectors` finds the loads of floats free, to be
+ * made loads of vectors.  `free` ones run afterwards, and every load is fixed.
  *
  * Functions are optimised one by one: whoever made the module has inlined, and frames of a backtrace stay
  * functions of the module.  Not among the passes, because measured to cost more than they bring:
@@ -68,19 +69,21 @@ static double now_s(void)
     "simplifycfg," COMBINE                                                                                   \
     ",loop(indvars,loop-deletion,loop-unroll-full),sroa,vector-combine,gvn<no-load-pre>,sccp,bdce," COMBINE  \
     ",jump-threading,adce,dse,loop-mssa(licm),simplifycfg"
-#define VECTORS "loop-vectorize,loop-load-elim," COMBINE ",simplifycfg<sink-common-insts>,vector-combine,"
+#define VECTORS "loop-vectorize"
 #define LATE                                                                                                 \
-    "loop-unroll<O3;no-peeling>," COMBINE ",alignment-from-assumptions,instsimplify,div-rem-pairs,"          \
+    "loop-load-elim," COMBINE                                                                                \
+    ",simplifycfg<sink-common-insts>,vector-combine,loop-unroll<O3;no-peeling>," COMBINE                     \
+    ",alignment-from-assumptions,instsimplify,div-rem-pairs,"                                                \
     "simplifycfg"
 static const struct {
-    const char *exact, *free;
+    const char *exact, *vectors, *free;
 } pipelines[] = {
-    {NULL, NULL},
+    {NULL, NULL, NULL},
     {"function(early-cse<memssa>,simplifycfg," COMBINE
      ",loop-mssa(licm),gvn<no-load-pre>,dse,adce,simplifycfg)",
-     "function(" COMBINE ",simplifycfg)"},
-    {"function(" EARLY LOOPS ")", "function(" COMBINE ",instsimplify,div-rem-pairs,simplifycfg)"},
-    {"function(" EARLY LOOPS ")", "function(" VECTORS LATE ")"},
+     NULL, "function(" COMBINE ",simplifycfg)"},
+    {"function(" EARLY LOOPS ")", NULL, "function(" COMBINE ",instsimplify,div-rem-pairs,simplifycfg)"},
+    {"function(" EARLY LOOPS ")", "function(" VECTORS ")", "function(" LATE ")"},
 };
 
 static weir_status run_passes(struct unit *u, const char *passes, struct weir_report *rep)
@@ -140,18 +143,28 @@ static weir_status emit_file(struct unit *u, const char *path, LLVMCodeGenFileTy
 static weir_status optimise(struct unit *u, struct weir_report *rep)
 {
     if (u->opt->level == 0) {
-        exact_end(u);
+        exact_end(u, false);
         return WEIR_OK;
     }
     weir_status st = run_passes(u, "function(mem2reg)", rep);
     if (st != WEIR_OK) {
         return st;
     }
+    loops_count_up(u);
     exact_begin(u);
     st = run_passes(u, pipelines[u->opt->level].exact, rep);
-    exact_end(u);
+    const char *vectors = pipelines[u->opt->level].vectors;
+    exact_end(u, vectors != NULL);
+    if (st == WEIR_OK && vectors != NULL) {
+        st = run_passes(u, vectors, rep);
+        exact_settle(u);
+    }
     const char *passes = u->opt->passes != NULL ? u->opt->passes : pipelines[u->opt->level].free;
-    return st == WEIR_OK ? run_passes(u, passes, rep) : st;
+    if (st == WEIR_OK) {
+        st = run_passes(u, passes, rep);
+    }
+    masked_prevent(u);
+    return st;
 }
 
 static weir_status compile_partition(const struct job *j, const struct partition *p, struct weir_report *rep)
@@ -320,10 +333,11 @@ static weir_status compile_in_children(struct job *j, struct weir_report *rep)
 
 static void init_targets(void)
 {
-    /* A load that moves behind another trap changes which of the two is seen. */
-    static const char *const options[] = {"weirc", "-instcombine-code-sinking=false",
-                                          "-disable-machine-sink"};
-    LLVMParseCommandLineOptions(3, options, "");
+    /* A load that moves behind another trap changes which of the two is seen; one that a conditional move
+     * takes from memory may become a branch around it. */
+    static const char *const options[] = {"weirc", "-instcombine-code-sinking=false", "-disable-machine-sink",
+                                          "-x86-cmov-converter-force-mem-operand=false"};
+    LLVMParseCommandLineOptions(sizeof options / sizeof *options, options, "");
     LLVMInitializeX86TargetInfo();
     LLVMInitializeX86Target();
     LLVMInitializeX86TargetMC();

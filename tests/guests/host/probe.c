@@ -286,6 +286,13 @@ static int run_control(struct call *c)
                 (void)proxy_set_effective_context(0);
             }
         }
+    } else if (is(c, "busy")) { /* busy MILLISECONDS */
+        u64 start = 0, now = 0;
+        proxy_get_current_time_nanoseconds(&start);
+        do {
+            proxy_get_current_time_nanoseconds(&now);
+        } while (now - start < (u64)N(1) * 1000000);
+        result(c, 0);
     } else if (is(c, "exit")) {
         proc_exit(N(1));
     } else {
@@ -459,6 +466,7 @@ static int run_grpc(struct call *c)
     return 1;
 }
 
+#include "probe_redis.h"
 #include "probe_dns.h"
 
 static void run_command(struct call *c)
@@ -475,6 +483,7 @@ static void run_command(struct call *c)
     known = known != 0 ? known : run_calls(c);
     known = known != 0 ? known : run_grpc(c);
     known = known != 0 ? known : run_dns(c);
+    known = known != 0 ? known : run_redis(c);
     if (known == 0) {
         put(&c->out, " UNKNOWN COMMAND");
     }
@@ -693,11 +702,10 @@ EXPORT(proxy_on_response_headers) u32 on_response_headers(u32 ctx, u32 n, u32 en
     return run_header(ctx, "x-response", 0);
 }
 
-EXPORT(proxy_on_http_call_response)
-void on_http_call_response(u32 root, u32 token, u32 n, u32 size, u32 trailers)
+/* The script of the call that is answered, once. */
+static void run_answer(u32 token)
 {
     static char script[1024];
-    trace5("on_http_call_response", (const u32[]){root, token, n, size, trailers}, 5);
     for (u32 i = 0; i < 32; i++) {
         if (sent[i].token == token) {
             u32 len = copy(script, sent[i].script, sent[i].len), self = sent[i].self;
@@ -708,18 +716,24 @@ void on_http_call_response(u32 root, u32 token, u32 n, u32 size, u32 trailers)
     }
 }
 
+EXPORT(proxy_on_http_call_response)
+void on_http_call_response(u32 root, u32 token, u32 n, u32 size, u32 trailers)
+{
+    trace5("on_http_call_response", (const u32[]){root, token, n, size, trailers}, 5);
+    run_answer(token);
+}
+
+EXPORT(proxy_on_redis_call_response)
+void on_redis_call_response(u32 root, u32 token, u32 status, u32 size)
+{
+    trace5("on_redis_call_response", (const u32[]){root, token, status, size}, 4);
+    run_answer(token);
+}
+
 EXPORT(envoy_on_resolve_dns) void on_resolve_dns(u32 root, u32 token, u32 size)
 {
-    static char script[1024];
     trace("on_resolve_dns", root, token, size, 3);
-    for (u32 i = 0; i < 32; i++) {
-        if (sent[i].token == (token | 1u << 31)) {
-            u32 len = copy(script, sent[i].script, sent[i].len), self = sent[i].self;
-            sent[i].token = 0;
-            run_script(self, script, len, 0);
-            return;
-        }
-    }
+    run_answer(token | 1u << 31);
 }
 
 static void run_grpc_part(u32 token, int last)
