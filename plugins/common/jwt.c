@@ -123,27 +123,20 @@ enum jwt_status jwt_parse(struct wp_str token, struct jwt *out)
 static const enum wp_digest hmac_digests[] = {WP_SHA256, WP_SHA384, WP_SHA512};
 enum { HMAC_DIGESTS = sizeof hmac_digests / sizeof *hmac_digests };
 
+static bool verify_hmac(const struct jwt *jwt, const struct jwt_key *key)
+{
+    const struct wp_hmac_key *hmac = &key->hmac[jwt->alg->digest - WP_SHA256];
+    return wp_hmac_verify(hmac, &jwt->signing_input, 1, jwt->signature);
+}
+
 void jwt_key_init_hmac(struct jwt_key *key, struct wp_str secret, const struct jwt_alg *alg,
                        struct wp_arena *arena)
 {
-    *key = (struct jwt_key){.kind = JWT_KEY_HMAC, .alg = alg};
+    *key = (struct jwt_key){.kind = JWT_KEY_HMAC, .alg = alg, .verify = verify_hmac};
     key->hmac = wp_arena_array(arena, HMAC_DIGESTS, sizeof *key->hmac);
     for (size_t i = 0; i < HMAC_DIGESTS; i++) {
         wp_hmac_key_init(&key->hmac[i], hmac_digests[i], secret);
     }
-}
-
-bool jwt_key_init_public(struct jwt_key *key, enum jwt_key_kind kind, struct wp_public_key *public,
-                         const struct jwt_alg *alg)
-{
-    *key = (struct jwt_key){.kind = kind, .alg = alg, .public = public};
-    return public != NULL;
-}
-
-void jwt_key_fini(struct jwt_key *key)
-{
-    wp_public_key_free(key->public);
-    *key = (struct jwt_key){0};
 }
 
 bool jwt_key_fits(const struct jwt_key *key, const struct jwt *jwt)
@@ -153,15 +146,7 @@ bool jwt_key_fits(const struct jwt_key *key, const struct jwt *jwt)
 
 bool jwt_verify(const struct jwt *jwt, const struct jwt_key *key)
 {
-    if (!jwt_key_fits(key, jwt)) {
-        return false;
-    }
-    if (key->kind == JWT_KEY_HMAC) {
-        const struct wp_hmac_key *hmac = &key->hmac[jwt->alg->digest - WP_SHA256];
-        return wp_hmac_verify(hmac, &jwt->signing_input, 1, jwt->signature);
-    }
-    return wp_signature_verify(key->public, jwt->alg->scheme, jwt->alg->digest, jwt->signing_input,
-                               jwt->signature);
+    return jwt_key_fits(key, jwt) && key->verify(jwt, key);
 }
 
 struct wp_str jwt_sign_hs256(struct wp_str header, struct wp_str payload, const struct wp_hmac_key *key)

@@ -64,6 +64,7 @@ struct jwt_key {
     const struct jwt_alg *alg;    /* the only one it is for; NULL: any of its kind */
     struct wp_hmac_key *hmac;     /* JWT_KEY_HMAC: by digest, of SHA-256, 384, 512; in an arena */
     struct wp_public_key *public; /* else; owned by the key */
+    bool (*verify)(const struct jwt *jwt, const struct jwt_key *key); /* so that HMAC alone links no RSA */
 };
 
 /* From a secret's bytes; `arena` holds what is made of it.  With `alg` it is for this one only. */
@@ -72,7 +73,7 @@ void jwt_key_init_hmac(struct jwt_key *key, struct wp_str secret, const struct j
 /* Take a public key; NULL is refused with false. */
 bool jwt_key_init_public(struct jwt_key *key, enum jwt_key_kind kind, struct wp_public_key *public,
                          const struct jwt_alg *alg);
-void jwt_key_fini(struct jwt_key *key);
+void jwt_key_fini(struct jwt_key *key); /* of a public one; an HMAC key is its arena's */
 
 /* May this key be tried on this token? */
 bool jwt_key_fits(const struct jwt_key *key, const struct jwt *jwt);

@@ -44,7 +44,7 @@ struct wp_str {
 
 /* A string literal as a view; embedded NULs count: WP_STR("source\0address"). */
 #define WP_STR(literal) ((struct wp_str){"" literal, sizeof(literal) - 1})
-/* The two arguments of "%.*s". */
+/* The two arguments of "%.*s"; evaluates `s` twice. */
 #define WP_ARG(s) (int)(s).len, (s).at
 
 struct wp_str wp_str_of(const char *z); /* of a NUL-terminated string; NULL is empty */
@@ -81,6 +81,16 @@ void *wp_arena_alloc(struct wp_arena *a, size_t size); /* aligned for any type, 
 void *wp_arena_array(struct wp_arena *a, size_t n, size_t size); /* cleared; never NULL */
 struct wp_str wp_arena_dup(struct wp_arena *a, struct wp_str s); /* a copy, followed by a NUL */
 void wp_arena_free(struct wp_arena *a);                          /* afterwards it is empty and ready */
+
+/* Where an arena stands, and back to there: what was allocated since is freed.  For loops that would
+ * otherwise keep all they ever read, as a large body in parts.  Marks are gone back to in the reverse order.
+ */
+struct wp_mark {
+    struct wp_chunk *chunks;
+    char *at, *end;
+};
+struct wp_mark wp_arena_mark(const struct wp_arena *a);
+void wp_arena_rewind(struct wp_arena *a, struct wp_mark mark);
 
 /* The arena of the running callback. */
 struct wp_arena *wp_callback_arena(void);

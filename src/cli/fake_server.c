@@ -272,7 +272,8 @@ static void send_local_response(void *stream, const struct pw_local_response *r)
     struct fake_stream *f = stream;
     struct fake_header_list *list = &f->maps[PW_MAP_RESPONSE_HEADERS];
     struct str unused;
-    char text[24];
+    char text[24], status[3] = {(char)('0' + r->status / 100), (char)('0' + r->status / 10 % 10),
+                                (char)('0' + r->status % 10)};
 
     f->has_local = f->local_now = true;
     f->local = *r;
@@ -280,8 +281,7 @@ static void send_local_response(void *stream, const struct pw_local_response *r)
     f->local.body = copy_str(&f->arena, r->body);
 
     list->len = list->cap = 0;
-    snprintf(text, sizeof text, "%u", r->status);
-    fake_headers_add(&f->arena, list, STR(":status"), str_of(text));
+    fake_headers_add(&f->arena, list, STR(":status"), (struct str){status, sizeof status});
     for (size_t i = 0; i < r->nheaders; i++) {
         fake_headers_add(&f->arena, list, r->headers[i].name, r->headers[i].value);
     }

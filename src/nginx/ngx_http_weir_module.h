@@ -301,7 +301,7 @@ ngx_http_weir_tls_t *ngx_http_weir_tls_ref(ngx_http_weir_tls_t *tls);   /* NULL 
 void ngx_http_weir_tls_unref(void *tls);                                /* NULL is fine */
 ngx_uint_t ngx_http_weir_tls_id(const ngx_http_weir_tls_t *tls);        /* NULL: 0 */
 ngx_ssl_t *ngx_http_weir_tls_ssl(ngx_http_weir_tls_t *tls);
-/* Before the handshake: names, what is spoken inside ("http/1.1", "h2"), the peer's last session. */
+/* Before the handshake: names, what is spoken inside ("http/1.1", "h2", or NULL: not said), the peer's last session. */
 ngx_int_t ngx_http_weir_tls_prepare(ngx_http_weir_tls_t *tls, ngx_connection_t *c,
     ngx_http_weir_peer_t *peer, const char *alpn);
 /* Handshake on a connection that is made. NGX_OK: it is through. NGX_AGAIN: `handler` is called when c->ssl->handshaked

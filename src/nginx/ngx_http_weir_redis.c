@@ -489,7 +489,7 @@ static const char *const  counter_names[] = {
 };
 
 
-static const char *const  state_names[] = { "connecting", "login", "ready" };
+static const char *const  state_names[] = { "connecting", "handshake", "login", "ready" };
 
 
 static void

@@ -38,13 +38,15 @@ static struct str keep(struct arena *a, struct str s)
 /* White space would end the details in an access log line. */
 static struct str keep_details(struct arena *a, struct str s)
 {
-    char *copy = arena_strndup(a, s.at, s.len);
+    char *restrict copy = arena_alloc(a, s.len + 1);
+    const unsigned char *restrict from = (const unsigned char *)s.at;
 
     for (size_t i = 0; i < s.len; i++) {
-        if (copy[i] == ' ' || (copy[i] >= '\t' && copy[i] <= '\r')) {
-            copy[i] = '_';
-        }
+        unsigned char c = from[i];
+        unsigned char blank = (c == ' ') | ((unsigned char)(c - '\t') <= '\r' - '\t');
+        copy[i] = (char)(blank ? '_' : c);
     }
+    copy[s.len] = '\0';
     return (struct str){copy, s.len};
 }
 

@@ -285,7 +285,10 @@ def test_reference_in_the_documentation():
 def test_example_in_the_documentation(check, pem):
     with open(os.path.join(ROOT, "docs/configuration.md"), encoding="utf-8") as f:
         blocks = [part.split("```")[0] for part in f.read().split("```yaml\n")[1:]]
-    assert len(blocks) == 3
-    assert check(blocks[0]) == (0, [])
-    assert check(BASE + "---\n" + blocks[1], "--no-start") == (0, [])
-    assert check(re.sub(r"/etc/weir/[a-z-]+\.(pem|key)", lambda m: str(pem("a." + m.group(1))), blocks[2])) == (0, [])
+    assert len(blocks) >= 4
+    for block in blocks:
+        block = re.sub(r"/etc/weir/[a-z-]+\.(pem|key)", lambda m: str(pem("a." + m.group(1))), block)
+        if "kind: WasmPlugin" in block:
+            assert check(BASE + "---\n" + block, "--no-start") == (0, []), block
+        else:
+            assert check(block) == (0, []), block

@@ -332,6 +332,24 @@ def test_the_queue_is_bounded(gateway, echo, probe_module):
         s.close()
 
 
+def test_more_than_the_socket_takes(gateway, echo, probe_module, tmp_path):
+    """A server that does not read: what is left over is written when it does, and nothing is mixed up."""
+    redis = RedisServer(tmp_path / "r")
+    g = start(gateway, echo, probe_module, {"redis": redis.address}, init="configure: rinit redis _ _ 20000")
+    many = "redismany redis _ 6500 RPUSH list" + 6 * (" " + "w" * 180)
+    try:
+        get(g, "redis", "PING")
+        redis.signal(signal.SIGSTOP)
+        for _ in range(2):
+            assert ask(g, many)[1][many] == "0 6500"
+        wait_for("a full socket", lambda: state(g, "redis")["connections"][0]["unsent_bytes"] > 0)
+        redis.signal(signal.SIGCONT)
+        settled(g, connections=1)
+        assert get(g, "redis", "LREM", "list", "0", "w" * 180)[:2] == (0, ":78000")
+    finally:
+        redis.kill()
+
+
 def test_a_short_absence_is_bridged(gateway, echo, probe_module, tmp_path):
     """Commands that come while the connection is being made anew wait and are answered."""
     redis = RedisServer(tmp_path / "r")

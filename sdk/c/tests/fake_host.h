@@ -38,7 +38,7 @@ struct fake_host {
     /* The local response, if one was sent. */
     bool responded;
     uint32_t status;
-    char details[256], response_body[256], www_authenticate[256];
+    char details[256], response_body[2048], www_authenticate[512];
     struct fake_map response_headers;
     uint32_t tick_ms, continued;
     uint32_t effective; /* the last context that was selected, 0 if none */
@@ -73,6 +73,7 @@ void *wp_host_malloc(size_t size);
 uint32_t proxy_on_configure(uint32_t id, uint32_t size);
 uint32_t proxy_on_request_headers(uint32_t id, uint32_t count, uint32_t end_of_stream);
 uint32_t proxy_on_request_body(uint32_t id, uint32_t size, uint32_t end_of_stream);
+uint32_t proxy_on_request_trailers(uint32_t id, uint32_t count);
 void proxy_on_http_call_response(uint32_t root_id, uint32_t token, uint32_t nheaders, uint32_t body_bytes,
                                  uint32_t ntrailers);
 void proxy_on_redis_call_response(uint32_t root_id, uint32_t token, uint32_t status, uint32_t bytes);
