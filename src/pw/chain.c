@@ -115,7 +115,10 @@ uint64_t pw_side_limit(const struct pw_stream *s, uint32_t step, enum pw_directi
 {
     const struct pw_stream_step *st = &s->steps[step];
 
-    return st->side[d].limit_bytes != 0 ? st->side[d].limit_bytes : st->plugin->opt.body_limit_bytes;
+    if (st->side[d].limit_bytes != 0) {
+        return st->side[d].limit_bytes;
+    }
+    return s->limit_bytes != 0 ? s->limit_bytes : st->plugin->opt.body_limit_bytes;
 }
 
 /* A step that buffers holds more than it may, or will: Content-Length says so. */

@@ -83,6 +83,10 @@ uint32_t pw_call_proxy_send_local_response(struct weir_instance *inst, uint32_t 
     if (s == NULL || s->local_taken || s->phase == PW_PHASE_LOG) {
         return PW_OK; /* there is nobody to answer, or he is answered */
     }
+    /* The stream keeps it, and the server a copy. */
+    if (!pw_stream_has_room(s, 2 * ((size_t)d.len + b.len + h.len))) {
+        return PW_INTERNAL_FAILURE;
+    }
     s->local = (struct pw_local_response){
         .status = status >= 200 && status <= 999 ? status : 500, /* not a final status: no answer to send */
         .details = keep_details(&s->arena, d),
@@ -96,7 +100,8 @@ uint32_t pw_call_proxy_send_local_response(struct weir_instance *inst, uint32_t 
     return PW_OK;
 }
 
-/* An answer ends the request, and until it is sent the response; then it is a response that plugins may hold. */
+/* An answer ends the request, and until it is sent the response; then it is a response that plugins may hold.
+ */
 static bool may_continue(const struct pw_stream *s, uint32_t type)
 {
     if (s == NULL || s->phase == PW_PHASE_LOG || type > STREAM_RESPONSE) {

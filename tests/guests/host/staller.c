@@ -2,9 +2,9 @@
  *
  * The first body callback of a message puts the configuration's letter before the body, the last one puts it
  * behind; Content-Length goes.  Any callback may pause: headers in each of the ways there are, chunks with
- * and without back-pressure, the end of the stream.  The callout's answer lets go of what is held.  A request with
- * x-storm: LETTER is answered with 418 by the plugin of that letter when its first callout returns.  The
- * configuration is one string: the letter, and a digit for how often in 16 callbacks it pauses. */
+ * and without back-pressure, the end of the stream.  The callout's answer lets go of what is held.  A request
+ * with x-storm: LETTER is answered with 418 by the plugin of that letter when its first callout returns.  The
+ * configuration has a capital letter, and behind it a digit: in how many of 16 callbacks it pauses. */
 #define GUEST_MARKER proxy_abi_version_0_2_100
 #include "guest.h"
 
