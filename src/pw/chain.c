@@ -32,6 +32,7 @@ static const struct {
 
 static bool pass_body(struct pw_stream *s, enum pw_direction d, int32_t i, struct pw_body *b,
                       bool end_of_stream);
+static bool resume_step(struct pw_stream *s, enum pw_direction d, int32_t i);
 
 /* ---- calls --------------------------------------------------------------------------------------- */
 
@@ -192,12 +193,28 @@ static bool pass_headers(struct pw_stream *s, enum pw_direction d, int32_t i, bo
     return true;
 }
 
+/* A resumption that was asked for before this part arrived comes first: it is not an answer to the callback
+ * that shows the part. */
+static bool resume_before(struct pw_stream *s, enum pw_direction d, int32_t i)
+{
+    struct pw_side *side = &s->steps[i].side[d];
+
+    if (!side->resumed) {
+        return true;
+    }
+    side->resumed = false;
+    return !pw_side_holds(side) || resume_step(s, d, i);
+}
+
 static bool pass_trailers(struct pw_stream *s, enum pw_direction d, int32_t i)
 {
     struct pw_flow *f = &s->flow[d];
 
     for (; i != f->end; i += f->by) {
         struct pw_side *side = &s->steps[i].side[d];
+        if (!resume_before(s, d, i)) {
+            return false;
+        }
         uint32_t status, n = (uint32_t)s->server->map_count(s->server_stream, directions[d].trailers_map);
         side->end = PW_END_TRAILERS;
         if (stops_all(side)) {
@@ -264,6 +281,10 @@ static bool pass_body(struct pw_stream *s, enum pw_direction d, int32_t i, struc
 
     for (; i != f->end && (b->len != 0 || end_of_stream); i += f->by) {
         struct pw_side *side = &s->steps[i].side[d];
+        if (!resume_before(s, d, i)) {
+            pw_body_fini(b);
+            return false;
+        }
         size_t before = side->body.len;
         uint32_t status;
         pw_body_move(&side->body, b);
