@@ -83,6 +83,8 @@ void pw_grpc_initial(struct pw_callout *c, const struct pw_header *at, size_t n)
 void pw_grpc_message(struct pw_callout *c, struct str message);
 void pw_grpc_trailing(struct pw_callout *c, const struct pw_header *at, size_t n);
 void pw_grpc_done(struct pw_callout *c, uint32_t status, struct str text);
+/* What came of a Redis command; the reply, in RESP, goes with PW_REDIS_REPLY. */
+void pw_redis_done(struct pw_callout *c, enum pw_redis_end end, struct str reply);
 size_t pw_plugin_callouts(const struct pw_plugin *p); /* in flight */
 
 /* ---- streams ---------------------------------------------------------------------------------- */

@@ -439,6 +439,7 @@ status_json(struct strbuf *b)
     }
 
     strbuf_printf(b, "]");
+    ngx_http_weir_redis_json(b);
     ngx_http_weir_shared_json(b, ngx_http_weir_worker.shared);
     strbuf_printf(b, "}\n");
 }
@@ -638,4 +639,6 @@ exit_process(ngx_cycle_t *cycle)
             w->shared = NULL;
         }
     }
+
+    ngx_http_weir_redis_stop();
 }

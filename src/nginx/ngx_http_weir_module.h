@@ -36,7 +36,10 @@
 #define NGX_HTTP_WEIR_MAX_PEERS     64      /* addresses of a service */
 
 
-/* An address traffic goes to; lives as long as the worker. */
+typedef struct ngx_http_weir_tls_s  ngx_http_weir_tls_t;     /* ngx_http_weir_tls.c: a TLS context */
+
+
+/* An address traffic goes to, and how; lives as long as the worker. */
 
 typedef struct {
     struct sockaddr_storage         sockaddr;
@@ -44,6 +47,10 @@ typedef struct {
     ngx_str_t                       name;       /* "10.0.0.1:80" */
 
     ngx_msec_t                      failed;     /* when it failed last, 0: it works */
+
+    ngx_uint_t                      tls_id;     /* of the context it is reached with, 0: clear text */
+    ngx_str_t                       server_name; /* with TLS; a NUL follows */
+    ngx_ssl_session_t              *session;    /* the last one, or NULL */
 
     ngx_queue_t                     idle;       /* kept connections, the newest first */
     ngx_uint_t                      nidle;
@@ -59,6 +66,7 @@ typedef struct {
     int64_t                        *state;      /* smooth weighted round robin */
     ngx_uint_t                      npeers;
     ngx_str_t                       cluster;    /* "outbound|80||echo.static" */
+    ngx_http_weir_tls_t            *tls;        /* NULL: clear text */
 } ngx_http_weir_service_t;
 
 
@@ -285,6 +293,24 @@ ngx_connection_t *ngx_http_weir_take_idle(ngx_http_weir_peer_t *peer, ngx_log_t 
 bool ngx_http_weir_keep_idle(ngx_http_weir_peer_t *peer, ngx_connection_t *c, ngx_uint_t most,
     ngx_msec_t timeout);
 
+/* ngx_http_weir_tls.c: TLS to services */
+
+/* The context for these settings, made or shared, with a reference. NULL: none could be made, logged. */
+ngx_http_weir_tls_t *ngx_http_weir_tls_get(const struct gw_tls *conf);
+ngx_http_weir_tls_t *ngx_http_weir_tls_ref(ngx_http_weir_tls_t *tls);   /* NULL is fine */
+void ngx_http_weir_tls_unref(void *tls);                                /* NULL is fine */
+ngx_uint_t ngx_http_weir_tls_id(const ngx_http_weir_tls_t *tls);        /* NULL: 0 */
+ngx_ssl_t *ngx_http_weir_tls_ssl(ngx_http_weir_tls_t *tls);
+/* Before the handshake: names, what is spoken inside ("http/1.1", "h2", or NULL: not said), the peer's last session. */
+ngx_int_t ngx_http_weir_tls_prepare(ngx_http_weir_tls_t *tls, ngx_connection_t *c,
+    ngx_http_weir_peer_t *peer, const char *alpn);
+/* Handshake on a connection that is made. NGX_OK: it is through. NGX_AGAIN: `handler` is called when c->ssl->handshaked
+ * tells the outcome, or when the write event's timer ran out. NGX_ERROR: refused or broken, logged. */
+ngx_int_t ngx_http_weir_tls_start(ngx_http_weir_tls_t *tls, ngx_connection_t *c,
+    ngx_http_weir_peer_t *peer, const char *alpn, ngx_connection_handler_pt handler);
+/* Close a connection to a peer, with or without TLS, and its pool. */
+void ngx_http_weir_close_connection(ngx_connection_t *c);
+
 /* ngx_http_weir_call.c: callouts of plugins, as struct pw_server has them */
 enum pw_call_start ngx_http_weir_call(void *server, void *stream, const struct pw_http_call *call,
     void **handle);
@@ -299,6 +325,14 @@ enum pw_call_start ngx_http_weir_grpc_open(void *server, void *stream, const str
     void **handle);
 void ngx_http_weir_grpc_send(void *server, void *handle, struct str message, bool end);
 void ngx_http_weir_grpc_cancel(void *server, void *handle);
+
+/* ngx_http_weir_redis.c: Redis for plugins, as struct pw_server has it */
+bool ngx_http_weir_redis_service(void *server, void *stream, struct str name);
+enum pw_call_start ngx_http_weir_redis_call(void *server, void *stream, const struct pw_redis_call *call,
+    void **handle);
+void ngx_http_weir_redis_cancel(void *server, void *handle);
+void ngx_http_weir_redis_stop(void);                /* the worker ends */
+void ngx_http_weir_redis_json(struct strbuf *b);    /* ,"redis":{...} */
 
 /* ngx_http_weir_headers_in.c, ngx_http_weir_headers_out.c: header maps, as struct pw_server has them */
 size_t ngx_http_weir_in_count(ngx_http_weir_ctx_t *ctx);

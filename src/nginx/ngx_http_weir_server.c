@@ -381,4 +381,7 @@ const struct pw_server  ngx_http_weir_server = {
     .grpc_open = ngx_http_weir_grpc_open,
     .grpc_send = ngx_http_weir_grpc_send,
     .grpc_cancel = ngx_http_weir_grpc_cancel,
+    .redis_service = ngx_http_weir_redis_service,
+    .redis_call = ngx_http_weir_redis_call,
+    .redis_cancel = ngx_http_weir_redis_cancel,
 };

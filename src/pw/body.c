@@ -63,7 +63,7 @@ void pw_body_prepend(struct pw_body *b, size_t drain, struct str s)
 {
     drain = drain < b->len ? drain : b->len;
     if (s.len == 0) {
-        b->at += drain;
+        b->at = drain == 0 ? b->at : b->at + drain; /* an empty body has no address */
         b->len -= drain;
         return;
     }

@@ -289,7 +289,7 @@ def test_large_bodies_need_no_memory(gw, tmp_path):
         assert status == 200 and out == body
     status, _, out, _ = curl(gw.port, "/chunked", "--http1.1", tmp_path, body, [("x-respbody", "setbuf 1 0 0 +")])
     assert status == 200 and len(out) > len(body)
-    assert worker_kib() - before < 8192
+    assert SANITIZED or worker_kib() - before < 8192
 
 
 def test_a_chain_storm(gateways):
