@@ -12,7 +12,7 @@ import threading
 import pytest
 
 import chain_storm
-from conftest import GUESTS, PATIENCE_S, send, wait_for
+from conftest import GUESTS, PATIENCE_S, SANITIZED, send, wait_for
 from upstreams import Upstream, read_exactly, read_head
 
 SIZES = [0, 1, 65536, 1 << 20]
