@@ -108,6 +108,8 @@ struct pw_stream;
 /* Contexts are created in the guest at the first callback.  The steps are copied; the plugins must outlive
  * it. */
 struct pw_stream *pw_stream_new(const struct pw_step *steps, size_t n, void *stream);
+/* Instead of the plugins' own limits: most bytes of one body that a step may hold back; 0: theirs. */
+void pw_stream_limit_bodies(struct pw_stream *s, uint64_t limit_bytes);
 
 /* A message enters the chain in parts: its headers, chunks of its body, its trailers.  Each part runs through
  * the steps as far as they let it; what a step holds back stays with that step, the host keeps a copy.  What

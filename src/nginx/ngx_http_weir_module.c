@@ -14,6 +14,8 @@
  * `weir run` writes the only configuration that uses them (src/control/nginx_conf.c).
  */
 
+#include <malloc.h>
+
 #include "ngx_http_weir_module.h"
 #include "ngx_http_weir_channel.h"
 
@@ -414,14 +416,15 @@ status_json(struct strbuf *b)
 {
     uint32_t                     i;
     struct pw_live               live = pw_live_count();
+    struct mallinfo2             heap = mallinfo2();
     ngx_http_weir_generation_t  *g = ngx_http_weir_worker.generation;
 
     strbuf_printf(b, "{\"worker\":%d,\"generation\":", (int) ngx_pid);
     strbuf_add_json(b, ngx_http_weir_str(&ngx_http_weir_worker.file));
     strbuf_printf(b, ",\"live\":{\"requests\":%zu,\"streams\":%zu,\"contexts\":%zu,\"callouts\":%zu",
                   (size_t) ngx_http_weir_worker.requests, live.streams, live.contexts, live.callouts);
-    strbuf_printf(b, ",\"bodies\":%zu,\"body_bytes\":%llu},\"plugins\":[", live.bodies,
-                  (unsigned long long) live.body_bytes);
+    strbuf_printf(b, ",\"bodies\":%zu,\"body_bytes\":%llu},\"heap_bytes\":%zu,\"plugins\":[", live.bodies,
+                  (unsigned long long) live.body_bytes, heap.uordblks + heap.hblkhd);
 
     for (i = 0; i < g->config->nplugins; i++) {
         strbuf_printf(b, "%s{\"name\":", i == 0 ? "" : ",");
