@@ -1,4 +1,5 @@
-/* bench/compile/libraries.c - entries into Duktape and Zstandard, linked with SQLite into one large module. */
+/* bench/compile/libraries.c - entries into Duktape and Zstandard, linked with SQLite into one large module.
+ */
 #include "duktape.h"
 #include "zstd.h"
 
@@ -11,13 +12,13 @@ __attribute__((export_name("script"))) int script(const char *text)
 }
 
 __attribute__((export_name("pack"))) unsigned long pack(void *to, unsigned long room, const void *from,
-                                                         unsigned long len, int level)
+                                                        unsigned long len, int level)
 {
     return ZSTD_compress(to, room, from, len, level);
 }
 
 __attribute__((export_name("unpack"))) unsigned long unpack(void *to, unsigned long room, const void *from,
-                                                             unsigned long len)
+                                                            unsigned long len)
 {
     return ZSTD_decompress(to, room, from, len);
 }

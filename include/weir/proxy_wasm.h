@@ -83,6 +83,8 @@ void pw_grpc_initial(struct pw_callout *c, const struct pw_header *at, size_t n)
 void pw_grpc_message(struct pw_callout *c, struct str message);
 void pw_grpc_trailing(struct pw_callout *c, const struct pw_header *at, size_t n);
 void pw_grpc_done(struct pw_callout *c, uint32_t status, struct str text);
+/* What came of server->resolve: the addresses, or NULL where there are none. */
+void pw_dns_done(struct pw_callout *c, const struct pw_dns_address *at, size_t n);
 /* What came of a Redis command; the reply, in RESP, goes with PW_REDIS_REPLY. */
 void pw_redis_done(struct pw_callout *c, enum pw_redis_end end, struct str reply);
 size_t pw_plugin_callouts(const struct pw_plugin *p); /* in flight */
@@ -106,6 +108,8 @@ struct pw_stream;
 /* Contexts are created in the guest at the first callback.  The steps are copied; the plugins must outlive
  * it. */
 struct pw_stream *pw_stream_new(const struct pw_step *steps, size_t n, void *stream);
+/* Instead of the plugins' own limits: most bytes of one body that a step may hold back; 0: theirs. */
+void pw_stream_limit_bodies(struct pw_stream *s, uint64_t limit_bytes);
 
 /* A message enters the chain in parts: its headers, chunks of its body, its trailers.  Each part runs through
  * the steps as far as they let it; what a step holds back stays with that step, the host keeps a copy.  What

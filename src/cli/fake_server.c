@@ -1,6 +1,7 @@
 /* cli/fake_server.c - the server functions over header lists, and the way of a request through a chain. */
 #include "cli/fake_server.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -429,6 +430,82 @@ static void cancel_call(void *server, void *handle)
     fake_calls_cancel(&((struct fake_server *)server)->calls, handle);
 }
 
+static enum pw_call_start grpc_open(void *server, void *stream, const struct pw_grpc_call *call,
+                                    void **handle)
+{
+    (void)stream;
+    return fake_grpc_open(&((struct fake_server *)server)->grpc, call, handle);
+}
+
+static void grpc_send(void *server, void *handle, struct str message, bool end)
+{
+    fake_grpc_send(&((struct fake_server *)server)->grpc, handle, message, end);
+}
+
+static void grpc_cancel(void *server, void *handle)
+{
+    fake_grpc_cancel(&((struct fake_server *)server)->grpc, handle);
+}
+
+/* ---- names ---------------------------------------------------------------------------------- */
+
+static bool resolve(void *server, struct pw_callout *callout, struct str name, void **handle)
+{
+    struct fake_server *srv = server;
+    struct fake_lookup l = {callout, mem_strndup(name.at, name.len)};
+
+    vec_push(&srv->lookups, l);
+    *handle = l.name;
+    return true;
+}
+
+static void forget_lookup(struct fake_server *srv, size_t i)
+{
+    for (; i + 1 < srv->lookups.len; i++) {
+        srv->lookups.at[i] = srv->lookups.at[i + 1];
+    }
+    (void)vec_pop(&srv->lookups);
+}
+
+static void cancel_resolve(void *server, void *handle)
+{
+    struct fake_server *srv = server;
+
+    for (size_t i = 0; i < srv->lookups.len; i++) {
+        if (srv->lookups.at[i].name == handle) {
+            forget_lookup(srv, i);
+            break;
+        }
+    }
+    mem_free(handle);
+}
+
+/* Answer the oldest lookup from the request's names; false: there is none. */
+static bool answer_lookup(struct fake_server *srv, const struct fake_request *request)
+{
+    const struct fake_name *found = NULL;
+
+    if (srv->lookups.len == 0) {
+        return false;
+    }
+    struct fake_lookup l = srv->lookups.at[0];
+    forget_lookup(srv, 0);
+    for (size_t i = 0; i < request->nnames; i++) {
+        found = str_eq(request->names[i].name, str_of(l.name)) ? &request->names[i] : found;
+    }
+    struct pw_dns_address itself = {str_of(l.name), 5};
+    uint8_t bytes[16];
+    bool literal = inet_pton(AF_INET, l.name, bytes) == 1 || inet_pton(AF_INET6, l.name, bytes) == 1;
+    if (literal) {
+        pw_dns_done(l.callout, &itself, 1);
+    } else {
+        pw_dns_done(l.callout, found == NULL ? NULL : found->addresses,
+                    found == NULL ? 0 : found->naddresses);
+    }
+    mem_free(l.name);
+    return true;
+}
+
 /* Every name is one; what a name that is none gives is an answer of the request file. */
 static bool redis_service(void *server, void *stream, struct str service)
 {
@@ -440,7 +517,9 @@ static bool redis_service(void *server, void *stream, struct str service)
 static enum pw_call_start redis_call(void *server, void *stream, const struct pw_redis_call *call,
                                      void **handle)
 {
-    (void)stream;
+    if (!redis_service(server, stream, call->service)) { /* so that nobody's answer is taken */
+        return PW_CALL_NO_SERVICE;
+    }
     return fake_calls_redis(&((struct fake_server *)server)->calls, call, handle);
 }
 
@@ -474,6 +553,11 @@ const struct pw_server fake_server_functions = {
     .override_upstream = override_upstream,
     .http_call = http_call,
     .cancel_call = cancel_call,
+    .grpc_open = grpc_open,
+    .grpc_send = grpc_send,
+    .grpc_cancel = grpc_cancel,
+    .resolve = resolve,
+    .cancel_resolve = cancel_resolve,
     .redis_service = redis_service,
     .redis_call = redis_call,
     .redis_cancel = cancel_call,
@@ -496,6 +580,8 @@ void fake_server_fini(struct fake_server *server)
     pw_shared_close(server->shared);
     munmap(server->block, SHARED_BYTES);
     vec_fini(&server->timers);
+    WEIR_ASSERT(server->lookups.len == 0); /* the plugins cancelled theirs */
+    vec_fini(&server->lookups);
 }
 
 void fake_stream_init(struct fake_stream *f, struct fake_server *server)
@@ -530,7 +616,7 @@ void fake_stream_begin(struct fake_stream *f, const struct fake_request *request
         f->resumed[d] = f->ended[d] = false;
         f->out[d].len = 0;
     }
-    f->route_changes = 0;
+    f->route_changes = f->lookups = 0;
     f->blocked = NULL;
     f->override = (struct str){"", 0};
     vec_clear(&f->logs);
@@ -538,12 +624,15 @@ void fake_stream_begin(struct fake_stream *f, const struct fake_request *request
         load(f, PW_MAP_REQUEST_HEADERS, &request->request.headers);
     }
     fake_calls_begin(&f->server->calls, request->answers, &f->arena);
+    fake_grpc_begin(&f->server->grpc, request->grpc, request->ngrpc, &f->arena);
 }
 
+/* Those by gRPC and lookups come last. */
 bool fake_stream_answer_call(struct fake_stream *f)
 {
     f->server->answering = f;
-    bool answered = fake_calls_deliver(&f->server->calls);
+    bool answered = fake_calls_deliver(&f->server->calls) || fake_grpc_deliver(&f->server->grpc) ||
+                    (f->lookups < MAX_ROUNDS && answer_lookup(f->server, f->request) && ++f->lookups);
     f->server->answering = NULL;
     return answered;
 }

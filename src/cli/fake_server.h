@@ -11,6 +11,7 @@
 #include "base/str.h"
 #include "base/vec.h"
 #include "cli/fake_calls.h"
+#include "cli/fake_grpc.h"
 #include "weir/proxy_wasm.h"
 
 struct fake_stream;
@@ -54,8 +55,19 @@ struct fake_request {
     struct pw_upstream_host *hosts; /* of its service */
     size_t nhosts;
     struct fake_answers answers[FAKE_PROTOCOLS]; /* to callouts */
+    struct fake_grpc_answer *grpc;               /* to gRPC calls and streams, likewise */
+    size_t ngrpc;
+    struct fake_name *names; /* that can be resolved */
+    size_t nnames;
     bool has_now;
     uint64_t now_ns;
+};
+
+/* A name and what it resolves to. */
+struct fake_name {
+    struct str name;
+    struct pw_dns_address *addresses;
+    size_t naddresses;
 };
 
 struct fake_log {
@@ -78,6 +90,12 @@ struct fake_server {
     })
     timers;
     struct fake_calls calls;
+    struct fake_grpc grpc;
+    VEC(struct fake_lookup {
+        struct pw_callout *callout;
+        char *name; /* on the heap */
+    })
+    lookups;                       /* not answered yet, in their order; handles are names */
     struct fake_stream *answering; /* whose request answers callouts: roots log to it meanwhile */
     /* Lines that belong to no request; data is the server. */
     void (*log)(struct fake_server *server, enum pw_log_level level, struct str line);
@@ -99,6 +117,7 @@ struct fake_stream {
     bool local_now;       /* a local response since it was looked at last */
     bool closed;
     uint32_t route_changes;
+    uint32_t lookups;    /* answered */
     struct str override; /* the endpoint a plugin wants */
     const char *blocked; /* "downstream" or "upstream": a plugin holds too much of what it sends; or NULL */
     bool trapped;        /* some step failed, whatever its policy */

@@ -151,6 +151,9 @@ void nginx_conf_write(const struct nginx_conf_options *opt, const struct gw_conf
                   "control.sock;\n"
                   "    weir_plugin_log_level %s;\n    weir_shared_size %" PRIu64 ";\n",
                   opt->generation, opt->plugin_log_level, opt->shared_bytes);
+    if (opt->resolvers.len != 0) {
+        strbuf_printf(out, "    resolver%.*s;\n", STR_ARG(opt->resolvers));
+    }
     add_text(out, http_head, opt->state_dir);
     add_listeners(out, config, GW_HTTP);
     strbuf_printf(out, "\n%s}\n", status_server);

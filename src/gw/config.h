@@ -135,6 +135,7 @@ struct gw_route {
     uint32_t nbackends;
     struct gw_rewrite rewrite;
     uint32_t timeout_ms;          /* read and send timeout for this route; 0: the service's */
+    uint64_t body_limit_bytes;    /* that a plugin may hold of one body; 0: the plugin's own limit */
     struct gw_redirect *redirect; /* NULL: proxy */
 };
 

@@ -361,6 +361,21 @@ static const struct gw_type redirect_type = {
     FIELDS(redirect_fields),
     .check = gw_check_redirect};
 
+static const struct gw_field route_limits_fields[] = {
+    {.name = "body",
+     .kind = GW_F_SIZE,
+     .offset = AT(gw_route, body_limit_bytes),
+     .min = 1,
+     .max = INT64_C(256) << 20,
+     .doc =
+         "Instead of the plugins' own `limits.body`, more or less: most bytes of one body that a plugin may "
+         "hold back."},
+};
+static const struct gw_type route_limits_type = {.name = "routes[].limits",
+                                                 .about = "What plugins may use for a request of this route.",
+                                                 .size = sizeof(struct gw_route),
+                                                 FIELDS(route_limits_fields)};
+
 static const struct gw_field route_fields[] = {
     {.name = "name",
      .kind = GW_F_STRING,
@@ -396,6 +411,11 @@ static const struct gw_field route_fields[] = {
      .min = 1,
      .max = 24 * HOUR_MS,
      .doc = "Instead of the service's `readTimeout` and `sendTimeout`."},
+    {.name = "limits",
+     .kind = GW_F_OBJECT,
+     .offset = 0,
+     .type = &route_limits_type,
+     .doc = "What plugins may use."},
     {.name = "redirect",
      .kind = GW_F_OPTIONAL,
      .offset = AT(gw_route, redirect),

@@ -14,6 +14,8 @@
  * `weir run` writes the only configuration that uses them (src/control/nginx_conf.c).
  */
 
+#include <malloc.h>
+
 #include "ngx_http_weir_module.h"
 #include "ngx_http_weir_channel.h"
 #include "ngx_stream_weir_module.h"
@@ -416,6 +418,7 @@ status_json(struct strbuf *b)
 {
     uint32_t                     i;
     struct pw_live               live = pw_live_count();
+    struct mallinfo2             heap = mallinfo2();
     ngx_http_weir_generation_t  *g = ngx_http_weir_worker.generation;
 
     strbuf_printf(b, "{\"worker\":%d,\"generation\":", (int) ngx_pid);
@@ -423,8 +426,8 @@ status_json(struct strbuf *b)
     strbuf_printf(b, ",\"live\":{\"connections\":%zu", (size_t) ngx_http_weir_worker.connections);
     strbuf_printf(b, ",\"requests\":%zu,\"streams\":%zu,\"contexts\":%zu,\"callouts\":%zu",
                   (size_t) ngx_http_weir_worker.requests, live.streams, live.contexts, live.callouts);
-    strbuf_printf(b, ",\"bodies\":%zu,\"body_bytes\":%llu},\"plugins\":[", live.bodies,
-                  (unsigned long long) live.body_bytes);
+    strbuf_printf(b, ",\"bodies\":%zu,\"body_bytes\":%llu},\"heap_bytes\":%zu,\"plugins\":[", live.bodies,
+                  (unsigned long long) live.body_bytes, heap.uordblks + heap.hblkhd);
 
     for (i = 0; i < g->config->nplugins; i++) {
         strbuf_printf(b, "%s{\"name\":", i == 0 ? "" : ",");

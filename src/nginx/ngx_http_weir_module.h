@@ -337,6 +337,10 @@ enum pw_call_start ngx_http_weir_grpc_open(void *server, void *stream, const str
 void ngx_http_weir_grpc_send(void *server, void *handle, struct str message, bool end);
 void ngx_http_weir_grpc_cancel(void *server, void *handle);
 
+/* ngx_http_weir_dns.c: names for plugins, as struct pw_server has it */
+bool ngx_http_weir_resolve(void *server, struct pw_callout *callout, struct str name, void **handle);
+void ngx_http_weir_cancel_resolve(void *server, void *handle);
+
 /* ngx_http_weir_redis.c: Redis for plugins, as struct pw_server has it */
 bool ngx_http_weir_redis_service(void *server, void *stream, struct str name);
 enum pw_call_start ngx_http_weir_redis_call(void *server, void *stream, const struct pw_redis_call *call,

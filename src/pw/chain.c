@@ -121,7 +121,10 @@ uint64_t pw_side_limit(const struct pw_stream *s, uint32_t step, enum pw_directi
 {
     const struct pw_stream_step *st = &s->steps[step];
 
-    return st->side[d].limit_bytes != 0 ? st->side[d].limit_bytes : st->plugin->opt.body_limit_bytes;
+    if (st->side[d].limit_bytes != 0) {
+        return st->side[d].limit_bytes;
+    }
+    return s->limit_bytes != 0 ? s->limit_bytes : st->plugin->opt.body_limit_bytes;
 }
 
 /* A step that buffers holds more than it may, or will: Content-Length says so. */
@@ -218,6 +221,19 @@ static bool pass_headers(struct pw_stream *s, enum pw_direction d, int32_t i, bo
     return true;
 }
 
+/* A resumption that was asked for before this part arrived comes first: it is not an answer to the callback
+ * that shows the part. */
+static bool resume_before(struct pw_stream *s, enum pw_direction d, int32_t i)
+{
+    struct pw_side *side = &s->steps[i].side[d];
+
+    if (!side->resumed) {
+        return true;
+    }
+    side->resumed = false;
+    return !pw_side_holds(side) || pw_chain_resume_step(s, d, i);
+}
+
 /* The step goes on: its headers first, unless they went before. */
 static bool let_headers_go(struct pw_stream *s, enum pw_direction d, int32_t i, bool end_of_stream)
 {
@@ -261,6 +277,9 @@ static bool pass_trailers(struct pw_stream *s, enum pw_direction d, int32_t i)
 
     for (; i != f->end; i += f->by) {
         struct pw_side *side = &s->steps[i].side[d];
+        if (!resume_before(s, d, i)) {
+            return false;
+        }
         uint32_t status, n;
         if (side->cut) {
             return true;
@@ -329,6 +348,10 @@ static bool pass_body(struct pw_stream *s, enum pw_direction d, int32_t i, struc
 
     for (; i != f->end && (b->len != 0 || end_of_stream); i += f->by) {
         struct pw_side *side = &s->steps[i].side[d];
+        if (!resume_before(s, d, i)) {
+            pw_body_fini(b);
+            return false;
+        }
         size_t before = side->body.len;
         uint32_t status;
         if (side->cut) {

@@ -85,6 +85,10 @@ uint32_t pw_call_proxy_send_local_response(struct weir_instance *inst, uint32_t 
     if (s == NULL || s->connection || s->local_taken || s->phase == PW_PHASE_LOG) {
         return PW_OK; /* there is nobody to answer, or he is answered */
     }
+    /* The stream keeps it, and the server a copy. */
+    if (!pw_stream_has_room(s, 2 * ((size_t)d.len + b.len + h.len))) {
+        return PW_INTERNAL_FAILURE;
+    }
     s->local = (struct pw_local_response){
         .status = status >= 200 && status <= 999 ? status : 500, /* not a final status: no answer to send */
         .details = keep_details(&s->arena, d),

@@ -78,6 +78,16 @@ struct pw_stream *pw_stream_new(const struct pw_step *steps, size_t n, void *str
     return s;
 }
 
+void pw_stream_limit_bodies(struct pw_stream *s, uint64_t limit_bytes)
+{
+    s->limit_bytes = limit_bytes;
+}
+
+bool pw_stream_has_room(const struct pw_stream *s, size_t bytes)
+{
+    return s->arena.bytes + s->map_bytes + bytes <= PW_STREAM_MAX_BYTES;
+}
+
 /* ---- deferred actions ------------------------------------------------------------------------ */
 
 void pw_stream_defer(struct pw_context *ctx, struct pw_vm *vm, enum pw_pending action)
@@ -307,7 +317,7 @@ bool pw_stream_store(struct pw_stream *s, struct str name, struct str value)
     if (p == NULL || p->room < value.len) {
         size_t room =
             p == NULL ? value.len : value.len * 2; /* so that growing values waste at most as much again */
-        if (s->arena.bytes + room + name.len + sizeof *p > PW_STREAM_MAX_BYTES) {
+        if (!pw_stream_has_room(s, room + name.len + sizeof *p)) {
             return false;
         }
         if (p == NULL) {

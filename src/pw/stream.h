@@ -49,7 +49,7 @@ enum pw_end { PW_END_OPEN, PW_END_HEADERS, PW_END_BODY, PW_END_TRAILERS };
 /* One direction of one step.  It holds the message if `stopped` (its headers) or `paused` (what follows). */
 struct pw_side {
     struct pw_body body;  /* held here; owned when no call into the host runs */
-    uint32_t limit_bytes; /* of `body`; 0: the plugin's */
+    uint32_t limit_bytes; /* of `body`, that the plugin set; 0: none */
     uint8_t stopped;      /* enum pw_headers_status that holds the headers, PW_HEADERS_CONTINUE: none */
     uint8_t end;          /* enum pw_end: what of the message arrived last */
     bool paused;          /* by a body or trailers callback */
@@ -120,6 +120,8 @@ struct pw_stream {
     struct pw_stream *next_deferred;
     struct pw_stored *stored;
     struct pw_flow flow[2]; /* by enum pw_direction */
+    size_t map_bytes;       /* that changes of header maps took of the server's memory so far */
+    uint64_t limit_bytes;   /* of a body that a step holds; 0: the plugins' own */
     struct pw_stream_step steps[];
 };
 
@@ -178,8 +180,11 @@ uint64_t pw_side_limit(const struct pw_stream *s, uint32_t step, enum pw_directi
 /* Store a property under a flat name; false: the stream's room for properties is used up. */
 bool pw_stream_store(struct pw_stream *s, struct str name, struct str value);
 
-/* Room on a stream's arena for what a guest leaves in it. */
+/* Memory that guests may take for one stream until it ends: properties, changes of headers, a local response.
+ * Bodies have their own limits. */
 enum { PW_STREAM_MAX_BYTES = 16 << 20 };
+/* Is there room for so many bytes more?  False: the guest's call fails with PW_INTERNAL_FAILURE. */
+bool pw_stream_has_room(const struct pw_stream *s, size_t bytes);
 /* Most bytes that a guest may make of one body. */
 enum { PW_BODY_MAX_BYTES = 256 << 20 };
 enum { PW_BODY_DEFAULT_LIMIT_BYTES = 1 << 20 };

@@ -476,6 +476,8 @@ static int run_grpc(struct call *c)
 }
 
 #include "probe_redis.h"
+#include "probe_dns.h"
+
 static void run_command(struct call *c)
 {
     if (c->nargs == 0) {
@@ -489,6 +491,7 @@ static void run_command(struct call *c)
     known = known != 0 ? known : run_shared(c);
     known = known != 0 ? known : run_calls(c);
     known = known != 0 ? known : run_grpc(c);
+    known = known != 0 ? known : run_dns(c);
     known = known != 0 ? known : run_redis(c);
     if (known == 0) {
         put(&c->out, " UNKNOWN COMMAND");
@@ -748,6 +751,12 @@ void on_redis_call_response(u32 root, u32 token, u32 status, u32 size)
 {
     trace5("on_redis_call_response", (const u32[]){root, token, status, size}, 4);
     run_answer(token);
+}
+
+EXPORT(envoy_on_resolve_dns) void on_resolve_dns(u32 root, u32 token, u32 size)
+{
+    trace("on_resolve_dns", root, token, size, 3);
+    run_answer(token | 1u << 31);
 }
 
 static void run_grpc_part(u32 token, int last)
