@@ -78,9 +78,8 @@ static bool create_context(struct pw_stream_step *st)
     return pw_vm_call(st->vm, ctx, PW_EXPORT_CONTEXT_CREATE, args, NULL);
 }
 
-/* Call one callback of a step; *status is what it returned, or 0 where nothing is to be called. */
-static bool call_step(struct pw_stream *s, uint32_t i, enum pw_direction d, enum pw_export_id id,
-                      uint32_t size, bool end_of_stream, uint32_t *status)
+bool pw_stream_call_step(struct pw_stream *s, uint32_t i, enum pw_direction d, enum pw_export_id id,
+                         uint32_t size, bool end_of_stream, uint32_t *status)
 {
     struct pw_stream_step *st = &s->steps[i];
     uint32_t unused = 0;
@@ -205,7 +204,7 @@ static bool pass_headers(struct pw_stream *s, enum pw_direction d, int32_t i, bo
         uint32_t status, n = map_size(s, st, directions[d].headers, directions[d].headers_map);
         side->end = end_of_stream ? PW_END_HEADERS : PW_END_OPEN;
         side->entered = true;
-        if (!call_step(s, (uint32_t)i, d, directions[d].headers, n, end_of_stream, &status)) {
+        if (!pw_stream_call_step(s, (uint32_t)i, d, directions[d].headers, n, end_of_stream, &status)) {
             return false;
         }
         if (status != PW_HEADERS_CONTINUE && headers_status(st->vm, status) != PW_HEADERS_CONTINUE) {
@@ -292,7 +291,7 @@ static bool pass_trailers(struct pw_stream *s, enum pw_direction d, int32_t i)
             return true;
         }
         side->trailers_called = true;
-        if (!call_step(s, (uint32_t)i, d, directions[d].trailers, n, true, &status)) {
+        if (!pw_stream_call_step(s, (uint32_t)i, d, directions[d].trailers, n, true, &status)) {
             return false;
         }
         if (status != PW_HEADERS_CONTINUE) {
@@ -321,7 +320,8 @@ static bool show_body(struct pw_stream *s, uint32_t i, enum pw_direction d, bool
 
     side->readable = true;
     side->in_last_call = end_of_stream;
-    bool go_on = call_step(s, i, d, directions[d].body, (uint32_t)side->body.len, end_of_stream, status);
+    bool go_on =
+        pw_stream_call_step(s, i, d, directions[d].body, (uint32_t)side->body.len, end_of_stream, status);
     side->in_last_call = false;
     return go_on;
 }
@@ -400,7 +400,7 @@ static bool pass_body(struct pw_stream *s, enum pw_direction d, int32_t i, struc
 
 /* ---- resuming ---------------------------------------------------------------------------------------- */
 
-static bool resume_step(struct pw_stream *s, enum pw_direction d, int32_t i)
+bool pw_chain_resume_step(struct pw_stream *s, enum pw_direction d, int32_t i)
 {
     int32_t next = i + s->flow[d].by;
     struct pw_side *side = &s->steps[i].side[d];
@@ -449,7 +449,7 @@ static bool resume_all(struct pw_stream *s, enum pw_direction d)
             if (side->resumed) {
                 side->resumed = false;
                 again = true;
-                if (pw_side_holds(side) && !resume_step(s, d, i)) {
+                if (pw_side_holds(side) && !s->resume_step(s, d, i)) {
                     return false;
                 }
             }
@@ -468,7 +468,7 @@ static void forget_resumed(struct pw_stream *s)
 
 /* ---- entering ------------------------------------------------------------------------------------------ */
 
-static void enter(struct pw_stream *s)
+void pw_stream_enter(struct pw_stream *s)
 {
     WEIR_ASSERT(!s->running && s->phase != PW_PHASE_LOG);
     s->running = true;
@@ -476,7 +476,7 @@ static void enter(struct pw_stream *s)
     s->resumes = false;
 }
 
-static enum pw_verdict leave(struct pw_stream *s, enum pw_direction d, bool go_on)
+enum pw_verdict pw_stream_leave(struct pw_stream *s, enum pw_direction d, bool go_on)
 {
     struct pw_flow *f = &s->flow[d];
 
@@ -513,8 +513,8 @@ enum pw_verdict pw_stream_on_request_headers(struct pw_stream *s, bool end_of_st
         return f->through ? PW_CONTINUE : PW_PAUSE;
     }
     f->begun = true;
-    enter(s);
-    return leave(s, PW_REQUEST, pass_headers(s, PW_REQUEST, f->first, end_of_stream));
+    pw_stream_enter(s);
+    return pw_stream_leave(s, PW_REQUEST, pass_headers(s, PW_REQUEST, f->first, end_of_stream));
 }
 
 enum pw_verdict pw_stream_on_response_headers(struct pw_stream *s, bool end_of_stream)
@@ -530,8 +530,8 @@ enum pw_verdict pw_stream_on_response_headers(struct pw_stream *s, bool end_of_s
         return f->through ? PW_CONTINUE : PW_PAUSE;
     }
     f->begun = true;
-    enter(s);
-    return leave(s, PW_RESPONSE, pass_headers(s, PW_RESPONSE, f->first, end_of_stream));
+    pw_stream_enter(s);
+    return pw_stream_leave(s, PW_RESPONSE, pass_headers(s, PW_RESPONSE, f->first, end_of_stream));
 }
 
 static enum pw_verdict on_body(struct pw_stream *s, enum pw_direction d, struct str chunk, bool end_of_stream)
@@ -546,8 +546,8 @@ static enum pw_verdict on_body(struct pw_stream *s, enum pw_direction d, struct 
     if (d == PW_RESPONSE && s->cut) {
         return s->flow[d].through ? PW_CONTINUE : PW_PAUSE;
     }
-    enter(s);
-    return leave(s, d, pass_body(s, d, s->flow[d].first, &b, end_of_stream));
+    pw_stream_enter(s);
+    return pw_stream_leave(s, d, pass_body(s, d, s->flow[d].first, &b, end_of_stream));
 }
 
 static enum pw_verdict on_trailers(struct pw_stream *s, enum pw_direction d)
@@ -560,8 +560,8 @@ static enum pw_verdict on_trailers(struct pw_stream *s, enum pw_direction d)
     if (d == PW_RESPONSE && s->cut) {
         return s->flow[d].through ? PW_CONTINUE : PW_PAUSE;
     }
-    enter(s);
-    return leave(s, d, pass_trailers(s, d, s->flow[d].first));
+    pw_stream_enter(s);
+    return pw_stream_leave(s, d, pass_trailers(s, d, s->flow[d].first));
 }
 
 static enum pw_verdict on_resume(struct pw_stream *s, enum pw_direction d)
@@ -570,9 +570,9 @@ static enum pw_verdict on_resume(struct pw_stream *s, enum pw_direction d)
     if (is_over(s, d)) {
         return PW_CONTINUE;
     }
-    enter(s);
+    pw_stream_enter(s);
     s->resumes = true;
-    return leave(s, d, true);
+    return pw_stream_leave(s, d, true);
 }
 
 enum pw_verdict pw_stream_on_request_body(struct pw_stream *s, struct str chunk, bool end_of_stream)

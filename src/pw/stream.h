@@ -1,4 +1,7 @@
-/* pw/stream.h - a request on its way through a chain of plugins.
+/* pw/stream.h - a request, or a TCP connection, on its way through a chain of plugins.
+ *
+ * A connection is a stream whose directions have data in the place of bodies, and no headers: chain.c carries
+ * requests and responses, connection.c connections; entering, leaving and resuming are the same.
  *
  * Each step holds a context inside the stream, a reference to its VM, and for each direction what it holds
  * back of the message.  Host calls that act on the stream (local response, continue, close) only note it in
@@ -104,10 +107,14 @@ struct pw_stream {
     bool trapped;
     bool local_taken; /* the one local response is chosen */
     bool local_sent;
-    bool closed;   /* the server was told to reset it */
-    bool final;    /* the response goes out as it is: no more callbacks for its headers */
-    bool injected; /* some step put bytes of its own into the response */
-    bool cut;      /* ... and said that they are the last: what else comes of the response is dropped */
+    bool closed;        /* the server was told to reset it */
+    bool final;         /* the response goes out as it is: no more callbacks for its headers */
+    bool injected;      /* some step put bytes of its own into the response */
+    bool cut;           /* ... and said that they are the last: what else comes of the response is dropped */
+    bool connection;    /* TCP */
+    bool close_told[2]; /* by enum pw_direction: the close callback of client and upstream has run */
+    /* Let go what the step holds (chain.c, connection.c); false: the stream was answered or closed. */
+    bool (*resume_step)(struct pw_stream *s, enum pw_direction d, int32_t step);
     int32_t local_step;
     struct pw_local_response local;
     struct pw_stream *next_deferred;
@@ -138,6 +145,17 @@ void pw_stream_vm_died(struct pw_stream *s, uint32_t step);
 enum pw_verdict pw_stream_fail_step(struct pw_stream *s, uint32_t step);
 /* Answer with s->local now; PW_CLOSE if it is too late for an answer. */
 enum pw_verdict pw_stream_answer(struct pw_stream *s);
+
+/* Call one callback of a step, after the context's creation where it is the first; *status is what it
+ * returned, or 0 where nothing is to be called.  False: the stream was answered or closed, as s->verdict
+ * says. */
+bool pw_stream_call_step(struct pw_stream *s, uint32_t step, enum pw_direction d, enum pw_export_id id,
+                         uint32_t size, bool end_of_stream, uint32_t *status);
+/* Around everything that a pw_stream_... function of the server does. */
+void pw_stream_enter(struct pw_stream *s);
+enum pw_verdict pw_stream_leave(struct pw_stream *s, enum pw_direction d, bool go_on);
+/* Of a stream of HTTP. */
+bool pw_chain_resume_step(struct pw_stream *s, enum pw_direction d, int32_t step);
 
 /* Does the side hold anything back? */
 static inline bool pw_side_holds(const struct pw_side *side)
