@@ -35,7 +35,6 @@ static const struct {
 
 static bool pass_body(struct pw_stream *s, enum pw_direction d, int32_t i, struct pw_body *b,
                       bool end_of_stream);
-static bool resume_step(struct pw_stream *s, enum pw_direction d, int32_t i);
 static bool flush_injected(struct pw_stream *s, int32_t i);
 
 /* ---- calls --------------------------------------------------------------------------------------- */
@@ -232,7 +231,7 @@ static bool resume_before(struct pw_stream *s, enum pw_direction d, int32_t i)
         return true;
     }
     side->resumed = false;
-    return !pw_side_holds(side) || resume_step(s, d, i);
+    return !pw_side_holds(side) || pw_chain_resume_step(s, d, i);
 }
 
 /* The step goes on: its headers first, unless they went before. */
