@@ -627,7 +627,7 @@ void fake_stream_begin(struct fake_stream *f, const struct fake_request *request
     fake_grpc_begin(&f->server->grpc, request->grpc, request->ngrpc, &f->arena);
 }
 
-/* Those by gRPC and lookups come last. */
+/* Answer the callout whose turn it is, those by gRPC and lookups last; false: there is none. */
 bool fake_stream_answer_call(struct fake_stream *f)
 {
     f->server->answering = f;
