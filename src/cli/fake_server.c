@@ -518,7 +518,7 @@ static void load(struct fake_stream *f, enum pw_map map, const struct fake_heade
     f->maps[map] = (struct fake_header_list){.at = from->at, .len = from->len};
 }
 
-static void begin(struct fake_stream *f, const struct fake_request *request)
+void fake_stream_begin(struct fake_stream *f, const struct fake_request *request)
 {
     arena_reset(&f->arena);
     memset(f->maps, 0, sizeof f->maps);
@@ -644,7 +644,7 @@ enum fake_action fake_serve(struct fake_stream *f, const struct fake_request *re
     } else { /* the real clock has nothing to tell: it is not worth a look */
         deliver(f->server);
     }
-    begin(f, request);
+    fake_stream_begin(f, request);
     struct pw_stream *s = pw_stream_new(steps, nsteps, f);
     enum fake_action action = actions[run_phases(f, s)];
     f->trapped = pw_stream_trapped(s);

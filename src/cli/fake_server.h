@@ -107,6 +107,8 @@ void fake_server_fini(struct fake_server *server); /* the plugins are gone */
 
 void fake_stream_init(struct fake_stream *f, struct fake_server *server);
 void fake_stream_fini(struct fake_stream *f);
+/* The request's headers are at hand, nothing has happened to it yet: what fake_serve begins with. */
+void fake_stream_begin(struct fake_stream *f, const struct fake_request *request);
 
 /* Serve the request through the steps from its headers to the end of the stream.  Whether a plugin's policy
  * or its fault decides is told apart: FAKE_TRAP means that the client got the failure's answer. */
