@@ -3,8 +3,8 @@
 bench-oauth: $(ALL) ## examples/oauth under wrk: the load of bench/k6/oauth.js
 	$(Q)$(PYTHON) bench/oauth.py $(BENCH_FLAGS)
 
-# Each plugin with bench.json in its tests, and the empty one, natively on the fake server of `weir try`.
-BENCH_PLUGINS := $(patsubst plugins/%/tests/bench.json,%,$(sort $(wildcard plugins/*/tests/bench.json)))
+# Each plugin with a bench.json, and the empty one, natively on the fake server of `weir try`.
+BENCH_PLUGINS := $(patsubst plugins/%/bench.json,%,$(sort $(wildcard plugins/*/bench.json)))
 BENCH_NATIVE := $(BENCH_PLUGINS:%=$(B)/bench/plugins/%) $(B)/bench/plugins/empty
 BENCH_HOST := bench/plugins/native.c bench/plugins/native_host.c
 BENCH_HOST_OBJS := $(filter-out %/main.o %/try.o,$(call objs,cli))

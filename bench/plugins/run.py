@@ -3,7 +3,7 @@
 
   run.py [--rounds N] [--iterations N] [--no-save] [PLUGIN ...]
 
-plugins/NAME/tests/bench.json has the case: configuration, one request that passes, and what bounds it (plain, or crypto
+plugins/NAME/bench.json has the case: configuration, one request that passes, and what bounds it (plain, or crypto
 where most of the time is a digest or a signature).  Both run on the same fake server (bench/plugins/native_host.h).
 A request through `weir try` also pays for the host: a stream, its chain, the guest's frame.  The empty plugin shows
 what that is, and the second ratio is without it on both sides.  Rounds are interleaved, figures are medians.
@@ -56,7 +56,7 @@ class Case:
 def cases(wanted, folder):
     yield Case("empty", "build/plugins/bench/empty.wasm",
                {"about": "looks at nothing", "kind": "plain", "config": {}, "request": {"headers": []}}, folder)
-    for path in sorted(glob.glob("plugins/*/tests/bench.json")):
+    for path in sorted(glob.glob("plugins/*/bench.json")):
         name = path.split("/")[1]
         if not wanted or name in wanted:
             with open(path, encoding="utf-8") as f:
