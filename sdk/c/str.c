@@ -138,12 +138,16 @@ uint64_t wp_hash(struct wp_str s, uint64_t seed)
 {
     uint64_t h = mix(seed + s.len);
     size_t i = 0;
-    for (; s.len - i >= 8; i += 8) {
+    for (; s.len - i > 8; i += 8) {
         h = mix(h ^ word(s.at + i));
     }
     uint64_t tail = 0;
-    if (i < s.len) {
-        memcpy(&tail, s.at + i, s.len - i);
+    if (s.len >= 8) { /* the last eight bytes, some of them again: the length is in the hash */
+        memcpy(&tail, s.at + s.len - 8, 8);
+    } else {
+        for (; i < s.len; i++) {
+            tail = tail << 8 | (unsigned char)s.at[i];
+        }
     }
     return mix(h ^ tail);
 }

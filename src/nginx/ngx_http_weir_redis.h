@@ -3,7 +3,9 @@
  *
  *   ngx_http_weir_redis.c          struct pw_server's functions, clients, commands and their ends, status
  *   ngx_http_weir_redis_node.c     one server: commands that wait for its connection, back-off
- *   ngx_http_weir_redis_conn.c     one connection: hiredis on nginx's events, login, deadlines
+ *   ngx_http_weir_redis_conn.c     one connection: hiredis on nginx's events, login, its end
+ *   ngx_http_weir_redis_pipe.c     its pipeline: commands on their way, replies, deadlines
+ *   ngx_http_weir_redis_tls.c      the same over TLS: nginx reads and writes
  *   ngx_http_weir_redis_reply.c    replies as hiredis's reader makes them: RESP again
  *   ngx_http_weir_redis_cluster.c  Redis Cluster: slots, redirections
  *
@@ -122,6 +124,8 @@ struct redis_node_s {
     ngx_event_t           retry;        /* connect again */
     ngx_msec_t            next;         /* not before, if failures is not 0 */
     ngx_uint_t            failures;     /* in a row */
+    ngx_uint_t            endpoints;    /* that it may connect to */
+    ngx_uint_t            tried;        /* of those, in this attempt */
     struct strbuf         login_error;  /* what the last attempt got for AUTH or SELECT, or "" */
     uint32_t              nslots;
 };
@@ -151,7 +155,7 @@ struct redis_client_s {
 };
 
 
-typedef enum { REDIS_CONNECTING, REDIS_LOGIN, REDIS_READY } redis_state_t;
+typedef enum { REDIS_CONNECTING, REDIS_HANDSHAKE, REDIS_LOGIN, REDIS_READY } redis_state_t;
 
 
 struct redis_conn_s {
@@ -162,6 +166,8 @@ struct redis_conn_s {
     redisAsyncContext    *ac;           /* NULL: it is over */
     ngx_connection_t     *connection;
     ngx_http_weir_peer_t *peer;         /* of the service, or NULL */
+    ngx_http_weir_tls_t  *tls;          /* with a reference; NULL: clear text */
+    ngx_http_weir_peer_t *tls_peer;     /* whose name the certificate must have */
     u_char                host[NGX_INET6_ADDRSTRLEN + 1];
     in_port_t             port;
     ngx_queue_t           pipeline;     /* in the order of sending and of replies */
@@ -179,6 +185,7 @@ struct redis_conn_s {
     unsigned              heard:1;      /* a reply to a plugin's command, or to a login */
     unsigned              stalled:1;    /* nothing came for as long as a command may take */
     unsigned              flushing:1;
+    unsigned              blocked:1;    /* with TLS: the socket takes no more now */
     unsigned              lost:1;
     unsigned              quiet:1;      /* closed by us: nothing to say in the log */
 };
@@ -231,15 +238,38 @@ void ngx_http_weir_redis_node_remove(redis_command_t *command);
 
 /* Begin to connect a node; false, logged: it failed at once. */
 bool ngx_http_weir_redis_connect(redis_node_t *node);
-/* Put a command at the end of the pipeline of one that is ready. */
-void ngx_http_weir_redis_append(redis_conn_t *conn, redis_command_t *command);
 /* No more commands; it ends when nobody waits for those it has. */
 void ngx_http_weir_redis_retire(redis_conn_t *conn);
-/* Nobody waits for this command of the pipeline any more. */
-void ngx_http_weir_redis_forsake(redis_command_t *command);
 /* Break it off: what is in the pipeline is lost. */
 void ngx_http_weir_redis_close(redis_conn_t *conn, const char *why);
+/* It is over, or no good, whatever noticed it first; with `reply`, that is what those who wait for it are told. */
+void ngx_http_weir_redis_lost(redis_conn_t *conn, struct str reply);
+/* Close one that takes no more commands and has none that somebody waits for. */
+void ngx_http_weir_redis_close_if_forsaken(redis_conn_t *conn);
+/* The way for commands is there: AUTH and SELECT. */
+void ngx_http_weir_redis_login(redis_conn_t *conn);
+void ngx_http_weir_redis_login_reply(redis_conn_t *conn, struct str reply);
+/* Has the reader more than can become a reply? */
+bool ngx_http_weir_redis_is_too_much(const redis_conn_t *conn);
+
+
+/* ngx_http_weir_redis_pipe.c */
+
+/* Put a command at the end of the pipeline of one that is ready. */
+void ngx_http_weir_redis_append(redis_conn_t *conn, redis_command_t *command);
+/* Write what there is; the connection may be over afterwards. */
+void ngx_http_weir_redis_write_out(redis_conn_t *conn);
+/* Nobody waits for this command of the pipeline any more. */
+void ngx_http_weir_redis_forsake(redis_command_t *command);
 size_t ngx_http_weir_redis_unsent_bytes(const redis_conn_t *conn);
+
+
+/* ngx_http_weir_redis_tls.c */
+
+/* Login follows, or the end. */
+void ngx_http_weir_redis_handshake(redis_conn_t *conn);
+/* Write what there is; the connection may be over afterwards. */
+void ngx_http_weir_redis_tls_write(redis_conn_t *conn);
 
 
 /* ngx_http_weir_redis_cluster.c */

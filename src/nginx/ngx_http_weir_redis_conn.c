@@ -1,21 +1,12 @@
 /*
  * ngx_http_weir_redis_conn.c - one pipelined connection to Redis: hiredis's asynchronous API on nginx's events.
  *
- * hiredis owns the socket's bytes and the order of replies; here are the events, when to write, who logs in, and
- * how long an answer may take. Events are level-triggered, as hiredis reads at most 16 KiB at a time. hiredis
- * ends a connection by calling every command's callback with no reply, then the `cleanup` hook; the
- * connection is over then, and its struct is freed in the next round of the event loop.
- *
- * Commands are written when the events of this round are handled, so what several requests send goes together. While
- * answers are outstanding, little output waits for more: until so many bytes are there, an answer comes, or the
- * time is over that proxy_redis_init gave.
- *
- * A command's deadline counts from when its last byte was written. A command that ran out of time stays in the
- * pipeline, its reply is dropped; if nothing at all came since it was sent, the connection takes no more
- * commands, and the next one goes over a new connection.
+ * hiredis owns the socket's bytes and the order of replies; here are the events, who logs in, and how a
+ * connection ends. Events are level-triggered, as hiredis reads at most 16 KiB at a time; over TLS nginx reads
+ * and writes (ngx_http_weir_redis_tls.c). hiredis ends a connection by calling every command's callback with no reply,
+ * then the `cleanup` hook; the connection is over then, and its struct is freed in the next round of the event loop.
+ * One that is idle for the service's keepaliveTimeout is closed.
  */
-
-#include <sys/ioctl.h>
 
 #include "ngx_http_weir_redis.h"
 
@@ -28,13 +19,10 @@ static void add_write(void *data);
 static void del_write(void *data);
 static void cleanup(void *data);
 static void on_connect(const redisAsyncContext *ac, int status);
-static void on_reply(redisAsyncContext *ac, void *reply, void *data);
 static void read_handler(ngx_event_t *ev);
 static void write_handler(ngx_event_t *ev);
 static void flush_handler(ngx_event_t *ev);
 static void conn_timer_handler(ngx_event_t *ev);
-static void deadline_handler(ngx_event_t *ev);
-static void write_out(redis_conn_t *conn);
 
 
 /* ---- connect ---- */
@@ -47,6 +35,8 @@ choose_address(redis_node_t *node, redis_conn_t *conn)
     ngx_http_weir_service_t  *service;
 
     service = ngx_http_weir_find_service(&ngx_http_weir_worker, NULL, strbuf_str(&client->service));
+
+    node->endpoints = service == NULL ? 0 : node->host.len != 0 ? 1 : service->npeers;
 
     if (service == NULL) {
         return false;
@@ -73,6 +63,16 @@ choose_address(redis_node_t *node, redis_conn_t *conn)
         conn->port = ngx_inet_get_port((struct sockaddr *) &conn->peer->sockaddr);
     }
 
+    if (service->tls != NULL) {
+        conn->tls_peer = conn->peer != NULL ? conn->peer : service->npeers != 0 ? service->peers[0] : NULL;
+
+        if (conn->tls_peer == NULL) {
+            return false;
+        }
+
+        conn->tls = ngx_http_weir_tls_ref(service->tls);
+    }
+
     ngx_add_timer(&conn->timer, service->conf->connect_timeout_ms);
 
     return true;
@@ -89,6 +89,14 @@ attach(redis_conn_t *conn)
     c = ngx_get_connection(conn->ac->c.fd, ngx_cycle->log);
     if (c == NULL) {
         return false;
+    }
+
+    if (conn->tls != NULL) {
+        c->pool = ngx_create_pool(512, ngx_cycle->log);
+        if (c->pool == NULL) {
+            ngx_free_connection(c);
+            return false;
+        }
     }
 
     c->data = conn;
@@ -153,6 +161,7 @@ ngx_http_weir_redis_connect(redis_node_t *node)
 
         ngx_del_timer(&conn->timer);
         redis_count(conn->client, connect_failures);
+        ngx_http_weir_tls_unref(conn->tls);
         mem_free(conn);
         return false;
     }
@@ -172,7 +181,7 @@ add_read(void *data)
 {
     redis_conn_t  *conn = data;
 
-    if (!conn->connection->read->active) {
+    if (conn->tls == NULL && !conn->connection->read->active) {
         (void) ngx_add_event(conn->connection->read, NGX_READ_EVENT, NGX_LEVEL_EVENT);
     }
 }
@@ -185,7 +194,7 @@ add_write(void *data)
 {
     redis_conn_t  *conn = data;
 
-    if ((conn->state == REDIS_CONNECTING || conn->flushing) && !conn->connection->write->active) {
+    if ((conn->state == REDIS_CONNECTING || (conn->flushing && conn->tls == NULL)) && !conn->connection->write->active) {
         (void) ngx_add_event(conn->connection->write, NGX_WRITE_EVENT, NGX_LEVEL_EVENT);
     }
 }
@@ -213,8 +222,8 @@ reason(const redis_conn_t *conn)
 
 /* The connection is over, or no good: whatever noticed it first. hiredis may still have commands of it. */
 
-static void
-lost(redis_conn_t *conn, struct str reply)
+void
+ngx_http_weir_redis_lost(redis_conn_t *conn, struct str reply)
 {
     bool           failed;
     redis_node_t  *node = conn->node;
@@ -256,7 +265,7 @@ cleanup(void *data)
 {
     redis_conn_t  *conn = data;
 
-    lost(conn, STR(""));
+    ngx_http_weir_redis_lost(conn, STR(""));
 
     if (conn->flush.posted) {
         ngx_delete_posted_event(&conn->flush);
@@ -271,7 +280,8 @@ cleanup(void *data)
     }
 
     conn->ac->c.fd = -1;        /* nginx closes it */
-    ngx_close_connection(conn->connection);
+    ngx_http_weir_close_connection(conn->connection);
+    ngx_http_weir_tls_unref(conn->tls);
     conn->connection = NULL;
     conn->ac = NULL;
 
@@ -293,13 +303,13 @@ ngx_http_weir_redis_close(redis_conn_t *conn, const char *why)
         ngx_cpystrn((u_char *) conn->error, (u_char *) why, sizeof(conn->error));
     }
 
-    lost(conn, STR(""));
+    ngx_http_weir_redis_lost(conn, STR(""));
     redisAsyncFree(conn->ac);       /* at once, or when its callback returns */
 }
 
 
-static void
-close_if_forsaken(redis_conn_t *conn)
+void
+ngx_http_weir_redis_close_if_forsaken(redis_conn_t *conn)
 {
     if (conn->node == NULL && conn->live == 0 && !conn->lost) {
         ngx_http_weir_redis_close(conn, NULL);
@@ -318,7 +328,7 @@ ngx_http_weir_redis_retire(redis_conn_t *conn)
         ngx_http_weir_redis_node_lost(node, conn->stalled, conn->state == REDIS_READY, STR(""));
     }
 
-    close_if_forsaken(conn);
+    ngx_http_weir_redis_close_if_forsaken(conn);
 }
 
 
@@ -349,17 +359,11 @@ ready(redis_conn_t *conn)
 }
 
 
-static void
-on_connect(const redisAsyncContext *ac, int status)
+void
+ngx_http_weir_redis_login(redis_conn_t *conn)
 {
     char             db[16];
-    redis_conn_t    *conn = ac->data;
     redis_client_t  *client = conn->client;
-
-    if (status != REDIS_OK) {
-        lost(conn, STR(""));
-        return;
-    }
 
     redis_count(client, connects);
     conn->state = REDIS_LOGIN;
@@ -383,16 +387,36 @@ on_connect(const redisAsyncContext *ac, int status)
 }
 
 
-/* As another user, or in another database, no command must be carried out: those who wait are told what Redis said. */
+/* From inside of hiredis, which uses the connection afterwards: it must not be closed here. */
 
 static void
-login_reply(redis_conn_t *conn, struct str reply)
+on_connect(const redisAsyncContext *ac, int status)
+{
+    redis_conn_t  *conn = ac->data;
+
+    if (status != REDIS_OK) {
+        ngx_http_weir_redis_lost(conn, STR(""));
+
+    } else if (conn->tls != NULL) {
+        conn->state = REDIS_HANDSHAKE;
+        ngx_post_event(&conn->flush, &ngx_posted_events);
+
+    } else {
+        ngx_http_weir_redis_login(conn);
+    }
+}
+
+
+/* As another user, or in another database, no command must be carried out: those who wait are told what Redis said. */
+
+void
+ngx_http_weir_redis_login_reply(redis_conn_t *conn, struct str reply)
 {
     if (reply.at[0] == '-') {
         redis_count(conn->client, login_failures);
         conn->heard = 0;
         (void) snprintf(conn->error, sizeof(conn->error), "login: %.*s", (int) reply.len - 2, reply.at);
-        lost(conn, reply);
+        ngx_http_weir_redis_lost(conn, reply);
         redisAsyncFree(conn->ac);
         return;
     }
@@ -405,276 +429,16 @@ login_reply(redis_conn_t *conn, struct str reply)
 }
 
 
-/* ---- the pipeline ---- */
-
-size_t
-ngx_http_weir_redis_unsent_bytes(const redis_conn_t *conn)
-{
-    return sdslen(conn->ac->c.obuf);
-}
-
-
-/* When the command that was appended last is written. */
-
-static void
-schedule(redis_conn_t *conn, const redis_command_t *command)
-{
-    if (conn->flush.posted || conn->connection->write->active) {
-        return;
-    }
-
-    if (conn->unanswered == 0 || command->flush_ms == 0
-        || ngx_http_weir_redis_unsent_bytes(conn) >= command->flush_bytes)
-    {
-        ngx_post_event(&conn->flush, &ngx_posted_events);
-
-    } else if (!conn->flush.timer_set) {
-        ngx_add_timer(&conn->flush, command->flush_ms);
-    }
-}
-
-
-static void
-append(redis_conn_t *conn, redis_command_t *command)
-{
-    command->conn = conn;
-    command->sent = 0;
-    command->grace = 0;
-    command->timer.handler = deadline_handler;
-    ngx_queue_insert_tail(&conn->pipeline, &command->queue);
-    conn->live += command->callout != NULL;
-    conn->appended += command->query.len;
-    command->end = conn->appended;
-
-    if (conn->unsent == NULL) {
-        conn->unsent = command;
-    }
-
-    if (redisAsyncFormattedCommand(conn->ac, on_reply, command, command->query.at, command->query.len) != REDIS_OK) {
-        ngx_log_error(NGX_LOG_ALERT, ngx_cycle->log, 0, "[weir] redis: a command was refused by hiredis");
-    }
-}
-
-
-void
-ngx_http_weir_redis_append(redis_conn_t *conn, redis_command_t *command)
-{
-    struct str        word = STR("ASKING");
-    redis_command_t  *asking;
-
-    conn->used = ngx_current_msec;
-
-    if (command->asking) {
-        command->asking = 0;
-        asking = ngx_http_weir_redis_command(conn->client, REDIS_FOR_ASKING);
-        resp_add_command(&asking->query, &word, 1);
-        append(conn, asking);
-    }
-
-    append(conn, command);
-    schedule(conn, command);
-}
-
-
-/* Commands whose bytes are out: their deadlines begin. */
-
-static void
-note_written(redis_conn_t *conn)
-{
-    ngx_queue_t      *q;
-    redis_command_t  *command;
-
-    conn->written = conn->appended - ngx_http_weir_redis_unsent_bytes(conn);
-
-    while (conn->unsent != NULL && conn->unsent->end <= conn->written) {
-        command = conn->unsent;
-        command->sent = 1;
-        command->reads = conn->reads;
-        conn->unanswered++;
-
-        if (command->callout != NULL && command->hops == 0) {   /* a redirected one has its deadline */
-            ngx_add_timer(&command->timer, command->timeout);
-        }
-
-        q = ngx_queue_next(&command->queue);
-        conn->unsent = q == ngx_queue_sentinel(&conn->pipeline) ? NULL : ngx_queue_data(q, redis_command_t, queue);
-    }
-}
-
-
-/* The connection may be over afterwards. */
-
-static void
-write_out(redis_conn_t *conn)
-{
-    uint64_t  before;
-
-    if (conn->flush.timer_set) {
-        ngx_del_timer(&conn->flush);
-    }
-
-    ngx_time_update();      /* a guest may have computed for long since the loop looked at the clock */
-    before = conn->written;
-
-    conn->flushing = 1;
-    redisAsyncHandleWrite(conn->ac);
-    conn->flushing = 0;
-
-    if (conn->ac != NULL && !conn->lost) {
-        note_written(conn);
-        conn->client->counts[REDIS_COUNT_bytes_sent] += conn->written - before;
-    }
-}
-
-
-static void
-unlink_command(redis_command_t *command)
-{
-    redis_conn_t  *conn = command->conn;
-    ngx_queue_t   *q;
-
-    if (conn->unsent == command) {
-        q = ngx_queue_next(&command->queue);
-        conn->unsent = q == ngx_queue_sentinel(&conn->pipeline) ? NULL : ngx_queue_data(q, redis_command_t, queue);
-    }
-
-    ngx_queue_remove(&command->queue);
-    conn->live -= command->callout != NULL;
-    conn->unanswered -= command->sent;
-    command->conn = NULL;
-}
-
-
-void
-ngx_http_weir_redis_forsake(redis_command_t *command)
-{
-    redis_conn_t  *conn = command->conn;
-
-    if (command->timer.timer_set) {
-        ngx_del_timer(&command->timer);
-    }
-
-    command->callout = NULL;
-    command->client->alive--;
-    conn->live--;
-    close_if_forsaken(conn);
-}
-
-
-/* The connection is over, and with it this command, unless nothing of it was sent. */
-
-static void
-command_lost(redis_conn_t *conn, redis_command_t *command)
-{
-    bool  untouched;
-
-    untouched = command->end - command->query.len >= conn->written;
-    unlink_command(command);
-
-    if (command->purpose == REDIS_FOR_SLOTS) {
-        ngx_http_weir_redis_slots(conn, command->client, STR(""));
-    }
-
-    if (command->callout == NULL) {
-        ngx_http_weir_redis_free_command(command);
-
-    } else if (untouched) {
-        redis_count(command->client, sent_again);
-        ngx_http_weir_redis_send(command);
-
-    } else {
-        ngx_http_weir_redis_end(command, PW_REDIS_DISCONNECTED, STR(""));
-    }
-}
-
-
-static void
-plugin_reply(redis_conn_t *conn, redis_command_t *command, struct str reply)
-{
-    if (command->callout == NULL) {
-        redis_count(command->client, late);
-        ngx_http_weir_redis_free_command(command);
-
-    } else if (!ngx_http_weir_redis_redirected(conn, command, reply)) {
-        ngx_http_weir_redis_answer(command, reply);
-    }
-}
-
-
-static void
-on_reply(redisAsyncContext *ac, void *data, void *privdata)
-{
-    struct str        text;
-    redis_conn_t     *conn = ac->data;
-    redis_reply_t    *reply = data;
-    redis_command_t  *command = privdata;
-
-    if (reply == NULL) {
-        lost(conn, STR(""));
-        command_lost(conn, command);
-        return;
-    }
-
-    if (reply->unasked) {
-        ngx_http_weir_redis_close(conn, "a reply to no command");
-        command_lost(conn, command);
-        return;
-    }
-
-    text = strbuf_str(&reply->bytes);
-    conn->client->counts[REDIS_COUNT_reply_bytes] += text.len;
-    unlink_command(command);
-
-    switch (command->purpose) {
-
-    case REDIS_FOR_LOGIN:
-        ngx_http_weir_redis_free_command(command);
-        login_reply(conn, text);
-        break;
-
-    case REDIS_FOR_SLOTS:
-        ngx_http_weir_redis_slots(conn, command->client, text);
-        ngx_http_weir_redis_free_command(command);
-        break;
-
-    case REDIS_FOR_ASKING:
-        ngx_http_weir_redis_free_command(command);
-        break;
-
-    case REDIS_FOR_PLUGIN:
-        conn->heard = 1;
-
-        if (conn->peer != NULL) {
-            conn->peer->failed = 0;
-        }
-
-        plugin_reply(conn, command, text);
-        break;
-    }
-
-    if (conn->lost) {
-        return;
-    }
-
-    if (conn->unanswered == 0 && conn->unsent != NULL && conn->state == REDIS_READY && !conn->flush.posted
-        && !conn->connection->write->active)
-    {
-        ngx_post_event(&conn->flush, &ngx_posted_events);
-    }
-
-    close_if_forsaken(conn);
-}
-
-
 /* ---- events ---- */
 
 /* What the reader has and cannot use yet must be able to become a reply within the limits. */
 
-static bool
-is_too_much(const redisReader *r)
+bool
+ngx_http_weir_redis_is_too_much(const redis_conn_t *conn)
 {
-    size_t       pending = r->len - r->pos;
-    const char  *at = r->buf + r->pos;
+    redisReader  *r = conn->ac->c.reader;
+    size_t        pending = r->len - r->pos;
+    const char   *at = r->buf + r->pos;
 
     if (pending <= MAX_LINE) {
         return false;
@@ -694,7 +458,7 @@ read_handler(ngx_event_t *ev)
     ngx_connection_t  *c = ev->data;
     redis_conn_t      *conn = c->data;
 
-    if (is_too_much(conn->ac->c.reader)) {
+    if (ngx_http_weir_redis_is_too_much(conn)) {
         ngx_http_weir_redis_close(conn, "a reply is too large");
         return;
     }
@@ -709,14 +473,21 @@ write_handler(ngx_event_t *ev)
 {
     ngx_connection_t  *c = ev->data;
 
-    write_out(c->data);
+    ngx_http_weir_redis_write_out(c->data);
 }
 
 
 static void
 flush_handler(ngx_event_t *ev)
 {
-    write_out(ev->data);
+    redis_conn_t  *conn = ev->data;
+
+    if (conn->state == REDIS_HANDSHAKE) {
+        ngx_http_weir_redis_handshake(conn);
+
+    } else {
+        ngx_http_weir_redis_write_out(conn);
+    }
 }
 
 
@@ -727,7 +498,8 @@ conn_timer_handler(ngx_event_t *ev)
     redis_conn_t  *conn = ev->data;
 
     if (conn->state != REDIS_READY) {
-        ngx_http_weir_redis_close(conn, conn->state == REDIS_CONNECTING ? "timed out" : "login timed out");
+        ngx_http_weir_redis_close(conn, conn->state == REDIS_CONNECTING ? "timed out"
+                                        : conn->state == REDIS_HANDSHAKE ? "TLS handshake timed out" : "login timed out");
         return;
     }
 
@@ -739,65 +511,4 @@ conn_timer_handler(ngx_event_t *ev)
     } else {
         ngx_add_timer(ev, idle >= conn->idle_timeout ? conn->idle_timeout : conn->idle_timeout - idle);
     }
-}
-
-
-/* Nothing came since the command was sent: the next one goes over a new connection. */
-
-static void
-stalled(redis_conn_t *conn, const redis_command_t *command)
-{
-    conn->stalled = 1;
-
-    if (conn->peer != NULL) {
-        conn->peer->failed = ngx_current_msec ? ngx_current_msec : 1;
-    }
-
-    ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
-                  "[weir] redis: %s:%d of service %*s says nothing since %M ms, the next command gets a new connection",
-                  conn->host, (int) conn->port, conn->client->service.len, conn->client->service.at, command->timeout);
-
-    ngx_http_weir_redis_retire(conn);
-}
-
-
-/* Of a command in the pipeline; it stays there. */
-
-static void
-deadline_handler(ngx_event_t *ev)
-{
-    int                 readable;
-    redis_conn_t       *conn;
-    redis_client_t     *client;
-    redis_command_t    *command;
-    struct pw_callout  *callout;
-
-    command = ev->data;
-    conn = command->conn;
-    readable = 0;
-
-    if (!command->grace && ioctl(conn->ac->c.fd, FIONREAD, &readable) == 0 && readable > 0) {
-
-        /* It may be here already: this process was late, not Redis. */
-
-        command->grace = 1;
-        ngx_add_timer(ev, 1);
-        return;
-    }
-
-    client = command->client;
-    callout = command->callout;
-    command->callout = NULL;
-    conn->live--;
-
-    if (conn->node != NULL && (!command->sent || conn->reads == command->reads)) {
-        stalled(conn, command);
-
-    } else {
-        close_if_forsaken(conn);
-    }
-
-    /* Connection and command may be gone. */
-
-    ngx_http_weir_redis_tell(client, callout, PW_REDIS_TIMED_OUT, STR(""));
 }

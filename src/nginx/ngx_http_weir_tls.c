@@ -349,12 +349,14 @@ ngx_http_weir_tls_prepare(ngx_http_weir_tls_t *tls, ngx_connection_t *c, ngx_htt
         }
     }
 
-    len = ngx_strlen(alpn);
-    protocols[0] = (u_char) len;
-    ngx_memcpy(protocols + 1, alpn, len);
+    if (alpn != NULL) {
+        len = ngx_strlen(alpn);
+        protocols[0] = (u_char) len;
+        ngx_memcpy(protocols + 1, alpn, len);
 
-    if (SSL_set_alpn_protos(conn, protocols, (unsigned) len + 1) != 0) {
-        return NGX_ERROR;
+        if (SSL_set_alpn_protos(conn, protocols, (unsigned) len + 1) != 0) {
+            return NGX_ERROR;
+        }
     }
 
     return peer->session == NULL ? NGX_OK : ngx_ssl_set_session(c, peer->session);

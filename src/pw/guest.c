@@ -128,7 +128,7 @@ bool pw_header_name(struct str name, char *buf, struct str *out)
 
 bool pw_header_value_legal(struct str value)
 {
-    unsigned illegal = 0;
+    unsigned char illegal = 0;
     for (size_t i = 0; i < value.len; i++) {
         char c = value.at[i];
         illegal |= (c == '\0') | (c == '\r') | (c == '\n');

@@ -221,7 +221,7 @@ static void start_again(struct pw_plugin *p, bool trapped)
     strbuf_fini(&line);
 }
 
-struct pw_vm *pw_plugin_acquire_vm(struct pw_plugin *p)
+void pw_plugin_renew_vm(struct pw_plugin *p)
 {
     if (p->vm != NULL && p->vm->dead) {
         struct pw_vm *dead = p->vm;
@@ -238,10 +238,6 @@ struct pw_vm *pw_plugin_acquire_vm(struct pw_plugin *p)
             start_again(p, !rebuild);
         }
     }
-    if (p->vm != NULL) {
-        pw_vm_ref(p->vm);
-    }
-    return p->vm;
 }
 
 enum weir_tier pw_plugin_tier(const struct pw_plugin *p)

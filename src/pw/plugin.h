@@ -27,9 +27,20 @@ struct pw_plugin {
     uint64_t next_start_ns;         /* monotonic: no restart before */
 };
 
-/* The VM for a new stream, with a reference for it: the current one, or a fresh one if that is dead or
- * asked to be rebuilt.  NULL: there is none, and it is too early to try again. */
-struct pw_vm *pw_plugin_acquire_vm(struct pw_plugin *p);
+/* Have a VM in force that serves: a fresh one if the current one is dead or asked to be rebuilt. */
+void pw_plugin_renew_vm(struct pw_plugin *p);
+/* The VM for a new stream, with a reference for it.  NULL: there is none, and it is too early to try again.
+ */
+static inline struct pw_vm *pw_plugin_acquire_vm(struct pw_plugin *p)
+{
+    if (p->vm == NULL || p->vm->dead || p->vm->wants_rebuild) {
+        pw_plugin_renew_vm(p);
+    }
+    if (p->vm != NULL) {
+        p->vm->refs++;
+    }
+    return p->vm;
+}
 /* A VM of this plugin trapped or did not start. */
 void pw_plugin_vm_failed(struct pw_plugin *p);
 

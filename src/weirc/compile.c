@@ -5,6 +5,7 @@
  * and only object files come back.  Stubs and trampolines are partition 0's. */
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -24,12 +25,14 @@
 
 enum {
     PARTITION_BYTES = 24 * 1024, /* of bodies; smaller ones cost more in set-up than they win */
+    PARTITIONS_A_JOB = 8,        /* so that no job is left alone with the last ones for long */
     PARTITIONS_MAX = 256,
+    MALLOC_STEP_BYTES = 16 << 20,
 };
 
 struct partition {
-    uint32_t first, last; /* functions [first, last) */
-    uint64_t bytes;
+    uint32_t first, last;    /* functions [first, last) */
+    uint64_t bytes, largest; /* of all bodies, of the largest one */
     char *object;
     pid_t pid;
 };
@@ -229,7 +232,9 @@ static weir_status compile_partition(const struct job *j, const struct partition
                 "weirc: functions %u..%u (%llu bytes): translate %.3f s, optimise %.3f s, generate %.3f s\n",
                 p->first, p->last, (unsigned long long)p->bytes, t1 - t0, t2 - t1, t3 - t2);
     }
-    unit_fini(&u);
+    if (one) {
+        unit_fini(&u);
+    } /* else this child ends, and the system takes its memory at once */
     return st;
 }
 
@@ -243,7 +248,7 @@ static void make_partitions(struct job *j)
         total += (uint64_t)(m->funcs[i].body_end - m->funcs[i].body);
     }
     uint64_t want = total / PARTITION_BYTES;
-    uint64_t most = j->opt->jobs <= 1 ? 1 : j->opt->jobs * 4ull;
+    uint64_t most = j->opt->jobs <= 1 ? 1 : (uint64_t)j->opt->jobs * PARTITIONS_A_JOB;
     if (want > most) {
         want = most;
     }
@@ -260,7 +265,9 @@ static void make_partitions(struct job *j)
         struct partition *p = &j->parts[j->nparts++];
         p->first = i;
         while (i < m->nfuncs && (p->bytes < size || j->nparts == want)) {
-            p->bytes += (uint64_t)(m->funcs[i].body_end - m->funcs[i].body);
+            uint64_t bytes = (uint64_t)(m->funcs[i].body_end - m->funcs[i].body);
+            p->bytes += bytes;
+            p->largest = bytes > p->largest ? bytes : p->largest;
             i++;
         }
         p->last = i;
@@ -291,14 +298,33 @@ static void show_progress(const struct job *j, uint32_t done, uint32_t total)
     }
 }
 
+static int compare_cost(const void *a, const void *b)
+{
+    const struct partition *x = *(struct partition *const *)a, *y = *(struct partition *const *)b;
+    uint64_t cx = x->bytes + x->largest, cy = y->bytes + y->largest;
+    return cx != cy ? (cx < cy ? 1 : -1) : x < y ? -1 : x > y;
+}
+
+/* The dearest first: bytes cost, and large functions cost more than their share. */
+static struct partition **order_partitions(struct job *j)
+{
+    struct partition **order = mem_alloc((j->nparts + 1) * sizeof *order);
+    for (uint32_t i = 0; i < j->nparts; i++) {
+        order[i] = &j->parts[i];
+    }
+    qsort(order, j->nparts, sizeof *order, compare_cost);
+    return order;
+}
+
 static weir_status compile_in_children(struct job *j, struct weir_report *rep)
 {
     weir_status st = WEIR_OK;
+    struct partition **order = order_partitions(j);
     uint32_t next = 0, running = 0, done = 0;
     while (running > 0 || (next < j->nparts && st == WEIR_OK)) {
         if (running < j->opt->jobs && next < j->nparts && st == WEIR_OK) {
             fflush(NULL);
-            struct partition *p = &j->parts[next];
+            struct partition *p = order[next];
             p->pid = fork();
             if (p->pid == 0) {
                 child_main(j, p);
@@ -325,6 +351,7 @@ static weir_status compile_in_children(struct job *j, struct weir_report *rep)
             st = weir_report_set(rep, WEIR_E_IO, WEIR_NO_OFFSET, "", "a compiling child failed");
         }
     }
+    mem_free(order);
     return st;
 }
 
@@ -335,8 +362,11 @@ static void init_targets(void)
 {
     /* A load that moves behind another trap changes which of the two is seen; one that a conditional move
      * takes from memory may become a branch around it. */
-    static const char *const options[] = {"weirc", "-instcombine-code-sinking=false", "-disable-machine-sink",
-                                          "-x86-cmov-converter-force-mem-operand=false"};
+    static const char *const options[] = {
+        "weirc", "-instcombine-code-sinking=false", "-disable-machine-sink",
+        "-x86-cmov-converter-force-mem-operand=false",
+        /* there are no variables: the analysis that follows them is for nothing */
+        "-experimental-debug-variable-locations=false"};
     LLVMParseCommandLineOptions(sizeof options / sizeof *options, options, "");
     LLVMInitializeX86TargetInfo();
     LLVMInitializeX86Target();
@@ -417,8 +447,11 @@ static weir_status compile_module(const struct weirc_options *opt, const struct 
                      (double)(self.ru_utime.tv_usec + self.ru_stime.tv_usec + children.ru_utime.tv_usec +
                               children.ru_stime.tv_usec) *
                          1e-6;
-        fprintf(stderr, "weirc: compile %.3f s, link and write %.3f s, %.3f CPU s, %u parts\n", t1 - t0,
-                now_s() - t1, cpu, j.nparts);
+        long kib = self.ru_maxrss > children.ru_maxrss ? self.ru_maxrss : children.ru_maxrss;
+        fprintf(
+            stderr,
+            "weirc: compile %.3f s, link and write %.3f s, %.3f CPU s, %u parts, largest process %ld KiB\n",
+            t1 - t0, now_s() - t1, cpu, j.nparts, kib);
     }
     remove_dir(&j);
     for (uint32_t i = 0; i < j.nparts; i++) {
@@ -434,6 +467,8 @@ weir_status weirc_compile(const struct weirc_options *opt, struct weir_report *r
 {
     static bool ready;
     if (!ready) {
+        mallopt(M_TOP_PAD, MALLOC_STEP_BYTES); /* LLVM allocates and frees all the time */
+        mallopt(M_TRIM_THRESHOLD, 8 * MALLOC_STEP_BYTES);
         init_targets();
         ready = true;
     }

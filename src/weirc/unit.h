@@ -9,8 +9,8 @@
  * register that every function preserves, so it stays where it is; imports get it as C's first argument.  The
  * rest of the calling convention is C's; a module with tail calls uses LLVM's tailcc instead, whose callee
  * pops the stack, and calls all its imports by stubs, which get vmctx as guests do.  The host's way in
- * (rt/guard.c) relies on this convention for functions of few integers, and uses trampolines (stubs.c) for all
- * others.
+ * (rt/guard.c) relies on this convention for functions of few integers, and uses trampolines (stubs.c) for
+ * all others.
  *
  * Values on the operand stack are LLVM values of the type of their valtype, except v128: any
  * 128-bit vector type, turned by vec_as() where it is used.  References are i64 cells. */
