@@ -139,7 +139,10 @@ bool pw_stream_wants_response_body(const struct pw_stream *s);
 bool pw_stream_request_blocked(const struct pw_stream *s);
 bool pw_stream_response_blocked(const struct pw_stream *s);
 
-/* on_done, on_log and on_delete, exactly once each, for every context that was created; frees the stream. */
+/* on_done, on_log and on_delete, exactly once each, for every context that was created.  Nothing of the
+ * stream runs afterwards; its properties can still be read. */
+void pw_stream_finish(struct pw_stream *s);
+/* Finishes the stream, if that was not done, and frees it. */
 void pw_stream_end(struct pw_stream *s);
 
 /* What a plugin of this stream stored by set_property under this flat name ("custom_log"), for access logs.
