@@ -193,9 +193,10 @@ struct pw_server {
     bool (*property)(void *server, void *stream, const struct str *path, size_t segments,
                      struct pw_value *out);
 
-    /* What the chain lets through of a body, in order: of the request, or of the response.  `chunk` is
-     * readable until the function returns, unless it lies in the chunk that the server gave to the running
-     * pw_stream_on_..._body: then it is the server's own. `end_of_stream`: nothing follows. */
+    /* What the chain lets through of a body, in order: of the request, or of the response; of a connection:
+     * what goes to the upstream, or to the client.  `chunk` is readable until the function returns, unless it
+     * lies in the chunk that the server gave to the running pw_stream_on_..._body: then it is the server's
+     * own. `end_of_stream`: nothing follows. */
     void (*body)(void *stream, enum pw_direction direction, struct str chunk, bool end_of_stream);
     /* The trailers are through, and with them the message. */
     void (*trailers)(void *stream, enum pw_direction direction);

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "base/str.h"
+#include "cli/fake_connection.h"
 #include "foreign/foreign.h"
 
 enum { FIRST_CAPACITY = 16, MAX_ROUNDS = 1000, SHARED_BYTES = 16 << 20 };
@@ -516,7 +517,9 @@ static bool redis_service(void *server, void *stream, struct str service)
 static enum pw_call_start redis_call(void *server, void *stream, const struct pw_redis_call *call,
                                      void **handle)
 {
-    (void)stream;
+    if (!redis_service(server, stream, call->service)) { /* so that nobody's answer is taken */
+        return PW_CALL_NO_SERVICE;
+    }
     return fake_calls_redis(&((struct fake_server *)server)->calls, call, handle);
 }
 
@@ -602,7 +605,7 @@ static void load(struct fake_stream *f, enum pw_map map, const struct fake_heade
     f->maps[map] = (struct fake_header_list){.at = from->at, .len = from->len};
 }
 
-static void begin(struct fake_stream *f, const struct fake_request *request)
+void fake_stream_begin(struct fake_stream *f, const struct fake_request *request)
 {
     arena_reset(&f->arena);
     memset(f->maps, 0, sizeof f->maps);
@@ -614,15 +617,18 @@ static void begin(struct fake_stream *f, const struct fake_request *request)
         f->out[d].len = 0;
     }
     f->route_changes = f->lookups = 0;
+    f->blocked = NULL;
     f->override = (struct str){"", 0};
     vec_clear(&f->logs);
-    load(f, PW_MAP_REQUEST_HEADERS, &request->request.headers);
+    if (!request->is_connection) {
+        load(f, PW_MAP_REQUEST_HEADERS, &request->request.headers);
+    }
     fake_calls_begin(&f->server->calls, request->answers, &f->arena);
     fake_grpc_begin(&f->server->grpc, request->grpc, request->ngrpc, &f->arena);
 }
 
 /* Answer the callout whose turn it is, those by gRPC and lookups last; false: there is none. */
-static bool answer_call(struct fake_stream *f)
+bool fake_stream_answer_call(struct fake_stream *f)
 {
     f->server->answering = f;
     bool answered = fake_calls_deliver(&f->server->calls) || fake_grpc_deliver(&f->server->grpc) ||
@@ -679,7 +685,7 @@ static enum pw_verdict run_message(struct fake_stream *f, struct pw_stream *s, e
             f->ended[d] |= parts == 1 && v == PW_CONTINUE;
         } else if (next < parts && (next == 0 || !directions[d].blocked(s))) {
             v = feed(f, s, d, m, next++);
-        } else if ((v != PW_CONTINUE || !f->ended[d]) && answer_call(f)) {
+        } else if ((v != PW_CONTINUE || !f->ended[d]) && fake_stream_answer_call(f)) {
             v = f->closed ? PW_CLOSE : f->local_now ? PW_LOCAL : v;
         } else {
             break;
@@ -724,13 +730,18 @@ enum fake_action fake_serve(struct fake_stream *f, const struct fake_request *re
         [PW_LOCAL] = FAKE_LOCAL,
         [PW_CLOSE] = FAKE_CLOSED,
     };
+    uint64_t now_ns = 0;
 
-    if (request->has_now || f->server->has_now || f->server->timers.len != 0) {
-        fake_server_run_due(f->server, request->has_now ? request->now_ns : server_now_ns(f->server, NULL));
+    if (request->is_connection || request->has_now || f->server->has_now || f->server->timers.len != 0) {
+        now_ns = request->has_now ? request->now_ns : server_now_ns(f->server, NULL);
+        fake_server_run_due(f->server, now_ns);
     } else { /* the real clock has nothing to tell: it is not worth a look */
         deliver(f->server);
     }
-    begin(f, request);
+    fake_stream_begin(f, request);
+    if (request->is_connection) {
+        return fake_serve_connection(f, steps, nsteps, now_ns);
+    }
     struct pw_stream *s = pw_stream_new(steps, nsteps, f);
     enum fake_action action = actions[run_phases(f, s)];
     f->trapped = pw_stream_trapped(s);
@@ -738,7 +749,7 @@ enum fake_action fake_serve(struct fake_stream *f, const struct fake_request *re
         action = FAKE_TRAP;
     }
     pw_stream_end(s);
-    while (answer_call(f)) { /* the stream ended while they were in flight */
+    while (fake_stream_answer_call(f)) { /* the stream ended while they were in flight */
     }
     return action;
 }

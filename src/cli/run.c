@@ -33,6 +33,8 @@
 #include "gw/load.h"
 #include "os/os.h"
 
+#define STREAM_MODULE "/usr/lib/nginx/modules/ngx_stream_module.so" /* where Debian has it */
+
 enum { EXIT_NGINX = 3 };
 
 enum {
@@ -309,6 +311,10 @@ static int find_programs(struct run *run)
     if (access(run->module, R_OK) != 0) {
         return cli_fail("nginx's module is not there: %s", run->module);
     }
+    if (access(STREAM_MODULE, R_OK) != 0) {
+        return cli_fail("nginx's stream module is not there: " STREAM_MODULE
+                        "; install the package libnginx-mod-stream");
+    }
     if (access(run->weirc, X_OK) != 0) {
         return cli_fail("the compiler is not there: %s", run->weirc);
     }
@@ -402,6 +408,7 @@ static int publish(struct run *run)
 
     struct nginx_conf_options opt = {
         .state_dir = run->state_dir,
+        .stream_module = STREAM_MODULE,
         .module = run->module,
         .generation = run->generation_name,
         .user = run->user,

@@ -13,6 +13,7 @@
 #include "cli/cli.h"
 #include "cli/fake_server.h"
 #include "cli/image.h"
+#include "cli/try_connection.h"
 #include "cli/try_redis.h"
 
 enum { MAX_FILE_BYTES = 256 << 20, WARM_UP_RUNS = 64 };
@@ -132,6 +133,14 @@ static const struct cli_usage usage = {
              "back\n"
              "what comes until the plugin ends it, {\"hold\": true} never ends.  \"dns\" has the names that "
              "resolve.\n"
+             "A TCP connection: {\"connection\": [EVENT, ...], \"properties\"?, \"upstream_hosts\"?, "
+             "\"now_ns\"?,\n"
+             "\"callouts\"?}, with the events {\"downstream\": str, \"end\"?: true} (the client sends), the "
+             "same with\n"
+             "\"upstream\", {\"close\": \"downstream\"|\"upstream\"} (it breaks off), {\"answer\": true} "
+             "(the next callout "
+             "is\n"
+             "answered; those left over are at the end) and {\"wait_ms\": int} (ticks run).\n"
              "Logs of the start go to standard error.\n",
     .options = options,
     .noptions = CLI_COUNT(options),
@@ -560,6 +569,10 @@ static bool read_request(struct reader *r, const json_t *request, struct fake_re
     if (!json_is_object(request)) {
         return complain(r, "must be an object");
     }
+    const char *wrong = try_read_connection(&r->arena, request, out);
+    if (wrong != NULL) {
+        return complain(r, wrong);
+    }
     if (!read_headers(r, json_object_get(request, "headers"), &given) ||
         !read_body(r, request, &out->request) || !read_trailers(r, request, &out->request) ||
         !read_response(r, json_object_get(request, "response"), out) ||
@@ -738,11 +751,15 @@ static void print_result(size_t i, enum fake_action action, const struct fake_st
             strbuf_printf(&b, ", \"grpc_status\": %d", f->local.grpc_status);
         }
     }
-    print_headers(&b, "request_headers", request->at, request->len);
-    if (f->available[PW_MAP_RESPONSE_HEADERS]) {
-        print_headers(&b, "response_headers", response->at, response->len);
+    if (f->request->is_connection) {
+        try_print_connection(&b, f);
+    } else {
+        print_headers(&b, "request_headers", request->at, request->len);
+        if (f->available[PW_MAP_RESPONSE_HEADERS]) {
+            print_headers(&b, "response_headers", response->at, response->len);
+        }
+        print_messages(&b, f);
     }
-    print_messages(&b, f);
     if (f->route_changes != 0) {
         strbuf_printf(&b, ", \"route_cleared\": %u", f->route_changes);
     }

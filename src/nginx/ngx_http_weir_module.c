@@ -14,8 +14,11 @@
  * `weir run` writes the only configuration that uses them (src/control/nginx_conf.c).
  */
 
+#include <malloc.h>
+
 #include "ngx_http_weir_module.h"
 #include "ngx_http_weir_channel.h"
+#include "ngx_stream_weir_module.h"
 
 
 typedef struct {
@@ -165,17 +168,18 @@ ngx_module_t  ngx_http_weir_module = {
 };
 
 
-/* What nginx's build writes for a dynamic module. As an auxiliary filter it stands before the copy filter in
+/* What nginx's build writes for a dynamic module. It holds two: one copy of libweir serves HTTP and TCP, with one
+ * state of the worker. As an auxiliary filter the first stands before the copy filter in
  * nginx's list, so its filters see bodies in memory and headers before nginx's own header filters. */
 
 extern ngx_module_t  *ngx_modules[];
 extern char          *ngx_module_names[], *ngx_module_order[];
 
 __attribute__((visibility("default")))
-ngx_module_t  *ngx_modules[] = { &ngx_http_weir_module, NULL };
+ngx_module_t  *ngx_modules[] = { &ngx_http_weir_module, &ngx_stream_weir_module, NULL };
 
 __attribute__((visibility("default")))
-char  *ngx_module_names[] = { "ngx_http_weir_module", NULL };
+char  *ngx_module_names[] = { "ngx_http_weir_module", "ngx_stream_weir_module", NULL };
 
 __attribute__((visibility("default")))
 char  *ngx_module_order[] = { "ngx_http_weir_module", "ngx_http_copy_filter_module", NULL };
@@ -431,14 +435,16 @@ status_json(struct strbuf *b)
 {
     uint32_t                     i;
     struct pw_live               live = pw_live_count();
+    struct mallinfo2             heap = mallinfo2();
     ngx_http_weir_generation_t  *g = ngx_http_weir_worker.generation;
 
     strbuf_printf(b, "{\"worker\":%d,\"generation\":", (int) ngx_pid);
     strbuf_add_json(b, ngx_http_weir_str(&ngx_http_weir_worker.file));
-    strbuf_printf(b, ",\"live\":{\"requests\":%zu,\"streams\":%zu,\"contexts\":%zu,\"callouts\":%zu",
+    strbuf_printf(b, ",\"live\":{\"connections\":%zu", (size_t) ngx_http_weir_worker.connections);
+    strbuf_printf(b, ",\"requests\":%zu,\"streams\":%zu,\"contexts\":%zu,\"callouts\":%zu",
                   (size_t) ngx_http_weir_worker.requests, live.streams, live.contexts, live.callouts);
-    strbuf_printf(b, ",\"bodies\":%zu,\"body_bytes\":%llu},\"plugins\":[", live.bodies,
-                  (unsigned long long) live.body_bytes);
+    strbuf_printf(b, ",\"bodies\":%zu,\"body_bytes\":%llu},\"heap_bytes\":%zu,\"plugins\":[", live.bodies,
+                  (unsigned long long) live.body_bytes, heap.uordblks + heap.hblkhd);
 
     for (i = 0; i < g->config->nplugins; i++) {
         strbuf_printf(b, "%s{\"name\":", i == 0 ? "" : ",");

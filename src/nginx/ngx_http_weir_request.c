@@ -274,6 +274,7 @@ make_stream(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx, uint32_t backend)
 
     if (nsteps != 0) {
         ctx->stream = pw_stream_new(steps, nsteps, ctx);
+        pw_stream_limit_bodies(ctx->stream, g->config->routes[ctx->route].body_limit_bytes);
     }
 
     return NGX_OK;
