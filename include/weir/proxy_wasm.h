@@ -162,7 +162,10 @@ enum pw_verdict pw_connection_on_data(struct pw_stream *s, enum pw_direction d, 
 enum pw_peer { PW_PEER_UNKNOWN, PW_PEER_LOCAL, PW_PEER_REMOTE };
 void pw_connection_on_close(struct pw_stream *s, enum pw_direction side, enum pw_peer peer);
 
-/* on_done, on_log and on_delete, exactly once each, for every context that was created; frees the stream. */
+/* on_done, on_log and on_delete, exactly once each, for every context that was created.  Nothing of the
+ * stream runs afterwards; its properties can still be read. */
+void pw_stream_finish(struct pw_stream *s);
+/* Finishes the stream, if that was not done, and frees it. */
 void pw_stream_end(struct pw_stream *s);
 
 /* What a plugin of this stream stored by set_property under this flat name ("custom_log"), for access logs.

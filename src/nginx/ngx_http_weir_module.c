@@ -190,7 +190,8 @@ ngx_http_weir_worker_t  ngx_http_weir_worker;
 
 /* ---- variables ---- */
 
-enum { VAR_ROUTE, VAR_SERVICE, VAR_HOST, VAR_PATH, VAR_PLUGIN, VAR_DETAILS, VAR_UPGRADE, VAR_CONNECTION };
+enum { VAR_ROUTE, VAR_SERVICE, VAR_HOST, VAR_PATH, VAR_PLUGIN, VAR_DETAILS, VAR_UPGRADE, VAR_CONNECTION,
+       VAR_CUSTOM_LOG, VAR_AI_LOG };
 
 static ngx_int_t get_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v, uintptr_t which);
 
@@ -201,6 +202,8 @@ static ngx_http_variable_t  variables[] = {
     { ngx_string("weir_path"), NULL, get_variable, VAR_PATH, NGX_HTTP_VAR_NOCACHEABLE, 0 },
     { ngx_string("weir_plugin"), NULL, get_variable, VAR_PLUGIN, NGX_HTTP_VAR_NOCACHEABLE, 0 },
     { ngx_string("weir_details"), NULL, get_variable, VAR_DETAILS, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+    { ngx_string("weir_custom_log"), NULL, get_variable, VAR_CUSTOM_LOG, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+    { ngx_string("weir_ai_log"), NULL, get_variable, VAR_AI_LOG, NGX_HTTP_VAR_NOCACHEABLE, 0 },
     { ngx_string("weir_upgrade"), NULL, get_variable, VAR_UPGRADE, NGX_HTTP_VAR_NOCACHEABLE, 0 },
     { ngx_string("weir_connection"), NULL, get_variable, VAR_CONNECTION, NGX_HTTP_VAR_NOCACHEABLE, 0 },
     ngx_http_null_variable
@@ -296,6 +299,20 @@ get_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v, uintptr_t whic
     case VAR_DETAILS:
         if (ctx != NULL) {
             s = ctx->details;
+        }
+
+        break;
+
+    case VAR_CUSTOM_LOG:
+        if (ctx != NULL) {
+            s = ctx->custom_log;
+        }
+
+        break;
+
+    case VAR_AI_LOG:
+        if (ctx != NULL) {
+            s = ctx->ai_log;
         }
 
         break;

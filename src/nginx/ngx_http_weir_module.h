@@ -144,6 +144,7 @@ typedef struct {
     ngx_str_t                       client_path; /* as the client sent it */
     ngx_uint_t                      http_version; /* the client's */
     ngx_str_t                       details;    /* for the access log */
+    ngx_str_t                       custom_log, ai_log; /* likewise, by plugins */
     ngx_str_t                       plugin;     /* that answered or failed */
 
     ngx_http_weir_local_t          *local;

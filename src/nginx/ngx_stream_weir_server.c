@@ -354,4 +354,6 @@ const struct pw_server  ngx_stream_weir_server = {
     .redis_service = ngx_http_weir_redis_service,
     .redis_call = ngx_http_weir_redis_call,
     .redis_cancel = ngx_http_weir_redis_cancel,
+    .resolve = ngx_http_weir_resolve,
+    .cancel_resolve = ngx_http_weir_cancel_resolve,
 };

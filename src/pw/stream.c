@@ -267,8 +267,11 @@ static void end_context(struct pw_stream *s, struct pw_stream_step *st)
     pw_live.contexts--;
 }
 
-void pw_stream_end(struct pw_stream *s)
+void pw_stream_finish(struct pw_stream *s)
 {
+    if (s->phase == PW_PHASE_LOG) {
+        return;
+    }
     WEIR_ASSERT(!s->running);
     s->phase = PW_PHASE_LOG;
     s->running = true;
@@ -278,6 +281,11 @@ void pw_stream_end(struct pw_stream *s)
         }
     }
     WEIR_ASSERT(!s->queued);
+}
+
+void pw_stream_end(struct pw_stream *s)
+{
+    pw_stream_finish(s);
     for (uint32_t i = 0; i < s->nsteps; i++) {
         pw_body_fini(&s->steps[i].side[PW_REQUEST].body);
         pw_body_fini(&s->steps[i].side[PW_RESPONSE].body);

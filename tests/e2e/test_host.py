@@ -194,6 +194,15 @@ def test_number_properties(probe, gw):
     assert value(probe({"request": "prop nothing~here"}), "prop nothing~here") == "1"
 
 
+def test_what_plugins_write_into_the_access_log(probe, gw):
+    probe({"request": "setprop custom_log first", "log": 'setprop custom_log {"a":1}; setprop ai_log tokens'}, path="/logged")
+    entry = gw.access(path="/logged")
+    assert (entry["custom_log"], entry["ai_log"]) == ('{"a":1}', "tokens")
+    probe({"request": "prop nothing"}, path="/unlogged")
+    entry = gw.access(path="/unlogged")
+    assert (entry["custom_log"], entry["ai_log"]) == ("", "")
+
+
 def test_flags_of_failures(probe):
     flags = "prophex response~flags"
     assert number(probe({"log": flags}, path="/down"), flags) == 0x20
