@@ -53,12 +53,13 @@ static double now_s(void)
 /* ---- a unit ------------------------------------------------------------------------------------------ */
 
 /* Passes per -O.  `exact` ones run between exact_begin and exact_end and keep every trap in its place; they
- * are all that moves or removes memory accesses one by one.  `free` ones run afterwards.
+ * are all that moves or removes memory accesses one by one.  The others run afterwards: `vectors`, `floats`
+ * on functions that compute with floating point, and `late`.
  *
  * Functions are optimised one by one: whoever made the module has inlined, and frames of a backtrace stay
  * functions of the module.  Not among the passes, because measured to cost more than they bring:
- * reassociation (it undoes the addressing the producer chose), SLP vectorisation, and idioms of memset and
- * memcpy, which cannot be called in the GS segment. */
+ * reassociation (it undoes the addressing the producer chose), and idioms of memset and memcpy, which cannot
+ * be called in the GS segment. */
 #define COMBINE "instcombine<no-verify-fixpoint>"
 #define EARLY                                                                                                \
     "early-cse<memssa>,simplifycfg," COMBINE                                                                 \
@@ -68,23 +69,27 @@ static double now_s(void)
     "simplifycfg," COMBINE                                                                                   \
     ",loop(indvars,loop-deletion,loop-unroll-full),sroa,vector-combine,gvn<no-load-pre>,sccp,bdce," COMBINE  \
     ",jump-threading,adce,dse,loop-mssa(licm),simplifycfg"
-#define VECTORS "loop-vectorize,loop-load-elim," COMBINE ",simplifycfg<sink-common-insts>,vector-combine,"
+#define VECTORS "loop-vectorize,loop-load-elim," COMBINE ",simplifycfg<sink-common-insts>"
 #define LATE                                                                                                 \
-    "loop-unroll<O3;no-peeling>," COMBINE ",alignment-from-assumptions,instsimplify,div-rem-pairs,"          \
+    "vector-combine,loop-unroll<O3;no-peeling>," COMBINE                                                     \
+    ",alignment-from-assumptions,instsimplify,div-rem-pairs,"                                                \
     "simplifycfg"
 static const struct {
-    const char *exact, *free;
+    const char *exact, *vectors, *floats, *late; /* NULL: none */
 } pipelines[] = {
-    {NULL, NULL},
+    {0},
     {"function(early-cse<memssa>,simplifycfg," COMBINE
      ",loop-mssa(licm),gvn<no-load-pre>,dse,adce,simplifycfg)",
-     "function(" COMBINE ",simplifycfg)"},
-    {"function(" EARLY LOOPS ")", "function(" COMBINE ",instsimplify,div-rem-pairs,simplifycfg)"},
-    {"function(" EARLY LOOPS ")", "function(" VECTORS LATE ")"},
+     NULL, NULL, "function(" COMBINE ",simplifycfg)"},
+    {"function(" EARLY LOOPS ")", NULL, NULL, "function(" COMBINE ",instsimplify,div-rem-pairs,simplifycfg)"},
+    {"function(" EARLY LOOPS ")", "function(" VECTORS ")", "function(slp-vectorizer)", "function(" LATE ")"},
 };
 
 static weir_status run_passes(struct unit *u, const char *passes, struct weir_report *rep)
 {
+    if (passes == NULL) {
+        return WEIR_OK;
+    }
     LLVMPassBuilderOptionsRef po = LLVMCreatePassBuilderOptions();
     LLVMErrorRef err = LLVMRunPasses(u->mod, passes, u->tm, po);
     LLVMDisposePassBuilderOptions(po);
@@ -151,8 +156,16 @@ static weir_status optimise(struct unit *u, struct weir_report *rep)
     exact_begin(u);
     st = run_passes(u, pipelines[u->opt->level].exact, rep);
     exact_end(u);
-    const char *passes = u->opt->passes != NULL ? u->opt->passes : pipelines[u->opt->level].free;
-    return st == WEIR_OK ? run_passes(u, passes, rep) : st;
+    if (st != WEIR_OK || u->opt->passes != NULL) {
+        return st != WEIR_OK ? st : run_passes(u, u->opt->passes, rep);
+    }
+    st = run_passes(u, pipelines[u->opt->level].vectors, rep);
+    if (st == WEIR_OK && pipelines[u->opt->level].floats != NULL) {
+        vectors_hide_integers(u);
+        st = run_passes(u, pipelines[u->opt->level].floats, rep);
+        vectors_show_all(u);
+    }
+    return st == WEIR_OK ? run_passes(u, pipelines[u->opt->level].late, rep) : st;
 }
 
 static weir_status compile_partition(const struct job *j, const struct partition *p, struct weir_report *rep)
@@ -194,6 +207,7 @@ static weir_status compile_partition(const struct job *j, const struct partition
     if (st == WEIR_OK) {
         st = optimise(&u, rep);
     }
+    unit_settle_base(&u);
     if (j->opt->emit_llvm) {
         dump_ir(&u, suffix);
     }
@@ -321,10 +335,12 @@ static weir_status compile_in_children(struct job *j, struct weir_report *rep)
 
 static void init_targets(void)
 {
-    /* A load that moves behind another trap changes which of the two is seen. */
-    static const char *const options[] = {"weirc", "-instcombine-code-sinking=false",
-                                          "-disable-machine-sink"};
-    LLVMParseCommandLineOptions(3, options, "");
+    /* A load that moves behind another trap changes which of the two is seen.  Loops are unrolled as far as
+     * clang does for native code, whose limit is 300: here a load is three or four instructions until it is
+     * generated. */
+    static const char *const options[] = {"weirc", "-instcombine-code-sinking=false", "-disable-machine-sink",
+                                          "-unroll-threshold=600"};
+    LLVMParseCommandLineOptions(sizeof options / sizeof *options, options, "");
     LLVMInitializeX86TargetInfo();
     LLVMInitializeX86Target();
     LLVMInitializeX86TargetMC();
