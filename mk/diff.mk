@@ -9,7 +9,7 @@ $(B)/tests/diff: $(wildcard tests/diff/*.[ch]) $(LIBWEIR)
 
 .PHONY: fuzz-diff
 fuzz-diff: $(B)/tests/diff $(B)/weirc ## generated modules: interpreter against compiled code (DIFF_SECONDS=600)
-	$(Q)$(B)/tests/diff --seconds $(DIFF_SECONDS) --weirc $(B)/weirc --keep $(B)/diff $(DIFF_FLAGS)
+	$(Q)$(B)/tests/diff --seconds $(DIFF_SECONDS) --weirc $(B)/weirc --keep $(B)/diff --corpus tests/diff/corpus $(DIFF_FLAGS)
 
 .PHONY: fuzz-diff-aarch64
 fuzz-diff-aarch64: $(B)/weirc ## the same for aarch64, below qemu-user (DIFF_SECONDS=600)

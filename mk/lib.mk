@@ -12,9 +12,9 @@ $(B)/obj/%.o: src/%.c
 # libweir: the engine and the Proxy-Wasm host, libc only.
 LIBWEIR := $(B)/libweir.a
 $(LIBWEIR): $(call objs,base os wasm rt interp aot engine wasi pw)
-# libgw: the gateway's model, what watches it, and responses of services.
+# libgw: the gateway's model, what watches it, and what services answer.
 LIBGW := $(B)/libgw.a
-$(LIBGW): $(call objs,gw observe http)
+$(LIBGW): $(call objs,gw observe http redis)
 
 # libcontrol: the control process, for `weir` alone.
 LIBCONTROL := $(B)/libcontrol.a

@@ -30,7 +30,7 @@ endif
 $(NGINX_MODULE): $(call objs,nginx) $(LIBFOREIGN) $(LIBGW) $(LIBWEIR)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) -shared $(NGINX_LDSAN) $(call objs,nginx) $(LIBFOREIGN) $(LIBGW) $(LIBWEIR) $(LDFLAGS) \
-	  -Wl,--exclude-libs,ALL -Wl,-z,now -Wl,-z,nodelete -lyaml -lpcre2-8 -lnghttp2 $(FOREIGN_LIBS) -lm -o $@
+	  -Wl,--exclude-libs,ALL -Wl,-z,now -Wl,-z,nodelete -lyaml -lpcre2-8 -lnghttp2 -lhiredis $(FOREIGN_LIBS) -lm -o $@
 
 ALL += $(NGINX_MODULE)
 

@@ -31,8 +31,9 @@ build/sdk/obj/jansson/%.o: build/sdk/include/jansson.h
 # ---- the SDK
 SDK_JSON_SRC := sdk/c/json.c sdk/c/strtod.c
 SDK_SRC := $(sort $(filter-out $(SDK_JSON_SRC),$(wildcard sdk/c/*.c)))
-SDK_HEADERS := build/sdk/include/weir_plugin.h build/sdk/include/weir_json.h
-SDK_LIBS := build/sdk/libweir_plugin.a build/sdk/libweir_json.a
+SDK_HEADERS := $(addprefix build/sdk/include/,weir_plugin.h weir_redis.h weir_json.h weir_crypto.h)
+SDK_CORE_LIBS := build/sdk/libweir_plugin.a build/sdk/libweir_json.a
+SDK_LIBS := $(SDK_CORE_LIBS) build/sdk/libweir_crypto.a
 
 build/sdk/include/%.h: sdk/c/%.h
 	@mkdir -p $(@D)
@@ -45,12 +46,35 @@ build/sdk/obj/%.o: sdk/c/%.c $(wildcard sdk/c/*.h) build/sdk/include/jansson.h
 
 build/sdk/libweir_plugin.a: $(SDK_SRC:sdk/c/%.c=build/sdk/obj/%.o)
 build/sdk/libweir_json.a: $(SDK_JSON_SRC:sdk/c/%.c=build/sdk/obj/%.o) $(JANSSON_OBJS)
-$(SDK_LIBS): $(SDK_HEADERS)
+$(SDK_CORE_LIBS): $(SDK_HEADERS)
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && $(AR) rcs $@ $(filter %.o,$^)
 
+# What `weir new-plugin` copies: the template, and the SDK built natively for a plugin's tests.
+SDK_TEMPLATE := $(patsubst sdk/c/%,build/sdk/%,$(wildcard sdk/c/template/*))
+SDK_NATIVE := $(addprefix build/sdk/native/,fake_host.h libweir_native.a libweir_crypto.a)
+
+build/sdk/template/%: sdk/c/template/%
+	@mkdir -p $(@D)
+	$(Q)cp $< $@
+
+build/sdk/native/fake_host.h: sdk/c/tests/fake_host.h
+	@mkdir -p $(@D)
+	$(Q)cp $< $@
+
+# From the release build only; the sanitizers' build has nothing of its own here.
+ifneq ($(SAN),1)
+build/sdk/native/libweir_native.a: build/guest/libsdk.a
+build/sdk/native/libweir_crypto.a: build/guest/libcrypto.a
+build/sdk/native/libweir_native.a build/sdk/native/libweir_crypto.a:
+	@mkdir -p $(@D)
+	$(Q)cp $< $@
+ALL += $(SDK_NATIVE)
+endif
+ALL += $(SDK_TEMPLATE)
+
 .PHONY: sdk
-sdk: $(SDK_LIBS) ## the C SDK for plugins: build/sdk/include and two libraries
+sdk: $(SDK_LIBS) $(SDK_TEMPLATE) $(SDK_NATIVE) ## the C SDK for plugins: build/sdk/include and three libraries
 
 # ---- plugins: debug/NAME.wasm is what the linker made, NAME.wasm the same without DWARF, function names kept
 PLUGINS := $(patsubst plugins/%/plugin.c,%,$(sort $(wildcard plugins/*/plugin.c)))
@@ -69,7 +93,7 @@ build/plugins/debug/%.wasm: plugins/%/plugin.c build/plugins/libcommon.a $(SDK_L
 	$(call say,WASM,$@)
 	@mkdir -p $(@D)
 	$(Q)$(WASM_CC) $(WASM_CFLAGS) -Ibuild/sdk/include -Iplugins/common $< build/plugins/libcommon.a \
-	  -Lbuild/sdk -lweir_json -lweir_plugin $(WASM_LDFLAGS) -o $@
+	  -Lbuild/sdk -lweir_json -lweir_crypto -lweir_plugin $(WASM_LDFLAGS) -o $@
 
 # The section external_debug_info names the file with the DWARF: a length and the name.
 build/plugins/%.wasm: build/plugins/debug/%.wasm
@@ -85,37 +109,58 @@ ALL += $(PLUGIN_MODULES) $(SDK_LIBS)
 # ---- native tests: sdk/c/tests and plugins/NAME/tests, against the fake host in sdk/c/tests/fake_host.c
 GUEST_TESTS := $(patsubst %.c,$(B)/guest/%,$(sort $(wildcard sdk/c/tests/test_*.c plugins/*/tests/test_*.c)))
 GUEST_CFLAGS := -std=c11 $(OPT) $(WARN) -Isdk/c -Isdk/c/tests -Iplugins/common
-GUEST_NATIVE_SRC := $(SDK_SRC) $(SDK_JSON_SRC) $(PLUGIN_COMMON) sdk/c/tests/fake_host.c
-GUEST_NATIVE := $(GUEST_NATIVE_SRC:%.c=$(B)/guest/obj/%.o)
+guest_objs = $(patsubst %.c,$(B)/guest/obj/%.o,$(1))
 
 $(B)/guest/obj/%.o: %.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(GUEST_CFLAGS) -MMD -MP -c $< -o $@
 
-$(B)/guest/libguest.a: $(GUEST_NATIVE)
+$(B)/guest/libsdk.a: $(call guest_objs,$(SDK_SRC) $(SDK_JSON_SRC) sdk/c/tests/fake_host.c)
+$(B)/guest/libcommon.a: $(call guest_objs,$(PLUGIN_COMMON))
+$(B)/guest/libsdk.a $(B)/guest/libcommon.a:
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
+# Cryptography is an archive of its own (mk/sdk-crypto.mk), linked where it is used.
+GUEST_LIBS := $(B)/guest/libcommon.a $(B)/guest/libsdk.a $(B)/guest/libcrypto.a
+
 # A plugin's test is linked with its plugin.c; an SDK test brings its own callbacks.
-$(B)/guest/sdk/c/tests/test_%: sdk/c/tests/test_%.c $(B)/guest/libguest.a
+$(B)/guest/sdk/c/tests/test_%: sdk/c/tests/test_%.c $(GUEST_LIBS)
 	$(call say,TEST,$<)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(GUEST_CFLAGS) $< $(B)/guest/libguest.a $(LDFLAGS) -ljansson -lcmocka -o $@
+	$(Q)$(CC) $(GUEST_CFLAGS) $< $(GUEST_LIBS) $(LDFLAGS) -ljansson -lcmocka -o $@
 
 define PLUGIN_TEST_RULE
-$(B)/guest/plugins/$(1)/tests/test_%: plugins/$(1)/tests/test_%.c plugins/$(1)/plugin.c $(B)/guest/libguest.a
+$(B)/guest/plugins/$(1)/tests/test_%: plugins/$(1)/tests/test_%.c plugins/$(1)/plugin.c $(GUEST_LIBS)
 	$$(call say,TEST,$$<)
 	@mkdir -p $$(@D)
-	$$(Q)$$(CC) $$(GUEST_CFLAGS) $$< plugins/$(1)/plugin.c $(B)/guest/libguest.a $$(LDFLAGS) -ljansson -lcmocka -o $$@
+	$$(Q)$$(CC) $$(GUEST_CFLAGS) $$< plugins/$(1)/plugin.c $(GUEST_LIBS) $$(LDFLAGS) -ljansson -lcmocka -o $$@
 endef
 $(foreach p,$(PLUGINS),$(eval $(call PLUGIN_TEST_RULE,$(p))))
+
+# What plugins share is tested without a plugin.
+$(B)/guest/plugins/common/tests/test_%: plugins/common/tests/test_%.c $(GUEST_LIBS)
+	$(call say,TEST,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(GUEST_CFLAGS) $< $(GUEST_LIBS) $(LDFLAGS) -ljansson -lcmocka -o $@
 
 -include $(shell find $(B)/guest/obj -name '*.d' 2>/dev/null)
 
 # They run with the other unit tests.
 test-unit: $(GUEST_TESTS)
 
-# Fuzzing (mk/fuzz.mk) builds this one with plugins in the place of the library.
-$(B)/fuzz_key_auth: tests/fuzz/fuzz_key_auth.c plugins/key-auth/plugin.c $(B)/guest/libguest.a
+# Fuzzing (mk/fuzz.mk) builds these with the SDK, or a plugin, in the place of the library.
+FUZZ_GUEST = $(Q)$(CC) $(GUEST_CFLAGS) -Wno-missing-prototypes -fsanitize=fuzzer $(filter %.c %.a,$^) \
+  $(LDFLAGS) -ljansson -o $@
+
+FUZZ_GUEST_SHARED := $(addprefix $(B)/fuzz_,resp jwt)
+$(FUZZ_GUEST_SHARED): $(B)/fuzz_%: tests/fuzz/fuzz_%.c $(GUEST_LIBS)
 	$(call say,FUZZ,$<)
-	$(Q)$(CC) $(GUEST_CFLAGS) -Wno-missing-prototypes -fsanitize=fuzzer $< plugins/key-auth/plugin.c $(B)/guest/libguest.a \
-	  $(LDFLAGS) -ljansson -o $@
+	$(FUZZ_GUEST)
+
+# fuzz_KEY_AUTH of plugin KEY-AUTH.
+define PLUGIN_FUZZ_RULE
+$(B)/fuzz_$(subst -,_,$(1)): tests/fuzz/fuzz_$(subst -,_,$(1)).c plugins/$(1)/plugin.c $(GUEST_LIBS)
+	$$(call say,FUZZ,$$<)
+	$$(FUZZ_GUEST)
+endef
+$(foreach p,$(PLUGINS),$(eval $(call PLUGIN_FUZZ_RULE,$(p))))

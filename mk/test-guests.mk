@@ -24,4 +24,4 @@ build/guests/as-headers.wasm: $(AS_BUILD)/.installed $(AS_SRC)/assembly/index.ts
 	  --use abort=abort_proc_exit --optimize --debug
 
 .PHONY: guests
-guests: $(GUESTS) build/guests/as-headers.wasm ## modules for the tests: build/guests/NAME.wasm
+guests: $(GUESTS) build/guests/as-headers.wasm

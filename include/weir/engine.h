@@ -265,7 +265,9 @@ bool weir_instance_get_global(struct weir_instance *inst, const char *name, size
 
 /* Call a function.  `cells` holds the parameters and takes the results; it has room for the larger of
  * both.  May be nested in a host function.  WEIR_OK; WEIR_E_TRAP: `trap` (may be NULL) says how, the cells
- * are undefined and the instance should be thrown away; WEIR_E_EXIT: `trap->exit_code`. */
+ * are undefined and the instance should be thrown away or reset: its memories, tables and globals are what
+ * the program left only if it is interpreted or its image was made with -O0; other images may lack stores
+ * from just before the trap.  WEIR_E_EXIT: `trap->exit_code`. */
 weir_status weir_func_call(struct weir_func *f, uint64_t *cells, struct weir_trap *trap);
 
 #endif

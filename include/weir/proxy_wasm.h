@@ -83,6 +83,8 @@ void pw_grpc_initial(struct pw_callout *c, const struct pw_header *at, size_t n)
 void pw_grpc_message(struct pw_callout *c, struct str message);
 void pw_grpc_trailing(struct pw_callout *c, const struct pw_header *at, size_t n);
 void pw_grpc_done(struct pw_callout *c, uint32_t status, struct str text);
+/* What came of a Redis command; the reply, in RESP, goes with PW_REDIS_REPLY. */
+void pw_redis_done(struct pw_callout *c, enum pw_redis_end end, struct str reply);
 size_t pw_plugin_callouts(const struct pw_plugin *p); /* in flight */
 
 /* ---- streams ---------------------------------------------------------------------------------- */
@@ -144,6 +146,14 @@ bool pw_stream_get_property(const struct pw_stream *s, struct str name, struct s
 /* How the stream fared, for access logs: the index of the step that answered or failed, or -1. */
 int pw_stream_local_step(const struct pw_stream *s);
 bool pw_stream_trapped(const struct pw_stream *s);
+/* What plugins of this process have at the moment; all zero when no request and no call is under way. */
+struct pw_live {
+    size_t streams, contexts; /* contexts of streams, not of roots */
+    size_t callouts;          /* tokens whose answer has not come */
+    size_t bodies;            /* of messages, held back or on their way */
+    uint64_t body_bytes;      /* memory for them */
+};
+struct pw_live pw_live_count(void);
 /* Host calls made so far by all plugins of this process; for `weir try --bench`. */
 uint64_t pw_host_call_count(void);
 

@@ -125,8 +125,32 @@ struct pw_grpc_call {
     uint32_t timeout_ms; /* 0: none */
 };
 
+/* How a plugin wants its commands carried to a Redis service (proxy_redis_init). */
+struct pw_redis_options {
+    struct str user, password; /* for AUTH; both empty: none */
+    uint32_t db;               /* for SELECT; 0: none */
+    uint32_t timeout_ms;       /* of a command, from its sending; never 0 */
+    uint32_t flush_ms;         /* longest wait for further commands, to send them in one piece */
+    uint32_t flush_bytes;      /* so many bytes do not wait */
+};
+
+struct pw_redis_call {
+    struct pw_callout *callout; /* to answer with pw_redis_done */
+    struct str service;
+    const struct pw_redis_options *options;
+    struct str query; /* one command: an array of bulk strings in RESP, checked */
+};
+
+/* What came of a command. */
+enum pw_redis_end {
+    PW_REDIS_REPLY,        /* one, be it an error */
+    PW_REDIS_REFUSED,      /* never sent: there was no connection */
+    PW_REDIS_TIMED_OUT,    /* sent, and no reply in time */
+    PW_REDIS_DISCONNECTED, /* sent, perhaps, and the connection broke: it may have been carried out or not */
+};
+
 enum pw_call_start {
-    PW_CALL_STARTED,    /* pw_callout_done will be called once, unless it is cancelled */
+    PW_CALL_STARTED,    /* pw_..._done will be called once, unless it is cancelled */
     PW_CALL_NO_SERVICE, /* there is none of that name */
     PW_CALL_FAILED,
 };
@@ -224,6 +248,15 @@ struct pw_server {
     /* One more message (at NULL: none), and nothing after it if `end`. */
     void (*grpc_send)(void *server, void *handle, struct str message, bool end);
     void (*grpc_cancel)(void *server, void *handle);
+
+    /* Redis; NULL where there is none.  Is there a service of that name?  Nothing is connected yet. */
+    bool (*redis_service)(void *server, void *stream, struct str service);
+    /* Send a command; pw_redis_done must not be called before this returns.  PW_CALL_FAILED: too many wait.
+     */
+    enum pw_call_start (*redis_call)(void *server, void *stream, const struct pw_redis_call *call,
+                                     void **handle);
+    /* As cancel_call; a command that is under way is carried out all the same. */
+    void (*redis_cancel)(void *server, void *handle);
 };
 
 #endif

@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 enum {
-    WEIR_VM_ABI = 2,
+    WEIR_VM_ABI = 3,
 
     /* The header: byte offsets from the instance. */
     WEIR_VM_MEMORY = 0, /* u8 *: base of memory 0, never moves while the instance lives; NULL without one */
@@ -30,7 +30,7 @@ enum {
     WEIR_VM_MEM_BYTES = 8,     /* one pointer to a memory per memory of the index space, memory 0 included */
     WEIR_VM_TYPE_BYTES =
         4, /* one u32 per type of the module: its id in this process, equal for equal types */
-    WEIR_VM_FUNC_BYTES = 56, /* one function entry per slot, see below */
+    WEIR_VM_FUNC_BYTES = 64, /* one function entry per slot, see below */
 
     /* A table: elements are cells of 64 bits; 0 is null, a funcref is the address of a function entry,
        an externref whatever the host made it (never 0).  `elems` and `length` change when it grows. */
@@ -52,6 +52,7 @@ enum {
     WEIR_VM_FUNC_GUEST =
         48, /* the instance that compiled code may call `code` for as its own kind, else NULL */
     WEIR_VM_FUNC_EXEC = 40, /* pointer: the executor's own, of this function */
+    /* 56: the run time's own */
 };
 
 /* Function slots: slot i < imported functions is import i.  Behind them every function defined here that can

@@ -112,16 +112,23 @@ bool auth_config_parse(struct wp_str text, auth_parse_fn *parse, struct wp_arena
     return ok;
 }
 
-/* `global_auth: false` lets through what no allow list asks to check. */
-static struct auth_match without_allow(const struct auth_config *c, const void *config)
+bool auth_config_replace(struct wp_str text, auth_parse_fn *parse, struct wp_arena *arena,
+                         struct auth_config *config)
 {
-    return (struct auth_match){.config = c->global_auth == AUTH_GLOBAL_OFF ? NULL : config};
+    struct wp_arena next = {0};
+    if (!auth_config_parse(text, parse, &next, config)) {
+        wp_arena_free(&next);
+        return false;
+    }
+    wp_arena_free(arena);
+    *arena = next;
+    return true;
 }
 
-struct auth_match auth_config_find(const struct auth_config *c)
+struct auth_match auth_config_find_enforced(const struct auth_config *c)
 {
     if (c->nrules == 0) {
-        return without_allow(c, c->global);
+        return (struct auth_match){.config = c->global};
     }
     struct rule_request request = {0};
     for (size_t i = 0; i < c->nrules; i++) {
@@ -133,11 +140,21 @@ struct auth_match auth_config_find(const struct auth_config *c)
             return (struct auth_match){0};
         }
         if (rule->local) {
-            return without_allow(c, rule->local);
+            return (struct auth_match){.config = rule->local};
         }
         return (struct auth_match){.config = c->global, .allow = &rule->allow};
     }
     return (struct auth_match){.config = c->global_auth == AUTH_GLOBAL_ON ? c->global : NULL};
+}
+
+/* `global_auth: false` lets through what no allow list asks to check. */
+struct auth_match auth_config_find(const struct auth_config *c)
+{
+    struct auth_match match = auth_config_find_enforced(c);
+    if (c->global_auth == AUTH_GLOBAL_OFF && !match.allow) {
+        return (struct auth_match){0};
+    }
+    return match;
 }
 
 bool auth_allows(const struct wp_strs *allow, struct wp_str consumer)

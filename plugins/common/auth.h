@@ -31,12 +31,19 @@ struct auth_config {
 bool auth_config_parse(struct wp_str text, auth_parse_fn *parse, struct wp_arena *arena,
                        struct auth_config *out);
 
+/* The same as the configure callback of a plugin: on success what *config and *arena held is replaced, on
+ * failure it stays in force. */
+bool auth_config_replace(struct wp_str text, auth_parse_fn *parse, struct wp_arena *arena,
+                         struct auth_config *config);
+
 /* What applies to a request. */
 struct auth_match {
     const void *config;          /* NULL: the request passes unchecked */
     const struct wp_strs *allow; /* NULL: every consumer; an empty list: none */
 };
 struct auth_match auth_config_find(const struct auth_config *c);
+/* The same where `global_auth: false` only lets through what no rule matches: hmac-auth's way. */
+struct auth_match auth_config_find_enforced(const struct auth_config *c);
 
 bool auth_allows(const struct wp_strs *allow, struct wp_str consumer);
 

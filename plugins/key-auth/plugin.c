@@ -275,16 +275,7 @@ static void *parse_key_auth(const json_t *object, const char *where, struct wp_a
 
 static bool configure(struct root *root, struct wp_str text)
 {
-    struct wp_arena arena = {0};
-    struct auth_config config;
-    if (!auth_config_parse(text, parse_key_auth, &arena, &config)) {
-        wp_arena_free(&arena);
-        return false;
-    }
-    wp_arena_free(&root->arena);
-    root->arena = arena;
-    root->config = config;
-    return true;
+    return auth_config_replace(text, parse_key_auth, &root->arena, &root->config);
 }
 
 /* ---- requests -------------------------------------------------------------------------------- */

@@ -69,9 +69,10 @@ struct wp_str wp_arena_dup(struct wp_arena *a, struct wp_str s)
     return (struct wp_str){p, s.len};
 }
 
-static void free_chunks(struct wp_arena *a)
+/* Those newer than `last`. */
+static void free_chunks(struct wp_arena *a, const struct wp_chunk *last)
 {
-    while (a->chunks) {
+    while (a->chunks != last) {
         struct wp_chunk *next = a->chunks->next;
         free(a->chunks);
         a->chunks = next;
@@ -80,8 +81,20 @@ static void free_chunks(struct wp_arena *a)
 
 void wp_arena_free(struct wp_arena *a)
 {
-    free_chunks(a);
+    free_chunks(a, NULL);
     a->at = a->end = NULL;
+}
+
+struct wp_mark wp_arena_mark(const struct wp_arena *a)
+{
+    return (struct wp_mark){a->chunks, a->at, a->end};
+}
+
+void wp_arena_rewind(struct wp_arena *a, struct wp_mark mark)
+{
+    free_chunks(a, mark.chunks);
+    a->at = mark.at;
+    a->end = mark.end;
 }
 
 struct wp_arena *wp_callback_arena(void)
@@ -97,7 +110,7 @@ void wp_callback_arena_reset(void)
         for (struct wp_chunk *c = a->chunks; c; c = c->next) {
             total += c->size;
         }
-        free_chunks(a);
+        free_chunks(a, NULL);
         free(kept_block);
         kept_block = total <= WP_KEEP_MAX ? malloc(total) : NULL;
         kept_bytes = total;

@@ -223,13 +223,17 @@ int wp_snprintf(char *dst, size_t cap, const char *fmt, ...)
 
 struct wp_str wp_format(const char *fmt, ...)
 {
+    struct wp_arena *a = wp_callback_arena();
+    char *free_room = a->at;
     va_list ap;
     va_start(ap, fmt);
-    size_t len = (size_t)wp_vsnprintf(NULL, 0, fmt, ap);
+    size_t len = (size_t)wp_vsnprintf(free_room, (size_t)(a->end - free_room), fmt, ap);
     va_end(ap);
-    char *dst = wp_arena_alloc(wp_callback_arena(), len + 1);
-    va_start(ap, fmt);
-    wp_vsnprintf(dst, len + 1, fmt, ap);
-    va_end(ap);
+    char *dst = wp_arena_alloc(a, len + 1);
+    if (dst != free_room) { /* it did not fit */
+        va_start(ap, fmt);
+        wp_vsnprintf(dst, len + 1, fmt, ap);
+        va_end(ap);
+    }
     return (struct wp_str){dst, len};
 }

@@ -1,4 +1,4 @@
-/* host.c - buffers, properties, clock, ticks, and going on. */
+/* host.c - buffers, properties, clock, ticks, going on, and for which stream. */
 #include "internal.h"
 
 enum { WP_STREAM_REQUEST = 0, WP_STREAM_RESPONSE = 1 };
@@ -74,6 +74,11 @@ enum wp_status wp_resume_request(void)
 enum wp_status wp_resume_response(void)
 {
     return (enum wp_status)proxy_continue_stream(WP_STREAM_RESPONSE);
+}
+
+enum wp_status wp_stream_select(const struct wp_stream *s)
+{
+    return (enum wp_status)proxy_set_effective_context(s->id);
 }
 
 enum wp_status wp_close_stream(void)

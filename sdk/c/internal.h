@@ -9,6 +9,10 @@
 void wp_callback_arena_reset(void);
 /* Forget the host's log level: the next log call asks again. */
 void wp_log_level_forget(void);
+/* Set by calls.c with its first call: the pending calls of a context are forgotten before its struct is
+ * freed. `stream` is NULL when the root itself goes. */
+extern void (*wp_context_gone)(const struct wp_root *root, const struct wp_stream *stream);
+
 /* A string the host handed out; the empty one is never NULL. */
 static inline struct wp_str wp_host_str(char *at, size_t len)
 {

@@ -105,10 +105,16 @@ bool wp_equal_secret(struct wp_str a, struct wp_str b)
     if (a.len != b.len) {
         return false;
     }
-    unsigned diff = 0;
-    for (size_t i = 0; i < a.len; i++) {
+    uint64_t diff = 0, x, y;
+    size_t i = 0;
+    for (; a.len - i >= sizeof x; i += sizeof x) {
+        memcpy(&x, a.at + i, sizeof x);
+        memcpy(&y, b.at + i, sizeof y);
+        diff |= x ^ y;
+        __asm__("" : "+r"(diff)); /* keeps the compiler from leaving the loop at the first difference */
+    }
+    for (; i < a.len; i++) {
         diff |= (unsigned char)a.at[i] ^ (unsigned char)b.at[i];
-        /* Keeps the compiler from leaving the loop at the first difference. */
         __asm__("" : "+r"(diff));
     }
     return diff == 0;
@@ -127,14 +133,18 @@ uint64_t wp_hash(struct wp_str s, uint64_t seed)
 {
     uint64_t h = mix(seed + s.len);
     size_t i = 0;
-    for (; s.len - i >= 8; i += 8) {
+    for (; s.len - i > 8; i += 8) {
         uint64_t word;
         memcpy(&word, s.at + i, 8);
         h = mix(h ^ word);
     }
     uint64_t tail = 0;
-    if (i < s.len) {
-        memcpy(&tail, s.at + i, s.len - i);
+    if (s.len >= 8) { /* the last eight bytes, some of them again: the length is in the hash */
+        memcpy(&tail, s.at + s.len - 8, 8);
+    } else {
+        for (; i < s.len; i++) {
+            tail = tail << 8 | (unsigned char)s.at[i];
+        }
     }
     return mix(h ^ tail);
 }

@@ -24,7 +24,8 @@
  * followed by a NUL, so `at` can be given to functions that want one.
  *
  * Portability.  Everything in this header is Proxy-Wasm 0.2.1 and works in every host of that version;
- * what is an extension of one host says so. */
+ * what is an extension of some hosts says EXTENSION, and is not there with -DWP_NO_EXTENSIONS.  Redis is one,
+ * in weir_redis.h. */
 #ifndef WEIR_PLUGIN_H
 #define WEIR_PLUGIN_H
 
@@ -43,7 +44,7 @@ struct wp_str {
 
 /* A string literal as a view; embedded NULs count: WP_STR("source\0address"). */
 #define WP_STR(literal) ((struct wp_str){"" literal, sizeof(literal) - 1})
-/* The two arguments of "%.*s". */
+/* The two arguments of "%.*s"; evaluates `s` twice. */
 #define WP_ARG(s) (int)(s).len, (s).at
 
 struct wp_str wp_str_of(const char *z); /* of a NUL-terminated string; NULL is empty */
@@ -80,6 +81,16 @@ void *wp_arena_alloc(struct wp_arena *a, size_t size); /* aligned for any type, 
 void *wp_arena_array(struct wp_arena *a, size_t n, size_t size); /* cleared; never NULL */
 struct wp_str wp_arena_dup(struct wp_arena *a, struct wp_str s); /* a copy, followed by a NUL */
 void wp_arena_free(struct wp_arena *a);                          /* afterwards it is empty and ready */
+
+/* Where an arena stands, and back to there: what was allocated since is freed.  For loops that would
+ * otherwise keep all they ever read, as a large body in parts.  Marks are gone back to in the reverse order.
+ */
+struct wp_mark {
+    struct wp_chunk *chunks;
+    char *at, *end;
+};
+struct wp_mark wp_arena_mark(const struct wp_arena *a);
+void wp_arena_rewind(struct wp_arena *a, struct wp_mark mark);
 
 /* The arena of the running callback. */
 struct wp_arena *wp_callback_arena(void);
@@ -224,6 +235,79 @@ enum wp_status wp_resume_request(void);
 enum wp_status wp_resume_response(void);
 enum wp_status wp_close_stream(void);
 
+/* Make a stream the one that the functions of this header speak of, until the callback ends: in a root's
+ * callbacks (tick, queue, an answer to the root's call) and for another stream than the callback's own. */
+struct wp_root;
+struct wp_stream;
+enum wp_status wp_stream_select(const struct wp_stream *s);
+
+/* ---- HTTP calls ------------------------------------------------------------------------------------- */
+
+struct wp_http_request {
+    struct wp_str cluster;                 /* the service, as the host names it */
+    struct wp_str method, path, authority; /* empty: GET, "/", the cluster's name */
+    const struct wp_header *headers;       /* without pseudo-headers */
+    size_t nheaders;
+    struct wp_str body;
+    const struct wp_header *trailers;
+    size_t ntrailers;
+    uint32_t timeout_ms; /* 0: 5000 */
+};
+
+/* The answer: headers and trailers are the maps WP_CALL_HEADERS and WP_CALL_TRAILERS, the body is the buffer
+ * WP_CALL_BODY, all until the callback returns. */
+struct wp_http_answer {
+    bool failed;     /* there is none: refused, broken off, too late */
+    uint32_t status; /* 200, ...; 0 if it failed or is no three-digit number */
+    uint32_t nheaders, body_bytes, ntrailers;
+};
+
+/* `stream` is the one that called, and is selected; NULL for a root's call. */
+typedef void wp_http_fn(struct wp_root *root, struct wp_stream *stream, void *data,
+                        const struct wp_http_answer *answer);
+
+/* Send a request and go on; fn hears the answer in a callback of its own.  A stream that waits for it returns
+ * WP_PAUSE and calls wp_resume_request or wp_respond in fn.
+ * WP_OK: fn is called exactly once, but not at all if the stream ends before: keep what `data` points to in
+ * the stream's struct or the root's, and nothing is lost with it.  WP_BAD_ARGUMENT: no such cluster.
+ * WP_INTERNAL_FAILURE: it cannot be sent.  After an error fn is not called. */
+enum wp_status wp_http_call(struct wp_stream *s, const struct wp_http_request *request, wp_http_fn *fn,
+                            void *data);
+enum wp_status wp_root_http_call(struct wp_root *root, const struct wp_http_request *request, wp_http_fn *fn,
+                                 void *data);
+
+/* ---- metrics ---------------------------------------------------------------------------------------- */
+
+enum wp_metric_type { WP_COUNTER = 0, WP_GAUGE = 1, WP_HISTOGRAM = 2 };
+
+/* The number of a metric, made if there is none of this name; best in configure. */
+enum wp_status wp_metric_define(enum wp_metric_type type, struct wp_str name, uint32_t *metric);
+/* A counter grows; a gauge may shrink. */
+enum wp_status wp_metric_add(uint32_t metric, int64_t delta);
+/* Set a gauge, or one sample of a histogram. */
+enum wp_status wp_metric_record(uint32_t metric, uint64_t value);
+bool wp_metric_get(uint32_t metric, uint64_t *value); /* false, and 0: no such counter or gauge */
+
+/* ---- shared data and queues --------------------------------------------------------------------------- */
+
+/* Data of all VMs with the same vm_id, on all workers.  `version` changes with each set; give it back to
+ * wp_shared_set to write only if nobody wrote meanwhile (else WP_CAS_MISMATCH), 0 to write anyway. */
+bool wp_shared_get(struct wp_str key, struct wp_str *value, uint32_t *version);
+enum wp_status wp_shared_set(struct wp_str key, struct wp_str value, uint32_t version);
+
+/* Read, change, write, again if another writer was faster: fn gets the value (found: it exists) and sets
+ * *next, or returns false to leave it.  WP_CAS_MISMATCH after WP_SHARED_TRIES. */
+enum { WP_SHARED_TRIES = 100 };
+typedef bool wp_shared_fn(bool found, struct wp_str value, struct wp_str *next, void *data);
+enum wp_status wp_shared_update(struct wp_str key, wp_shared_fn *fn, void *data);
+
+/* A queue of this name, made if there is none; the root that registered it hears WP_ON_QUEUE_READY. */
+enum wp_status wp_queue_register(struct wp_str name, uint32_t *queue);
+/* Somebody else's, by the vm_id of its VM; WP_NOT_FOUND. */
+enum wp_status wp_queue_find(struct wp_str vm_id, struct wp_str name, uint32_t *queue);
+enum wp_status wp_queue_push(uint32_t queue, struct wp_str data);
+bool wp_queue_pop(uint32_t queue, struct wp_str *data); /* false: it is empty */
+
 /* ---- HTTP helpers ----------------------------------------------------------------------------------- */
 
 /* %XX decoded; a broken or cut escape stays as it is.  The same view if there is nothing to decode. */
@@ -243,6 +327,7 @@ struct wp_str wp_host_without_port(struct wp_str host);
 /* A root context is one configuration of the plugin; the first member of the plugin's root struct. */
 struct wp_root {
     uint32_t id;
+    uint32_t calls; /* the SDK's: answers it waits for, those of its streams too */
 };
 
 /* A stream context is one HTTP request and its response; the first member of the plugin's stream struct.
@@ -250,6 +335,7 @@ struct wp_root {
  * few, and hosts delete them only at shutdown. */
 struct wp_stream {
     uint32_t id;
+    uint32_t calls; /* the SDK's: answers it waits for */
     struct wp_root *root;
 };
 
@@ -299,8 +385,10 @@ bool wp_config_read(enum wp_buffer buffer, size_t size, struct wp_str *config);
 
 /* EXTENSION (Higress, Weir): ABI 0.2.100, where a headers callback that pauses still gets its body callbacks,
  * and the headers stay changeable meanwhile.  Other hosts refuse to load such a module. */
+#ifndef WP_NO_EXTENSIONS
 #define WP_PLUGIN_HIGRESS(root_type, stream_type)                                                            \
     WP_PLUGIN_(root_type, stream_type, proxy_abi_version_0_2_100)
+#endif
 
 /* bool fn(struct root *, struct wp_str vm_config): once per root, before its configuration. */
 #define WP_ON_VM_START(fn) WP_CONFIG_CALLBACK_(proxy_on_vm_start, WP_VM_CONFIG, fn)
@@ -333,6 +421,15 @@ bool wp_config_read(enum wp_buffer buffer, size_t size, struct wp_str *config);
     void proxy_on_tick(uint32_t id)                                                                          \
     {                                                                                                        \
         fn((wp_root_type *)wp_root_enter(id));                                                               \
+    }
+
+/* void fn(struct root *, uint32_t queue): there is something in a queue this root registered; empty it, as
+ * another VM may be faster and several entries may come with one call. */
+#define WP_ON_QUEUE_READY(fn)                                                                                \
+    WP_EXPORT(proxy_on_queue_ready) void proxy_on_queue_ready(uint32_t id, uint32_t queue);                  \
+    void proxy_on_queue_ready(uint32_t id, uint32_t queue)                                                   \
+    {                                                                                                        \
+        fn((wp_root_type *)wp_root_enter(id), queue);                                                        \
     }
 
 #define WP_CONFIG_CALLBACK_(name, buffer, fn)                                                                \

@@ -11,63 +11,84 @@
 #include "aot/image.h"
 #include "base/mem.h"
 
-/* The GS base of this thread, as far as this executor set it. */
-static _Thread_local uintptr_t gs_base __attribute__((tls_model("initial-exec")));
-
 #ifdef __x86_64__
 static inline void set_gs_base(uintptr_t base)
 {
     __asm__ volatile("wrgsbase %0" : : "r"(base) : "memory"); /* the image needed the feature */
-    gs_base = base;
+    rt_code_base = base;
 }
 #else
 static inline void set_gs_base(uintptr_t base)
 {
-    gs_base = base;
+    rt_code_base = base;
 }
 #endif
 
+enum { GS_KEPT = 1 }; /* in rt_call.exec_state, so that a base of 0 is told from none */
+
 typedef void trampoline(void (*code)(void), struct rt_instance *inst, uint64_t *cells);
 
-static void invoke_plain(struct rt_func *f, uint64_t *cells)
+static inline void run(struct rt_func *f, uint64_t *cells)
 {
-    struct rt_call *call = rt_calls;
-    if (call->exec_frame == NULL) {
-        call->exec_frame = __builtin_frame_address(0);
-    }
     ((trampoline *)(uintptr_t)f->exec)(f->code, f->inst, cells);
 }
 
-static __attribute__((noinline)) void invoke_switched(struct rt_func *f, uint64_t *cells, bool back)
+static void invoke_plain(struct rt_func *f, uint64_t *cells)
 {
-    uintptr_t before = gs_base;
-    set_gs_base((uintptr_t)f->inst->pub.memory);
-    ((trampoline *)(uintptr_t)f->exec)(f->code, f->inst, cells);
-    if (back) {
-        set_gs_base(before);
+    run(f, cells);
+}
+
+/* Another VM: what the base was when the call began is kept for the case that the call traps. */
+static void switch_to(const struct rt_instance *inst)
+{
+    struct rt_call *call = rt_calls;
+    if (call->exec_state == NULL) {
+        call->exec_state = (void *)(rt_code_base | GS_KEPT);
     }
+    set_gs_base((uintptr_t)inst->pub.memory);
+}
+
+static __attribute__((noinline)) void invoke_switched(struct rt_func *f, uint64_t *cells)
+{
+    uintptr_t before = rt_code_base;
+    switch_to(f->inst);
+    run(f, cells);
+    set_gs_base(before);
 }
 
 static void invoke_segue(struct rt_func *f, uint64_t *cells)
 {
-    struct rt_call *call = rt_calls;
-    bool inner = true;
-    if (call->exec_frame == NULL) {
-        call->exec_frame = __builtin_frame_address(0);
-        call->exec_saved = gs_base;
-        inner = call->previous != NULL;
-    }
-    if (__builtin_expect((uintptr_t)f->inst->pub.memory == gs_base, 1)) {
-        ((trampoline *)(uintptr_t)f->exec)(f->code, f->inst, cells);
+    if (__builtin_expect((uintptr_t)f->inst->pub.memory == rt_code_base, 1)) {
+        run(f, cells);
     } else {
-        invoke_switched(f, cells, inner);
+        invoke_switched(f, cells);
+    }
+}
+
+/* The first function of a call: the outermost call leaves the base as it is. */
+static __attribute__((noinline)) void enter_switched(struct rt_func *f, uint64_t *cells)
+{
+    if (rt_calls->previous != NULL) {
+        invoke_switched(f, cells);
+        return;
+    }
+    set_gs_base((uintptr_t)f->inst->pub.memory);
+    run(f, cells);
+}
+
+static void enter(struct rt_func *f, uint64_t *cells)
+{
+    if (__builtin_expect((uintptr_t)f->inst->pub.memory == rt_code_base || f->invoke == invoke_plain, 1)) {
+        run(f, cells);
+    } else {
+        enter_switched(f, cells);
     }
 }
 
 static void unwound(struct rt_call *call)
 {
-    if (call->previous != NULL && call->exec_frame != NULL && call->exec_saved != gs_base) {
-        set_gs_base(call->exec_saved);
+    if (call->previous != NULL && call->exec_state != NULL) {
+        set_gs_base((uintptr_t)call->exec_state & ~(uintptr_t)GS_KEPT);
     }
 }
 
@@ -77,6 +98,11 @@ static void invoke_far(struct rt_func *f, uint64_t *cells)
 {
     struct rt_func *far = (struct rt_func *)((uintptr_t)f->exec & ~(uintptr_t)1);
     far->invoke(far, cells);
+}
+
+static bool is_integer(uint8_t type)
+{
+    return type != WASM_F32 && type != WASM_F64 && type != WASM_V128;
 }
 
 /* Do the parameters of a C function fit into registers, so that it can be called as if it were compiled code?
@@ -90,7 +116,7 @@ static bool in_registers(const struct wasm_functype *t)
 #endif
     uint32_t floats = 0;
     for (uint32_t i = 0; i < t->nparams; i++) {
-        floats += t->params[i] == WASM_F32 || t->params[i] == WASM_F64 || t->params[i] == WASM_V128;
+        floats += !is_integer(t->params[i]);
     }
     return floats <= FLOATS && t->nparams - floats <= INTS;
 }
@@ -110,6 +136,7 @@ static void bind_imports(struct rt_instance *inst, const struct aot_image *im)
             *far = *f;
             f->inst = inst;
             f->guest = NULL;
+            f->shape = 0;
             f->code = stub;
             f->exec = (void *)((uintptr_t)far++ | 1);
             f->invoke = invoke_far;
@@ -117,6 +144,27 @@ static void bind_imports(struct rt_instance *inst, const struct aot_image *im)
             f->code = stub;
         }
     }
+}
+
+/* How a call from outside may call compiled code of this type; 0: by a trampoline. */
+static uint32_t shape_of(const struct wasm_functype *t)
+{
+    if (t->nparams > RT_SHAPE_MAX_PARAMS || t->nresults > 1) {
+        return 0;
+    }
+    for (uint32_t i = 0; i < t->nparams; i++) {
+        if (!is_integer(t->params[i])) {
+            return 0;
+        }
+    }
+    uint32_t shape = RT_SHAPE_CODE | t->nparams;
+    if (t->nresults == 1) {
+        if (!is_integer(t->results[0])) {
+            return 0;
+        }
+        shape |= RT_SHAPE_RESULT | (t->results[0] == WASM_I32 ? 0 : RT_SHAPE_WIDE);
+    }
+    return shape;
 }
 
 /* Does `t` belong to an instance whose code relies on being alone with it? */
@@ -154,6 +202,7 @@ static weir_status instance_init(struct rt_instance *inst, struct weir_report *r
     const struct aot_image *im = inst->exec_module;
     const struct rt_module *m = inst->module;
     bool segue = (im->footer.flags & WEIR_IMAGE_SEGUE) != 0 && m->wasm->nmemories > 0;
+    bool trampolines = !RT_GUARD_CODE || (im->footer.flags & WEIR_IMAGE_STUBS) != 0; /* another convention */
     bind_imports(inst, im);
     for (uint32_t slot = m->wasm->nimported_funcs; slot < m->nfunc_slots; slot++) {
         struct rt_func *f = rt_slot_at(inst, slot);
@@ -161,6 +210,8 @@ static weir_status instance_init(struct rt_instance *inst, struct weir_report *r
         f->exec = (void *)(im->base + im->tramps[m->wasm->funcs[f->funcidx].typeidx]);
         f->invoke = segue ? invoke_segue : invoke_plain;
         f->guest = inst;
+        f->shape = trampolines ? 0 : shape_of(f->type);
+        f->shape |= f->shape != 0 && segue ? RT_SHAPE_BASE : 0;
     }
     return WEIR_OK;
 }
@@ -265,7 +316,7 @@ static void backtrace(struct rt_call *call, const struct os_fault *fault)
 {
     const uintptr_t *fp = fault != NULL ? (const uintptr_t *)fault->fp : __builtin_frame_address(0);
     const uintptr_t *low = fault != NULL ? (const uintptr_t *)fault->sp : fp;
-    const uintptr_t *end = call->exec_frame;
+    const uintptr_t *end = (const uintptr_t *)call->guard.frame;
     if (fault != NULL) {
         add_frame(call, fault->pc);
     }
@@ -283,6 +334,7 @@ const struct rt_executor aot_executor = {
     .module_free = module_free,
     .instance_init = instance_init,
     .instance_fini = instance_fini,
+    .enter = enter,
     .backtrace = backtrace,
     .unwound = unwound,
     .fault_kind = fault_kind,

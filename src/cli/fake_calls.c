@@ -8,35 +8,44 @@
 
 enum { MAX_ANSWERS = 10000 }; /* in one request: a plugin may try again for ever */
 
-void fake_calls_begin(struct fake_calls *c, const struct fake_answer *answers, size_t n, struct arena *arena)
+void fake_calls_begin(struct fake_calls *c, const struct fake_answers answers[FAKE_PROTOCOLS],
+                      struct arena *arena)
 {
-    c->answers = answers;
-    c->nanswers = n;
+    for (int i = 0; i < FAKE_PROTOCOLS; i++) {
+        c->answers[i] = answers[i];
+    }
     c->arena = arena;
     c->delivered = 0;
     vec_clear(&c->sent);
+    vec_clear(&c->commands);
 }
 
 void fake_calls_end(struct fake_calls *c)
 {
-    c->nanswers = 0;
+    for (int i = 0; i < FAKE_PROTOCOLS; i++) {
+        c->answers[i].n = 0;
+    }
     c->arena = NULL;
     vec_clear(&c->sent);
+    vec_clear(&c->commands);
 }
 
 void fake_calls_fini(struct fake_calls *c)
 {
     vec_fini(&c->sent);
+    vec_fini(&c->commands);
     vec_fini(&c->pending);
 }
 
-static const struct fake_answer *take_answer(struct fake_calls *c)
+static const struct fake_answer *take_answer(struct fake_calls *c, enum fake_protocol protocol)
 {
-    if (c->nanswers == 0) {
+    struct fake_answers *left = &c->answers[protocol];
+
+    if (left->n == 0) {
         return NULL;
     }
-    c->nanswers--;
-    return c->answers++;
+    left->n--;
+    return left->at++;
 }
 
 static struct str copy_str(struct arena *a, struct str s)
@@ -70,13 +79,13 @@ static void note(struct fake_calls *c, const struct pw_http_call *call)
     vec_push(&c->sent, sent);
 }
 
-enum pw_call_start fake_calls_start(struct fake_calls *c, const struct pw_http_call *call, void **handle)
+static enum pw_call_start begin(struct fake_calls *c, struct fake_call entry, void **handle)
 {
-    const struct fake_answer *answer = take_answer(c);
-    struct fake_call entry = {call->callout, answer, call->timeout_ms, c->now_ms, c->number++};
+    const struct fake_answer *answer = entry.answer = take_answer(c, entry.protocol);
     size_t i = 0;
 
-    note(c, call);
+    entry.started_ms = c->now_ms;
+    entry.number = c->number++;
     if (answer != NULL && answer->kind == FAKE_ANSWER_NO_SERVICE) {
         return PW_CALL_NO_SERVICE;
     }
@@ -92,6 +101,32 @@ enum pw_call_start fake_calls_start(struct fake_calls *c, const struct pw_http_c
     c->pending.at[i] = entry;
     *handle = (void *)(uintptr_t)(i + 1);
     return PW_CALL_STARTED;
+}
+
+enum pw_call_start fake_calls_start(struct fake_calls *c, const struct pw_http_call *call, void **handle)
+{
+    note(c, call);
+    return begin(
+        c,
+        (struct fake_call){.callout = call->callout, .protocol = FAKE_HTTP, .timeout_ms = call->timeout_ms},
+        handle);
+}
+
+enum pw_call_start fake_calls_redis(struct fake_calls *c, const struct pw_redis_call *call, void **handle)
+{
+    struct arena *a = c->arena;
+
+    if (a != NULL) {
+        struct fake_command command = {copy_str(a, call->service), copy_str(a, call->query), *call->options};
+        command.options.user = copy_str(a, call->options->user);
+        command.options.password = copy_str(a, call->options->password);
+        vec_push(&c->commands, command);
+    }
+    return begin(c,
+                 (struct fake_call){.callout = call->callout,
+                                    .protocol = FAKE_REDIS,
+                                    .timeout_ms = call->options->timeout_ms},
+                 handle);
 }
 
 void fake_calls_cancel(struct fake_calls *c, void *handle)
@@ -124,6 +159,35 @@ static void answer_timeout(struct pw_callout *callout)
                     &(struct pw_call_response){.headers = headers, .nheaders = 3, .body = STR(text)});
 }
 
+static void answer_http(const struct fake_call *call)
+{
+    const struct fake_answer *a = call->answer;
+
+    if (times_out(call)) {
+        answer_timeout(call->callout);
+    } else if (a == NULL || a->kind != FAKE_ANSWER) {
+        pw_callout_done(call->callout, NULL);
+    } else {
+        pw_callout_done(call->callout, &(struct pw_call_response){a->headers, a->trailers, a->nheaders,
+                                                                  a->ntrailers, a->body});
+    }
+}
+
+static void answer_redis(const struct fake_call *call)
+{
+    const struct fake_answer *a = call->answer;
+    enum pw_redis_end end = PW_REDIS_REPLY;
+
+    if (times_out(call)) {
+        end = PW_REDIS_TIMED_OUT;
+    } else if (a == NULL || a->kind == FAKE_ANSWER_UNREACHABLE) {
+        end = PW_REDIS_REFUSED;
+    } else if (a->kind == FAKE_ANSWER_FAIL) {
+        end = PW_REDIS_DISCONNECTED;
+    }
+    pw_redis_done(call->callout, end, end == PW_REDIS_REPLY ? a->body : STR(""));
+}
+
 bool fake_calls_deliver(struct fake_calls *c)
 {
     struct fake_call *next = NULL;
@@ -138,7 +202,7 @@ bool fake_calls_deliver(struct fake_calls *c)
             continue;
         }
         if (call->answer == NULL) {
-            call->answer = take_answer(c);
+            call->answer = take_answer(c, call->protocol);
         }
         if (next == NULL || due_ms(call) < due_ms(next) ||
             (due_ms(call) == due_ms(next) && call->number < next->number)) {
@@ -152,14 +216,6 @@ bool fake_calls_deliver(struct fake_calls *c)
     struct fake_call call = *next; /* the guest may send others */
     next->callout = NULL;
     c->now_ms = due_ms(&call) > c->now_ms ? due_ms(&call) : c->now_ms;
-    if (times_out(&call)) {
-        answer_timeout(call.callout);
-    } else if (call.answer == NULL || call.answer->kind != FAKE_ANSWER) {
-        pw_callout_done(call.callout, NULL);
-    } else {
-        const struct fake_answer *a = call.answer;
-        pw_callout_done(call.callout, &(struct pw_call_response){a->headers, a->trailers, a->nheaders,
-                                                                 a->ntrailers, a->body});
-    }
+    (call.protocol == FAKE_HTTP ? answer_http : answer_redis)(&call);
     return true;
 }

@@ -271,7 +271,8 @@ static void send_local_response(void *stream, const struct pw_local_response *r)
     struct fake_stream *f = stream;
     struct fake_header_list *list = &f->maps[PW_MAP_RESPONSE_HEADERS];
     struct str unused;
-    char text[24];
+    char text[24], status[3] = {(char)('0' + r->status / 100), (char)('0' + r->status / 10 % 10),
+                                (char)('0' + r->status % 10)};
 
     f->has_local = f->local_now = true;
     f->local = *r;
@@ -279,8 +280,7 @@ static void send_local_response(void *stream, const struct pw_local_response *r)
     f->local.body = copy_str(&f->arena, r->body);
 
     list->len = list->cap = 0;
-    snprintf(text, sizeof text, "%u", r->status);
-    fake_headers_add(&f->arena, list, STR(":status"), str_of(text));
+    fake_headers_add(&f->arena, list, STR(":status"), (struct str){status, sizeof status});
     for (size_t i = 0; i < r->nheaders; i++) {
         fake_headers_add(&f->arena, list, r->headers[i].name, r->headers[i].value);
     }
@@ -428,6 +428,21 @@ static void cancel_call(void *server, void *handle)
     fake_calls_cancel(&((struct fake_server *)server)->calls, handle);
 }
 
+/* Every name is one; what a name that is none gives is an answer of the request file. */
+static bool redis_service(void *server, void *stream, struct str service)
+{
+    (void)server;
+    (void)stream;
+    return service.len != 0;
+}
+
+static enum pw_call_start redis_call(void *server, void *stream, const struct pw_redis_call *call,
+                                     void **handle)
+{
+    (void)stream;
+    return fake_calls_redis(&((struct fake_server *)server)->calls, call, handle);
+}
+
 const struct pw_server fake_server_functions = {
     .log = server_log,
     .log_level = server_log_level,
@@ -458,6 +473,9 @@ const struct pw_server fake_server_functions = {
     .override_upstream = override_upstream,
     .http_call = http_call,
     .cancel_call = cancel_call,
+    .redis_service = redis_service,
+    .redis_call = redis_call,
+    .redis_cancel = cancel_call,
 };
 
 /* ---- serving ------------------------------------------------------------------------------------ */
@@ -515,7 +533,7 @@ static void begin(struct fake_stream *f, const struct fake_request *request)
     f->override = (struct str){"", 0};
     vec_clear(&f->logs);
     load(f, PW_MAP_REQUEST_HEADERS, &request->request.headers);
-    fake_calls_begin(&f->server->calls, request->answers, request->nanswers, &f->arena);
+    fake_calls_begin(&f->server->calls, request->answers, &f->arena);
 }
 
 /* Answer the callout whose turn it is; false: there is none. */
@@ -621,7 +639,11 @@ enum fake_action fake_serve(struct fake_stream *f, const struct fake_request *re
         [PW_CLOSE] = FAKE_CLOSED,
     };
 
-    fake_server_run_due(f->server, request->has_now ? request->now_ns : server_now_ns(f->server, NULL));
+    if (request->has_now || f->server->has_now || f->server->timers.len != 0) {
+        fake_server_run_due(f->server, request->has_now ? request->now_ns : server_now_ns(f->server, NULL));
+    } else { /* the real clock has nothing to tell: it is not worth a look */
+        deliver(f->server);
+    }
     begin(f, request);
     struct pw_stream *s = pw_stream_new(steps, nsteps, f);
     enum fake_action action = actions[run_phases(f, s)];

@@ -40,8 +40,7 @@ struct fake_request {
     size_t nproperties;
     struct pw_upstream_host *hosts; /* of its service */
     size_t nhosts;
-    struct fake_answer *answers; /* to callouts, in the order of the calls */
-    size_t nanswers;
+    struct fake_answers answers[FAKE_PROTOCOLS]; /* to callouts */
     bool has_now;
     uint64_t now_ns;
 };

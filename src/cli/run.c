@@ -49,17 +49,20 @@ enum {
 
 #ifdef WEIR_ASAN_RUNTIME
 #define DEFAULT_USER "root" /* sanitizers write their reports to the log folder */
+#define DEFAULT_COMPILE_USER "root"
 #else
 #define DEFAULT_USER "www-data"
+#define DEFAULT_COMPILE_USER "nobody"
 #endif
 
 static struct {
-    const char *user, *config, *state, *nginx, *weirc;
+    const char *user, *compile_user, *config, *state, *nginx, *weirc;
     uint64_t workers, compile_seconds, shared_mib;
     int plugin_log_level;
 } args = {.state = ".weir",
           .nginx = "/usr/sbin/nginx",
           .user = DEFAULT_USER,
+          .compile_user = DEFAULT_COMPILE_USER,
           .compile_seconds = 300,
           .plugin_log_level = -1,
           .shared_mib = 16};
@@ -110,6 +113,11 @@ static const struct cli_option options[] = {
      .value = &args.user,
      .arg = "NAME",
      .help = "whom workers run as if root starts the gateway (default www-data)"},
+    {.name = "compile-user",
+     .kind = CLI_TEXT,
+     .value = &args.compile_user,
+     .arg = "NAME",
+     .help = "whom the compiler runs as if root starts the gateway (default nobody)"},
     {.name = "plugin-log-level",
      .kind = CLI_CHOICE,
      .value = &args.plugin_log_level,
@@ -148,8 +156,11 @@ struct run {
     struct images *images;
     int lock;
     const char *user;
-    char *group;         /* of the workers; NULL: as this process */
-    gid_t gid;           /* of `group`, or -1 */
+    char *group;              /* of the workers; NULL: as this process */
+    gid_t gid;                /* of `group`, or -1 */
+    bool change_compile_user; /* to: */
+    uid_t compile_uid;
+    gid_t compile_gid;
     unsigned generation; /* its number, for the file's name */
     char *generation_file;
     const char *generation_name; /* of the file, in the state folder */
@@ -195,7 +206,8 @@ static bool make_dirs(const char *path)
     return ok;
 }
 
-/* Workers of root are another user: it owns nothing, and its group reads what it must. */
+/* Workers of root are another user: it owns nothing, and its group reads what it must.  The compiler is a
+ * third one: it owns the folder it works in. */
 static int find_user(struct run *run)
 {
     run->gid = (gid_t)-1;
@@ -211,6 +223,14 @@ static int find_user(struct run *run)
     run->user = args.user;
     run->group = mem_strndup(group->gr_name, strlen(group->gr_name));
     run->gid = group->gr_gid;
+    user = getpwnam(args.compile_user);
+    if (user == NULL) {
+        return cli_fail("there is no user \"%s\" for the compiler; name another with --compile-user",
+                        args.compile_user);
+    }
+    run->change_compile_user = user->pw_uid != 0;
+    run->compile_uid = user->pw_uid;
+    run->compile_gid = user->pw_gid;
     return CLI_GO_ON;
 }
 
@@ -405,10 +425,17 @@ static int open_images(struct run *run)
     struct weir_report rep;
     int dir = open(run->state_dir, O_PATH | O_DIRECTORY | O_CLOEXEC); /* for as long as this process lives */
 
+    struct images_options how = {
+        .weirc = run->weirc,
+        .socket = run->control_sock,
+        .time_limit_s = (uint32_t)args.compile_seconds,
+        .change_user = run->change_compile_user,
+        .uid = run->compile_uid,
+        .gid = run->compile_gid,
+    };
     weir_report_init(&rep);
     snprintf(run->control_sock, sizeof run->control_sock, "/proc/self/fd/%d/control.sock", dir);
-    if (dir < 0 || images_new(run->store, run->weirc, (uint32_t)args.compile_seconds, run->control_sock,
-                              &run->images, &rep) != WEIR_OK) {
+    if (dir < 0 || images_new(run->store, &how, &run->images, &rep) != WEIR_OK) {
         return cli_fail("%s", dir < 0 ? strerror(errno) : rep.message);
     }
     images_want(run->images, run->config);

@@ -13,6 +13,7 @@
 #include "cli/cli.h"
 #include "cli/fake_server.h"
 #include "cli/image.h"
+#include "cli/try_redis.h"
 
 enum { MAX_FILE_BYTES = 256 << 20, WARM_UP_RUNS = 64 };
 
@@ -119,6 +120,10 @@ static const struct cli_usage usage = {
              "HTTP\n"
              "calls, in their order; {\"fail\": true} breaks the connection, {\"refuse\": true} and\n"
              "{\"no_service\": true} fail the host call itself; a call without an answer fails.\n"
+             "\"redis\"?: [{\"reply\": REPLY, \"delay_ms\"?: int}, ...] does the same for Redis: a REPLY is "
+             "\"text\",\n"
+             "5, null, an array of those, {\"status\": \"OK\"} or {\"error\": \"ERR why\"};\n"
+             "{\"unreachable\": true} is no connection.\n"
              "Logs of the start go to standard error.\n",
     .options = options,
     .noptions = CLI_COUNT(options),
@@ -332,26 +337,36 @@ static bool read_hosts(struct reader *r, json_t *hosts, struct fake_request *out
     return true;
 }
 
-static bool read_answer(struct reader *r, const json_t *v, struct fake_answer *out)
+/* What all answers have: the ways to fail, and the delay. */
+static bool read_kind(struct reader *r, const json_t *v, struct fake_answer *out)
 {
     static const struct {
         const char *key;
         enum fake_answer_kind kind;
-    } kinds[] = {
-        {"fail", FAKE_ANSWER_FAIL}, {"refuse", FAKE_ANSWER_REFUSED}, {"no_service", FAKE_ANSWER_NO_SERVICE}};
-    struct fake_header_list headers = {0}, trailers = {0};
-    const json_t *status = json_object_get(v, "status"), *delay = json_object_get(v, "delay_ms");
-    char text[24];
+    } kinds[] = {{"fail", FAKE_ANSWER_FAIL},
+                 {"unreachable", FAKE_ANSWER_UNREACHABLE},
+                 {"refuse", FAKE_ANSWER_REFUSED},
+                 {"no_service", FAKE_ANSWER_NO_SERVICE}};
+    const json_t *delay = json_object_get(v, "delay_ms");
 
-    if (!json_is_object(v)) {
-        return complain(r, "an answer of \"callouts\" must be an object");
-    }
-    if ((status != NULL && !json_is_integer(status)) ||
-        (delay != NULL && (!json_is_integer(delay) || json_integer_value(delay) < 0))) {
-        return complain(r, "\"status\" and \"delay_ms\" of a callout must be numbers");
+    if (!json_is_object(v) || (delay != NULL && (!json_is_integer(delay) || json_integer_value(delay) < 0))) {
+        return complain(r, "an answer must be an object, and its \"delay_ms\" a number");
     }
     for (size_t i = 0; i < CLI_COUNT(kinds); i++) {
         out->kind = json_is_true(json_object_get(v, kinds[i].key)) ? kinds[i].kind : out->kind;
+    }
+    out->delay_ms = (uint64_t)json_integer_value(delay);
+    return true;
+}
+
+static bool read_http_answer(struct reader *r, const json_t *v, struct fake_answer *out)
+{
+    struct fake_header_list headers = {0}, trailers = {0};
+    const json_t *status = json_object_get(v, "status");
+    char text[24];
+
+    if (status != NULL && !json_is_integer(status)) {
+        return complain(r, "the \"status\" of a callout must be a number");
     }
     snprintf(text, sizeof text, "%lld", status == NULL ? 200 : (long long)json_integer_value(status));
     fake_headers_add(&r->arena, &headers, STR(":status"), str_of(text));
@@ -363,12 +378,37 @@ static bool read_answer(struct reader *r, const json_t *v, struct fake_answer *o
     out->nheaders = headers.len;
     out->trailers = trailers.at;
     out->ntrailers = trailers.len;
-    out->delay_ms = (uint64_t)json_integer_value(delay);
     return true;
 }
 
-static bool read_answers(struct reader *r, const json_t *list, struct fake_request *out)
+static bool read_redis_answer(struct reader *r, const json_t *v, struct fake_answer *out)
 {
+    struct strbuf reply = {0};
+
+    out->body = (struct str){"", 0};
+    if (out->kind == FAKE_ANSWER && !try_redis_reply(json_object_get(v, "reply"), &reply)) {
+        strbuf_fini(&reply);
+        return complain(r, "the \"reply\" of Redis must be a string, an integer, null, an array of replies, "
+                           "{\"status\": ...} or {\"error\": ...}");
+    }
+    if (reply.len != 0) {
+        out->body = (struct str){arena_strndup(&r->arena, reply.at, reply.len), reply.len};
+    }
+    strbuf_fini(&reply);
+    return true;
+}
+
+static bool read_answers(struct reader *r, const json_t *request, enum fake_protocol protocol,
+                         struct fake_answers *out)
+{
+    static const struct {
+        const char *key, *wrong;
+        bool (*read)(struct reader *r, const json_t *v, struct fake_answer *out);
+    } protocols[FAKE_PROTOCOLS] = {
+        [FAKE_HTTP] = {"callouts", "\"callouts\" must be an array of answers", read_http_answer},
+        [FAKE_REDIS] = {"redis", "\"redis\" must be an array of answers", read_redis_answer},
+    };
+    const json_t *list = json_object_get(request, protocols[protocol].key);
     size_t i;
     json_t *v;
 
@@ -376,12 +416,13 @@ static bool read_answers(struct reader *r, const json_t *list, struct fake_reque
         return true;
     }
     if (!json_is_array(list)) {
-        return complain(r, "\"callouts\" must be an array of answers");
+        return complain(r, protocols[protocol].wrong);
     }
-    out->answers = ARENA_ARRAY(&r->arena, struct fake_answer, json_array_size(list));
+    out->at = ARENA_ARRAY(&r->arena, struct fake_answer, json_array_size(list));
     json_array_foreach(list, i, v)
     {
-        if (!read_answer(r, v, &out->answers[out->nanswers++])) {
+        struct fake_answer *answer = &out->at[out->n++];
+        if (!read_kind(r, v, answer) || !protocols[protocol].read(r, v, answer)) {
             return false;
         }
     }
@@ -399,7 +440,8 @@ static bool read_request(struct reader *r, const json_t *request, struct fake_re
         !read_body(r, request, &out->request) || !read_trailers(r, request, &out->request) ||
         !read_response(r, json_object_get(request, "response"), out) ||
         !read_properties(r, json_object_get(request, "properties"), out) ||
-        !read_answers(r, json_object_get(request, "callouts"), out)) {
+        !read_answers(r, request, FAKE_HTTP, &out->answers[FAKE_HTTP]) ||
+        !read_answers(r, request, FAKE_REDIS, &out->answers[FAKE_REDIS])) {
         return false;
     }
     complete_request(r, &given, &out->request.headers);
@@ -562,6 +604,7 @@ static void print_result(size_t i, enum fake_action action, const struct fake_st
         print_text(&b, "upstream_override", f->override);
     }
     print_calls(&b, &f->server->calls);
+    try_redis_print(&b, f->server->calls.commands.at, f->server->calls.commands.len);
     print_logs(&b, f);
     strbuf_add_char(&b, '}');
     puts(b.at);

@@ -55,11 +55,20 @@ bool compiler_busy(const struct compiler *c)
     return c->child != 0;
 }
 
-static char *work_path(const struct compiler *c, const char *hex, const char *suffix)
+/* The child's messages are in work/, which it cannot reach. */
+static char *log_path(const struct compiler *c, const char *hex)
 {
     struct strbuf b = {0};
-    strbuf_printf(&b, "%s/%s%s", store_work_dir(c->store), hex, suffix);
+    strbuf_printf(&b, "%s/%s.log", store_work_dir(c->store), hex);
     return b.at;
+}
+
+static void remove_from_compile_dir(const struct compiler *c, const char *hex, const char *suffix)
+{
+    struct strbuf b = {0};
+    strbuf_printf(&b, "%s/%s%s", store_compile_dir(c->store), hex, suffix);
+    unlink(b.at);
+    strbuf_fini(&b);
 }
 
 static double seconds_since(const struct timespec *start)
@@ -69,16 +78,28 @@ static double seconds_since(const struct timespec *start)
     return (double)(now.tv_sec - start->tv_sec) + (double)(now.tv_nsec - start->tv_nsec) / 1e9;
 }
 
-/* In the child: confined, with its messages in a file of the work folder. */
+static void set_up_descriptors(const char *log)
+{
+    int null = open("/dev/null", O_RDONLY);
+    int out = open(log, O_CREAT | O_TRUNC | O_NOFOLLOW | O_WRONLY, 0600);
+    if (null < 0 || out < 0 || dup2(null, 0) < 0 || dup2(out, 1) < 0 || dup2(out, 2) < 0) {
+        _exit(127);
+    }
+}
+
+/* In the child: confined, in its folder, with its messages in a file. */
 static _Noreturn void run_weirc(const struct compiler *c, pid_t parent, const char *module, const char *image,
                                 const char *log)
 {
-    const char *weaker = NULL;
+    const char *weaker = NULL, *argv[] = {"weirc", module, "-o", image, NULL};
     struct weir_report rep;
     struct os_confinement confinement = {
-        .writable_dir = store_work_dir(c->store),
+        .writable_dir = store_compile_dir(c->store),
         .memory_limit_bytes = c->opt.memory_limit_bytes,
         .cpu_limit_s = c->opt.time_limit_s,
+        .change_user = c->opt.change_user,
+        .uid = c->opt.uid,
+        .gid = c->opt.gid,
     };
 
     sigset_t none;
@@ -87,40 +108,54 @@ static _Noreturn void run_weirc(const struct compiler *c, pid_t parent, const ch
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL); /* the control process has some blocked */
     setpgid(0, 0);
-    /* A compilation that nobody waits for would write where the next control process compiles. */
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != parent) {
-        _exit(127);
-    }
-    int null = open("/dev/null", O_RDONLY);
-    unlink(log); /* an earlier compiler may have put a link there */
-    int out = open(log, O_CREAT | O_EXCL | O_NOFOLLOW | O_WRONLY, 0600);
-    if (null < 0 || out < 0 || dup2(null, 0) < 0 || dup2(out, 1) < 0 || dup2(out, 2) < 0) {
+    set_up_descriptors(log);
+    /* Its user may reach neither the program nor the folder by their paths. */
+    int program = open(c->opt.weirc, O_RDONLY);
+    if (program < 0 || chdir(store_compile_dir(c->store)) != 0) {
+        dprintf(2, "%s: %s\n", program < 0 ? c->opt.weirc : store_compile_dir(c->store), strerror(errno));
         _exit(127);
     }
     if (os_confine_self(&confinement, &weaker, &rep) != WEIR_OK) {
         dprintf(2, "cannot confine the compiler: %s\n", rep.message);
         _exit(126);
     }
+    /* A compilation that nobody waits for would write where the next control process compiles.  A change of
+     * user clears this, so it comes after that. */
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent) {
+        _exit(127);
+    }
     /* The gateway goes first: compiling takes the processor that serving leaves. */
     if (nice(10) == -1 && errno != 0) {
         errno = 0;
     }
-    setenv("TMPDIR", store_work_dir(c->store), 1); /* the one place it may write to */
-    execl(c->opt.weirc, "weirc", module, "-o", image, (char *)NULL);
+    setenv("TMPDIR", ".", 1); /* the one place it may write to */
+#if __has_feature(address_sanitizer)
+    setenv("ASAN_OPTIONS", "detect_leaks=0", 0); /* confined, it cannot be traced by itself */
+#endif
+    execveat(program, "", (char *const *)(uintptr_t)argv, environ, AT_EMPTY_PATH);
     dprintf(2, "%s: %s\n", c->opt.weirc, strerror(errno));
     _exit(127);
 }
 
 static void start_next(struct compiler *c)
 {
+    struct weir_report rep;
     if (c->queue.len == 0 || c->child != 0) {
         return;
     }
     const char *hex = c->queue.at[0].hex;
-    char *module = store_module_path(c->store, hex), *image = work_path(c, hex, ".aot"),
-         *log = work_path(c, hex, ".log");
-
+    char module[HASH_SHA256_HEX + 8], image[HASH_SHA256_HEX + 8];
+    char *log = log_path(c, hex);
+    snprintf(module, sizeof module, "%s.wasm", hex);
+    snprintf(image, sizeof image, "%s.aot", hex);
+    weir_report_init(&rep);
+    if (store_lend_module(c->store, hex, module, &rep) != WEIR_OK) {
+        log_line(LOG_ERROR, "cannot start the compiler: %s", rep.message);
+        vec_clear(&c->queue);
+        mem_free(log);
+        return;
+    }
     clock_gettime(CLOCK_MONOTONIC, &c->started);
     c->timed_out = false;
     pid_t self = getpid(), pid = fork();
@@ -134,8 +169,6 @@ static void start_next(struct compiler *c)
         log_line(LOG_ERROR, "cannot start the compiler: %s", strerror(errno));
         vec_clear(&c->queue);
     }
-    mem_free(module);
-    mem_free(image);
     mem_free(log);
 }
 
@@ -165,7 +198,6 @@ enum compiler_state compiler_want(struct compiler *c, const char *hex)
 /* What the child said last on its way out, or how it died. */
 static void explain(const struct compiler *c, const char *log, int wait_status, char *why, size_t cap)
 {
-    struct stat info;
     uint8_t *bytes;
     size_t len;
 
@@ -174,8 +206,7 @@ static void explain(const struct compiler *c, const char *log, int wait_status, 
     } else if (WIFSIGNALED(wait_status)) {
         snprintf(why, cap, "the compiler was killed by signal %d (%s)", WTERMSIG(wait_status),
                  strsignal(WTERMSIG(wait_status)));
-    } else if (lstat(log, &info) == 0 && S_ISREG(info.st_mode) && info.st_nlink == 1 &&
-               store_read_file(log, 1 << 20, &bytes, &len, NULL) == WEIR_OK) {
+    } else if (store_read_file(log, 1 << 20, &bytes, &len, NULL) == WEIR_OK) {
         struct str text = str_trim(str_make(bytes, len)), line = text;
         while (text.len != 0) {
             line = str_cut(&text, '\n');
@@ -195,7 +226,8 @@ static void take_result(struct compiler *c, int wait_status, struct compiler_res
 
     *result = (struct compiler_result){.outcome = COMPILER_FAILED, .seconds = seconds_since(&c->started)};
     memcpy(result->hex, c->queue.at[0].hex, sizeof result->hex);
-    char *image = work_path(c, result->hex, ".aot"), *log = work_path(c, result->hex, ".log");
+    char *log = log_path(c, result->hex), image[HASH_SHA256_HEX + 8];
+    snprintf(image, sizeof image, "%s.aot", result->hex);
     weir_report_init(&rep);
     if (!WIFEXITED(wait_status) || WEXITSTATUS(wait_status) != 0) {
         explain(c, log, wait_status, result->why, sizeof result->why);
@@ -205,9 +237,9 @@ static void take_result(struct compiler *c, int wait_status, struct compiler_res
     } else {
         result->outcome = COMPILER_MADE;
     }
-    unlink(image);
+    remove_from_compile_dir(c, result->hex, ".wasm");
+    remove_from_compile_dir(c, result->hex, ".aot");
     unlink(log);
-    mem_free(image);
     mem_free(log);
 
     c->child = 0;
@@ -223,7 +255,11 @@ bool compiler_step(struct compiler *c, struct compiler_result *result)
     if (c->child == 0) {
         return false;
     }
-    if (waitpid(c->child, &wait_status, WNOHANG) == c->child) {
+    siginfo_t info = {.si_pid = 0};
+    if (waitid(P_PID, (id_t)c->child, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == c->child) {
+        kill(-c->child,
+             SIGKILL); /* what it started; the group is its own as long as nobody has waited for it */
+        waitpid(c->child, &wait_status, 0);
         take_result(c, wait_status, result);
         return true;
     }

@@ -2,7 +2,11 @@
  *
  * The control process asks for the image of a module in the store and goes on; when the child has ended
  * the image is in the store or the reason why not is.  A compilation that failed is not tried again with the
- * same compiler and CPU.  Nothing here blocks. */
+ * same compiler and CPU.  Nothing here blocks.
+ *
+ * The child reads hostile bytes, so it is confined (os/confine.h): it sees a copy of the module in a folder
+ * of its own, the store's compile/, and reaches nothing else of ours; started by root it is another user.
+ * Before its image is taken everything it started is dead. */
 #ifndef CONTROL_COMPILER_H
 #define CONTROL_COMPILER_H
 
@@ -18,6 +22,9 @@ struct compiler_options {
     const char *key;             /* of images made here, weir/image.h */
     uint64_t memory_limit_bytes; /* of the child's address space */
     uint32_t time_limit_s;       /* wall clock; the same in CPU seconds a core */
+    bool change_user;            /* run as this user; takes root */
+    uid_t uid;
+    gid_t gid;
 };
 
 enum compiler_outcome {

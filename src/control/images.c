@@ -92,18 +92,25 @@ static void on_message(void *ctx, struct channel_client *from, struct str text)
     }
 }
 
-weir_status images_new(struct store *store, const char *weirc, uint32_t time_limit_s, const char *socket,
-                       struct images **out, struct weir_report *rep)
+weir_status images_new(struct store *store, const struct images_options *options, struct images **out,
+                       struct weir_report *rep)
 {
     struct images *im = mem_zalloc(sizeof *im);
     struct compiler_options opt = {
-        .weirc = weirc,
+        .weirc = options->weirc,
         .key = weir_image_key(),
         .memory_limit_bytes = (uint64_t)COMPILE_MEMORY_BYTES_GIB << 30,
-        .time_limit_s = time_limit_s,
+        .time_limit_s = options->time_limit_s,
+        .change_user = options->change_user,
+        .uid = options->uid,
+        .gid = options->gid,
     };
 
-    weir_status st = channel_open(socket, on_message, im, &im->channel, rep);
+    weir_status st = options->change_user ? store_make_compile_dir(store, options->uid, options->gid, rep)
+                                          : store_make_compile_dir(store, (uid_t)-1, (gid_t)-1, rep);
+    if (st == WEIR_OK) {
+        st = channel_open(options->socket, on_message, im, &im->channel, rep);
+    }
     if (st != WEIR_OK) {
         mem_free(im);
         return st;

@@ -16,11 +16,19 @@ enum { IMAGES_MAX_FDS = CHANNEL_MAX_CLIENTS + 1, IMAGES_STEP_MS = 500 };
 
 struct images;
 
-/* `weirc` is the compiler's path, `time_limit_s` how long one compilation may take, `socket` where workers
- * connect; both strings and `store` must outlive it.  WEIR_E_IO, WEIR_E_CONFIG: the socket cannot be had,
- * `rep` says why. */
-weir_status images_new(struct store *store, const char *weirc, uint32_t time_limit_s, const char *socket,
-                       struct images **out, struct weir_report *rep);
+struct images_options {
+    const char *weirc;     /* the compiler's path */
+    const char *socket;    /* where workers connect */
+    uint32_t time_limit_s; /* of one compilation */
+    bool change_user;      /* compile as this user; takes root */
+    uid_t uid;
+    gid_t gid;
+};
+
+/* The strings of `options` and `store` must outlive it.  WEIR_E_IO, WEIR_E_CONFIG: the socket or the folder
+ * for compilations cannot be had, `rep` says why. */
+weir_status images_new(struct store *store, const struct images_options *options, struct images **out,
+                       struct weir_report *rep);
 void images_free(struct images *im); /* NULL is fine; a running compilation is ended */
 
 /* Compile what the plugins of a published configuration (their URLs are files of the store) have no image of.

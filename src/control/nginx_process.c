@@ -91,7 +91,7 @@ static _Noreturn void become_nginx(const struct nginx_process *p, const char *co
     }
     if (p->preload != NULL) {
         struct strbuf asan = {0};
-        strbuf_printf(&asan, "detect_leaks=0:log_path=%s/logs/sanitizer", p->state_dir);
+        strbuf_printf(&asan, "detect_leaks=0:quarantine_size_mb=8:log_path=%s/logs/sanitizer", p->state_dir);
         setenv("LD_PRELOAD", p->preload, 1);
         setenv("ASAN_OPTIONS", asan.at, 0);
         setenv("UBSAN_OPTIONS", "print_stacktrace=1", 0);

@@ -15,8 +15,10 @@
 #include "base/str.h"
 
 struct store {
-    char *dir, *work;
+    char *dir, *work, *compile;
 };
+
+enum { MODULE_BYTES_MAX = 256 << 20, IMAGE_BYTES_MAX = 1 << 30 };
 
 static weir_status io_error(struct weir_report *rep, const char *path)
 {
@@ -74,9 +76,10 @@ static weir_status let_read(const char *path, gid_t readers, mode_t files, struc
     while (st == WEIR_OK && files != 0 && (e = readdir(dir)) != NULL) {
         int fd = e->d_type == DT_REG ? openat(dirfd(dir), e->d_name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC) : -1;
         if (fd >= 0) {
-            /* What others can write is left alone: it is refused when it is used. */
-            if (fstat(fd, &info) != 0 || ((info.st_mode & (S_IWGRP | S_IWOTH)) == 0 &&
-                                          (fchown(fd, (uid_t)-1, readers) != 0 || fchmod(fd, files) != 0))) {
+            /* What others can write stays so, for its reader to refuse: who knows what is in it by now. */
+            bool others_write = fstat(fd, &info) == 0 && (info.st_mode & (S_IWGRP | S_IWOTH)) != 0;
+            if (fchown(fd, (uid_t)-1, readers) != 0 ||
+                fchmod(fd, others_write ? (info.st_mode & 0777) | S_IRGRP : files) != 0) {
                 st = io_error(rep, path);
             }
             close(fd);
@@ -116,7 +119,10 @@ weir_status store_open(const char *dir, gid_t readers, struct store **out, struc
     struct store *s = mem_zalloc(sizeof *s);
     s->dir = mem_strndup(dir, strlen(dir));
     s->work = path_of(dir, "work");
-    nftw(s->work, remove_entry, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT); /* of compilations that were ended */
+    s->compile = path_of(dir, "compile");
+    /* of compilations that were ended */
+    nftw(s->work, remove_entry, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+    nftw(s->compile, remove_entry, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
     *out = s;
     return WEIR_OK;
 }
@@ -126,6 +132,7 @@ void store_close(struct store *s)
     if (s != NULL) {
         mem_free(s->dir);
         mem_free(s->work);
+        mem_free(s->compile);
         mem_free(s);
     }
 }
@@ -152,7 +159,7 @@ static weir_status write_all(int fd, const uint8_t *bytes, size_t len)
 }
 
 /* Write to the work folder, sync, rename to `path`. */
-static weir_status write_file(struct store *s, const char *path, const void *bytes, size_t len,
+static weir_status write_file(struct store *s, const char *path, const void *bytes, size_t len, mode_t mode,
                               struct weir_report *rep)
 {
     char *temp = path_of(s->work, "write-XXXXXX");
@@ -164,7 +171,7 @@ static weir_status write_file(struct store *s, const char *path, const void *byt
         mem_free(temp);
         return st;
     }
-    if (write_all(fd, bytes, len) != WEIR_OK || fchmod(fd, 0640) != 0 || fsync(fd) != 0) {
+    if (write_all(fd, bytes, len) != WEIR_OK || fchmod(fd, mode) != 0 || fsync(fd) != 0) {
         st = io_error(rep, temp);
     }
     close(fd);
@@ -176,6 +183,21 @@ static weir_status write_file(struct store *s, const char *path, const void *byt
     }
     mem_free(temp);
     return st;
+}
+
+weir_status store_make_compile_dir(struct store *s, uid_t uid, gid_t gid, struct weir_report *rep)
+{
+    nftw(s->compile, remove_entry, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+    rmdir(s->compile);
+    if (mkdir(s->compile, 0700) != 0 || chmod(s->compile, 0700) != 0 || lchown(s->compile, uid, gid) != 0) {
+        return io_error(rep, s->compile);
+    }
+    return WEIR_OK;
+}
+
+const char *store_compile_dir(const struct store *s)
+{
+    return s->compile;
 }
 
 char *store_module_path(const struct store *s, const char *hex)
@@ -195,7 +217,7 @@ weir_status store_put_module(struct store *s, const uint8_t *bytes, size_t len, 
     hash_hex(digest, hex);
     char *path = store_module_path(s, hex);
     if (access(path, R_OK) != 0) {
-        st = write_file(s, path, bytes, len, rep);
+        st = write_file(s, path, bytes, len, 0640, rep);
     }
     mem_free(path);
     return st;
@@ -221,68 +243,22 @@ bool store_has_image(const struct store *s, const char *hex, const char *key)
     return has;
 }
 
-weir_status store_put_image(struct store *s, const char *hex, const char *key, const char *work_path,
-                            struct weir_report *rep)
+/* Read a whole plain file.  `only_one_name`: not if it has another name, which may be a file of somebody
+ * else. */
+static weir_status read_plain(const char *path, int flags, bool only_one_name, size_t limit, uint8_t **bytes,
+                              size_t *len, struct weir_report *rep)
 {
     struct stat info;
     weir_status st = WEIR_OK;
-    char *path = store_image_path(s, hex, key);
-
-    /* The compiler wrote there, and it read hostile bytes: a link of its would have us touch another file. */
-    int fd = open(work_path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    if (fd < 0 || fstat(fd, &info) != 0) {
-        st = io_error(rep, work_path);
-    } else if (!S_ISREG(info.st_mode) || info.st_nlink != 1) {
-        st = weir_report_set(rep, WEIR_E_CONFIG, WEIR_NO_OFFSET, "store", "%s is no plain file", work_path);
-    } else if (fchmod(fd, 0550) != 0 || rename(work_path, path) != 0) {
-        st = io_error(rep, work_path);
-    }
-    if (fd >= 0) {
-        close(fd);
-    }
-    mem_free(path);
-    return st;
-}
-
-void store_drop_image(struct store *s, const char *hex, const char *key)
-{
-    char *path = store_image_path(s, hex, key);
-    unlink(path);
-    mem_free(path);
-}
-
-void store_put_failure(struct store *s, const char *hex, const char *key, const char *why)
-{
-    char *path = image_file(s, hex, key, ".failed");
-    write_file(s, path, why, strlen(why), NULL); /* not remembered: it is tried again, that is all */
-    mem_free(path);
-}
-
-char *store_failure(const struct store *s, const char *hex, const char *key)
-{
-    char *path = image_file(s, hex, key, ".failed"), *why = NULL;
-    uint8_t *bytes;
-    size_t len;
-    if (store_read_file(path, 4096, &bytes, &len, NULL) == WEIR_OK) {
-        why = mem_strndup((char *)bytes, len);
-        mem_free(bytes);
-    }
-    mem_free(path);
-    return why;
-}
-
-weir_status store_read_file(const char *path, size_t limit, uint8_t **bytes, size_t *len,
-                            struct weir_report *rep)
-{
-    struct stat info;
-    weir_status st = WEIR_OK;
-    int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* a FIFO would keep us waiting */
+    int fd = open(path, flags | O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* a FIFO would keep us waiting */
 
     if (fd < 0 || fstat(fd, &info) != 0) {
         st = io_error(rep, path);
-    } else if (!S_ISREG(info.st_mode) || (uint64_t)info.st_size > limit) {
-        st = weir_report_set(rep, WEIR_E_LIMIT, WEIR_NO_OFFSET, "store",
-                             "%s: no plain file of at most %zu bytes", path, limit);
+    } else if (!S_ISREG(info.st_mode) || (only_one_name && info.st_nlink != 1)) {
+        st = weir_report_set(rep, WEIR_E_CONFIG, WEIR_NO_OFFSET, "store", "%s is no plain file", path);
+    } else if ((uint64_t)info.st_size > limit) {
+        st = weir_report_set(rep, WEIR_E_LIMIT, WEIR_NO_OFFSET, "store", "%s is larger than %zu bytes", path,
+                             limit);
     } else {
         size_t size = (size_t)info.st_size, got = 0;
         uint8_t *buffer = mem_alloc(size);
@@ -302,4 +278,70 @@ weir_status store_read_file(const char *path, size_t limit, uint8_t **bytes, siz
         close(fd);
     }
     return st;
+}
+
+weir_status store_put_image(struct store *s, const char *hex, const char *key, const char *name,
+                            struct weir_report *rep)
+{
+    uint8_t *bytes;
+    size_t len;
+    char *from = path_of(s->compile, name), *path = store_image_path(s, hex, key);
+    /* The compiler wrote there, and it read hostile bytes: a link of its would have us touch another file,
+     * and a file of its user could be changed later.  A copy is ours alone. */
+    weir_status st = read_plain(from, O_NOFOLLOW, true, IMAGE_BYTES_MAX, &bytes, &len, rep);
+    if (st == WEIR_OK) {
+        st = write_file(s, path, bytes, len, 0550, rep);
+        mem_free(bytes);
+    }
+    mem_free(from);
+    mem_free(path);
+    return st;
+}
+
+weir_status store_lend_module(struct store *s, const char *hex, const char *name, struct weir_report *rep)
+{
+    uint8_t *bytes;
+    size_t len;
+    char *from = store_module_path(s, hex), *path = path_of(s->compile, name);
+    weir_status st = read_plain(from, 0, false, MODULE_BYTES_MAX, &bytes, &len, rep);
+    if (st == WEIR_OK) {
+        st = write_file(s, path, bytes, len, 0444, rep); /* others than its user cannot come so far */
+        mem_free(bytes);
+    }
+    mem_free(from);
+    mem_free(path);
+    return st;
+}
+
+void store_drop_image(struct store *s, const char *hex, const char *key)
+{
+    char *path = store_image_path(s, hex, key);
+    unlink(path);
+    mem_free(path);
+}
+
+void store_put_failure(struct store *s, const char *hex, const char *key, const char *why)
+{
+    char *path = image_file(s, hex, key, ".failed");
+    write_file(s, path, why, strlen(why), 0640, NULL); /* not remembered: it is tried again, that is all */
+    mem_free(path);
+}
+
+char *store_failure(const struct store *s, const char *hex, const char *key)
+{
+    char *path = image_file(s, hex, key, ".failed"), *why = NULL;
+    uint8_t *bytes;
+    size_t len;
+    if (store_read_file(path, 4096, &bytes, &len, NULL) == WEIR_OK) {
+        why = mem_strndup((char *)bytes, len);
+        mem_free(bytes);
+    }
+    mem_free(path);
+    return why;
+}
+
+weir_status store_read_file(const char *path, size_t limit, uint8_t **bytes, size_t *len,
+                            struct weir_report *rep)
+{
+    return read_plain(path, 0, false, limit, bytes, len, rep);
 }

@@ -49,6 +49,15 @@ struct gw_endpoint {
     uint32_t weight; /* at least 1 */
 };
 
+/* How connections to a service are encrypted.  The PEM texts parse, and the key is the first certificate's.
+ */
+struct gw_tls {
+    struct str server_name; /* lower-case; at NULL: the host of each endpoint */
+    bool verify;
+    struct str ca;               /* PEM certificates; at NULL: the system's */
+    struct str certificate, key; /* PEM, what this side shows; at NULL: nothing */
+};
+
 struct gw_service {
     struct gw_place at;
     struct str name;
@@ -58,6 +67,7 @@ struct gw_service {
     uint32_t connect_timeout_ms, read_timeout_ms, send_timeout_ms;
     uint32_t keepalive; /* idle connections each worker keeps; 0: none */
     uint32_t keepalive_timeout_ms;
+    struct gw_tls *tls; /* NULL: clear text */
 };
 
 /* ---- routes --------------------------------------------------------------------------------- */

@@ -54,6 +54,43 @@ static const struct gw_type endpoint_type = {.name = "services[].endpoints[]",
                                              .shorthand = "address",
                                              FIELDS(endpoint_fields)};
 
+static const struct gw_field tls_fields[] = {
+    {.name = "serverName",
+     .kind = GW_F_STRING,
+     .offset = AT(gw_tls, server_name),
+     .check = gw_check_host,
+     .doc = "The name asked for (SNI), which the certificate must have too; the host of each endpoint "
+            "otherwise."},
+    {.name = "verify",
+     .kind = GW_F_BOOL,
+     .offset = AT(gw_tls, verify),
+     .fallback = "true",
+     .doc = "`false`: any certificate will do; for tests, because anyone can stand in for the service."},
+    {.name = "ca",
+     .kind = GW_F_PEM,
+     .offset = AT(gw_tls, ca),
+     .check = gw_check_certificates,
+     .doc = "The authorities that may have issued the service's certificate; the system's otherwise."},
+    {.name = "certificate",
+     .kind = GW_F_PEM,
+     .offset = AT(gw_tls, certificate),
+     .check = gw_check_certificates,
+     .doc = "What the service is shown when it asks for a certificate, with intermediate ones behind it."},
+    {.name = "key",
+     .kind = GW_F_PEM,
+     .offset = AT(gw_tls, key),
+     .check = gw_check_private_key,
+     .doc = "The private key of `certificate`, without a password."},
+};
+static const struct gw_type tls_type = {
+    .name = "services[].tls",
+    .about =
+        "Connections to the endpoints are encrypted (TLS 1.2 or 1.3); `tls: {}` verifies by the system's "
+        "authorities.",
+    .size = sizeof(struct gw_tls),
+    FIELDS(tls_fields),
+    .check = gw_check_tls};
+
 static const struct gw_choice policies[] = {{"roundRobin", GW_ROUND_ROBIN}, {NULL, 0}};
 
 static const struct gw_field service_fields[] = {
@@ -111,6 +148,11 @@ static const struct gw_field service_fields[] = {
      .max = 24 * HOUR_MS,
      .fallback = "60s",
      .doc = "How long an idle connection is kept."},
+    {.name = "tls",
+     .kind = GW_F_OPTIONAL,
+     .offset = AT(gw_service, tls),
+     .type = &tls_type,
+     .doc = "Encrypt the connections; none: clear text."},
 };
 static const struct gw_type service_type = {.name = "services[]",
                                             .about = "A group of servers that answer the same.",

@@ -12,7 +12,7 @@ static void add_type_of(const struct gw_field *f, struct strbuf *out)
         [GW_F_ADDRESS] = "host:port", [GW_F_JSON] = "any mapping",
         [GW_F_VARIANT] = "string",    [GW_F_BACKEND] = "string",
         [GW_F_OBJECT] = "mapping",    [GW_F_OPTIONAL] = "mapping",
-        [GW_F_LIST] = "list",
+        [GW_F_LIST] = "list",         [GW_F_PEM] = "PEM or file",
     };
 
     strbuf_add(out, str_of(f->variant == GW_MATCH_PRESENT ? "true" : names[f->kind]));

@@ -5,6 +5,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "gw/values.h"
+
 /* ---- messages --------------------------------------------------------------------------- */
 
 void gw_path_format(const struct gw_path *path, struct strbuf *out)
@@ -129,6 +131,16 @@ static void read_string(struct gw_reader *r, const struct gw_field *f, const str
                         const struct gw_path *path, void *object)
 {
     read_text(r, f, node, path, at_offset(object, f->offset));
+}
+
+static void read_pem(struct gw_reader *r, const struct gw_field *f, const struct gw_node *node,
+                     const struct gw_path *path, void *object)
+{
+    struct str text;
+    if (expect(r, node, path, GW_NODE_STRING, "") && gw_pem_read(r, node, path, &text) &&
+        f->check(r, node, path, &text)) {
+        *(struct str *)at_offset(object, f->offset) = text;
+    }
 }
 
 static bool expect_list(struct gw_reader *r, const struct gw_field *f, const struct gw_node *node,
@@ -515,6 +527,7 @@ static const struct {
     write_fn *write; /* NULL: another field writes it */
 } kinds[] = {
     [GW_F_STRING] = {read_string, write_string},
+    [GW_F_PEM] = {read_pem, write_string},
     [GW_F_STRINGS] = {read_strings, write_strings},
     [GW_F_BOOL] = {read_bool, write_bool},
     [GW_F_UINT] = {read_uint, write_uint},

@@ -14,6 +14,7 @@
 
 enum gw_kind {
     GW_F_STRING,   /* struct str */
+    GW_F_PEM,      /* struct str: PEM text, given as it is or as the name of a file */
     GW_F_STRINGS,  /* struct str *, and a count: a list of strings */
     GW_F_BOOL,     /* bool */
     GW_F_UINT,     /* uint32_t, min..max */
@@ -59,7 +60,7 @@ struct gw_field {
     const struct gw_choice *choices; /* ends with a NULL name */
     const struct gw_type *type;
     enum gw_match_kind variant;
-    /* STRING, STRINGS (each), VARIANT: check and normalise; false: a problem was added. */
+    /* STRING, PEM, STRINGS (each), VARIANT: check and normalise; false: a problem was added. */
     bool (*check)(struct gw_reader *r, const struct gw_node *node, const struct gw_path *path,
                   struct str *value);
     const char *doc; /* for the reference */

@@ -31,7 +31,7 @@ struct interp_ctl {
 };
 
 /* One activation of the interpreter: from a call out of C until it comes back.  It lives on the C stack;
- * activations of a guest call form a chain from rt_call.exec_frame.  ip, fp, sp and top are current only
+ * activations of a guest call form a chain from rt_call.exec_state.  ip, fp, sp and top are current only
  * while the activation is inside C code that may trap or call back. */
 struct interp_run {
     struct interp_run *previous;

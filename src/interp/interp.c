@@ -11,7 +11,7 @@
 #include "base/mem.h"
 #include "interp/code.h"
 
-enum { DEFAULT_STACK_BYTES = 1 << 20, SPARE_SLOTS = 16 };
+enum { SPARE_SLOTS = 16 };
 
 struct interp_stack {
     uint64_t *low;
@@ -107,7 +107,7 @@ static weir_status instance_init(struct rt_instance *inst, struct weir_report *r
         f->invoke = interp_invoke;
         f->exec = &mod->funcs[f->funcidx - w->nimported_funcs];
     }
-    size_t page = os_page_bytes(), want = inst->stack_bytes ? inst->stack_bytes : DEFAULT_STACK_BYTES;
+    size_t page = os_page_bytes(), want = inst->stack_bytes;
     want = (want + page - 1) / page * page;
     void *at = os_memory_reserve(want);
     if (!at || !os_memory_commit(at, want)) {
@@ -149,7 +149,7 @@ static const uint64_t *exit_word(void)
 static struct interp_run *running(const struct rt_instance *inst)
 {
     for (struct rt_call *call = rt_calls; call; call = call->previous) {
-        for (struct interp_run *run = call->exec_frame; run; run = run->previous) {
+        for (struct interp_run *run = call->exec_state; run; run = run->previous) {
             if (run->inst == inst) {
                 return run;
             }
@@ -182,7 +182,7 @@ void interp_invoke(struct rt_func *f, uint64_t *cells)
     struct rt_instance *inst = f->inst;
     const struct interp_stack *stack = inst->exec;
     const struct interp_run *outer = running(inst);
-    struct interp_run run = {.previous = rt_calls->exec_frame, .inst = inst};
+    struct interp_run run = {.previous = rt_calls->exec_state, .inst = inst};
     uint64_t *fp = outer ? outer->top : stack->low;
     struct interp_ctl *sp = outer ? outer->sp : stack->high;
     uintptr_t native = (uintptr_t)__builtin_frame_address(0);
@@ -195,10 +195,10 @@ void interp_invoke(struct rt_func *f, uint64_t *cells)
     *--sp = (struct interp_ctl){exit_word(), fp};
     run.base = run.sp = sp;
     run.top = run.fp = fp;
-    rt_calls->exec_frame = &run;
+    rt_calls->exec_state = &run;
     const uint64_t *ip = __atomic_load_n(&((const struct interp_func *)f->exec)->code, __ATOMIC_ACQUIRE);
     run_code(ip, fp, sp, inst, &run);
-    rt_calls->exec_frame = run.previous;
+    rt_calls->exec_state = run.previous;
     memcpy(cells, fp, f->type->result_cells * sizeof *cells);
     normalize(cells, f->type);
 }
@@ -261,7 +261,7 @@ static bool are_registers(const struct interp_run *run, uintptr_t ip, uintptr_t 
 
 static void backtrace(struct rt_call *call, const struct os_fault *fault)
 {
-    for (struct interp_run *run = call->exec_frame; run; run = run->previous) {
+    for (struct interp_run *run = call->exec_state; run; run = run->previous) {
         const uint64_t *ip = run->ip;
         const struct interp_ctl *ctl = run->sp;
         if (fault && is_guest_pc(fault->pc)) {

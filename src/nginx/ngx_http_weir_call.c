@@ -23,6 +23,7 @@ typedef struct {
     struct pw_callout     *callout;
     ngx_pool_t            *pool;
     ngx_http_weir_peer_t  *peer;
+    ngx_http_weir_tls_t   *tls;             /* with a reference; NULL: clear text */
     ngx_connection_t      *connection;
     ngx_buf_t             *request;
     ngx_event_t            timer;           /* of the whole call; or its failure, posted */
@@ -41,6 +42,8 @@ typedef struct {
 
 static ngx_int_t make_request(call_t *call, const struct pw_http_call *what);
 static ngx_int_t connect_peer(call_t *call, bool fresh);
+static ngx_int_t connected(call_t *call);
+static void tls_handler(ngx_connection_t *c);
 static ngx_int_t write_request(call_t *call);
 static void write_handler(ngx_event_t *ev);
 static void idle_write_handler(ngx_event_t *ev);
@@ -80,6 +83,7 @@ ngx_http_weir_call(void *server, void *stream, const struct pw_http_call *what, 
 
     call->pool = pool;
     call->callout = what->callout;
+    call->tls = ngx_http_weir_tls_ref(service->tls);
     call->connect_timeout = service->conf->connect_timeout_ms;
     call->keepalive = service->conf->keepalive;
     call->keepalive_timeout = service->conf->keepalive_timeout_ms;
@@ -302,12 +306,61 @@ connect_peer(call_t *call, bool fresh)
         return NGX_OK;
     }
 
-    if (write_request(call) == NGX_ERROR) {
+    if ((call->cached ? write_request(call) : connected(call)) == NGX_ERROR) {
         drop_connection(call);
         return call->cached ? connect_peer(call, true) : NGX_ERROR;
     }
 
     return NGX_OK;
+}
+
+
+/* The connection is made: on with TLS, or with the request. As write_request. */
+
+static ngx_int_t
+connected(call_t *call)
+{
+    ngx_int_t  rc;
+
+    if (call->tls == NULL) {
+        return write_request(call);
+    }
+
+    rc = ngx_http_weir_tls_start(call->tls, call->connection, call->peer, "http/1.1", tls_handler);
+
+    if (rc == NGX_AGAIN) {
+        ngx_add_timer(call->connection->write, call->connect_timeout);
+    }
+
+    return rc == NGX_OK ? write_request(call) : rc;
+}
+
+
+static void
+tls_handler(ngx_connection_t *c)
+{
+    call_t  *call;
+
+    call = c->data;
+
+    if (c->write->timer_set) {
+        ngx_del_timer(c->write);
+    }
+
+    if (!c->ssl->handshaked) {
+
+        if (c->write->timedout) {
+            ngx_log_error(NGX_LOG_ERR, c->log, NGX_ETIMEDOUT, "[weir] callout: %V does not end the TLS handshake",
+                          &call->peer->name);
+        }
+
+        broke(call);
+        return;
+    }
+
+    c->read->handler = read_handler;
+    c->write->handler = write_handler;
+    write_handler(c->write);
 }
 
 
@@ -367,6 +420,7 @@ static void
 write_handler(ngx_event_t *ev)
 {
     call_t            *call;
+    ngx_int_t          rc;
     ngx_connection_t  *c;
 
     c = ev->data;
@@ -386,9 +440,14 @@ write_handler(ngx_event_t *ev)
             broke(call);
             return;
         }
+
+        rc = connected(call);
+
+    } else {
+        rc = write_request(call);
     }
 
-    if (write_request(call) == NGX_ERROR) {
+    if (rc == NGX_ERROR) {
         broke(call);
         return;
     }
@@ -612,11 +671,7 @@ drop_connection(call_t *call)
 
     call->connection = NULL;
 
-    if (c->pool != NULL) {
-        ngx_destroy_pool(c->pool);
-    }
-
-    ngx_close_connection(c);
+    ngx_http_weir_close_connection(c);
 }
 
 
@@ -634,5 +689,6 @@ free_call(call_t *call)
     }
 
     http_response_fini(&call->response);
+    ngx_http_weir_tls_unref(call->tls);
     ngx_destroy_pool(call->pool);
 }

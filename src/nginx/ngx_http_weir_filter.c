@@ -131,12 +131,20 @@ ngx_http_weir_send_local(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
 }
 
 
+/* Such a response has no body, whatever a plugin would like. */
+
+static bool
+is_bare(ngx_http_request_t *r)
+{
+    return r->method == NGX_HTTP_HEAD || r->headers_out.status == NGX_HTTP_NO_CONTENT
+           || r->headers_out.status == NGX_HTTP_NOT_MODIFIED;
+}
+
+
 static bool
 has_no_body(ngx_http_request_t *r)
 {
-    return r->method == NGX_HTTP_HEAD || r->headers_out.content_length_n == 0
-           || r->headers_out.status == NGX_HTTP_NO_CONTENT
-           || r->headers_out.status == NGX_HTTP_NOT_MODIFIED;
+    return is_bare(r) || r->headers_out.content_length_n == 0;
 }
 
 
@@ -466,6 +474,15 @@ ngx_http_weir_response_body(ngx_http_weir_ctx_t *ctx, struct str chunk, bool end
     ngx_buf_t    *b;
     ngx_chain_t  *cl = ctx->feeding;
 
+    if (ctx->has_no_body) {     /* a plugin made one */
+
+        if (is_bare(ctx->request)) {
+            return;
+        }
+
+        ctx->has_no_body = 0;
+    }
+
     ctx->response_ended |= end_of_stream;
     ctx->passed += chunk.len;
 
@@ -497,6 +514,29 @@ ngx_http_weir_response_body(ngx_http_weir_ctx_t *ctx, struct str chunk, bool end
 }
 
 
+/* A plugin ended the response by itself: what else the upstream sends interests nobody. */
+
+static void
+drop_rest(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
+{
+    ngx_buf_t    *b;
+    ngx_chain_t  *cl;
+
+    while ((cl = ctx->held) != NULL) {
+        ctx->held = cl->next;
+        b = cl->buf;
+        b->pos = b->last;
+        b->file_pos = b->file_last;
+        ngx_free_chain(r->pool, cl);
+    }
+
+    if (r->upstream != NULL && !ctx->last_in) {
+        r->upstream->length = 0;
+        r->upstream->keepalive = 0;
+    }
+}
+
+
 /* Give the chain what waits on ctx->held, as far as it takes it. */
 
 static ngx_int_t
@@ -507,7 +547,7 @@ feed(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
     ngx_chain_t      *cl;
     enum pw_verdict   verdict;
 
-    while (ctx->held != NULL && ctx->filtering) {
+    while (ctx->held != NULL && ctx->filtering && !ctx->response_ended) {
 
         if (ctx->has_no_body ? !ctx->response_through : pw_stream_response_blocked(ctx->stream)) {
             break;
@@ -542,6 +582,10 @@ feed(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
         if (rc != NGX_OK) {
             return rc;
         }
+    }
+
+    if (ctx->filtering && ctx->response_ended) {
+        drop_rest(r, ctx);
     }
 
     return NGX_OK;

@@ -42,6 +42,8 @@ typedef struct {
 typedef struct {
     struct pw_callout     *callout;
     ngx_http_weir_peer_t  *peer;
+    ngx_http_weir_tls_t   *tls;             /* with a reference; NULL: clear text */
+    ngx_msec_t             connect_timeout;
     ngx_connection_t      *connection;
     nghttp2_session       *session;
     int32_t                id;              /* of the stream */
@@ -67,6 +69,7 @@ typedef struct {
     struct str             text;
     unsigned               has_status:1;
     unsigned               out_end:1;       /* out is all there will be */
+    unsigned               connected:1;     /* with TLS, if it is asked for */
     unsigned               got_head:1;
     unsigned               over:1;          /* to be told by pw_grpc_done */
     unsigned               busy:1;
@@ -75,7 +78,9 @@ typedef struct {
 
 
 static ngx_int_t begin(grpc_t *g, ngx_http_weir_service_t *service, const struct pw_grpc_call *what);
-static ngx_int_t connect_peer(grpc_t *g, ngx_msec_t timeout);
+static ngx_int_t connect_peer(grpc_t *g);
+static void connected(grpc_t *g);
+static void tls_handler(ngx_connection_t *c);
 static void flush(grpc_t *g);
 static void write_handler(ngx_event_t *ev);
 static void read_handler(ngx_event_t *ev);
@@ -124,6 +129,8 @@ ngx_http_weir_grpc_open(void *server, void *stream, const struct pw_grpc_call *w
     g->timer.handler = timer_handler;
     g->timer.log = w->cycle->log;
     g->timeout = what->timeout_ms;
+    g->connect_timeout = service->conf->connect_timeout_ms;
+    g->tls = ngx_http_weir_tls_ref(service->tls);
     arena_init(&g->arena);
 
     if (what->unary) {
@@ -141,7 +148,7 @@ ngx_http_weir_grpc_open(void *server, void *stream, const struct pw_grpc_call *w
     if (g->peer == NULL) {
         fail(g, GRPC_UNAVAILABLE, "no healthy upstream");
 
-    } else if (connect_peer(g, service->conf->connect_timeout_ms) != NGX_OK) {
+    } else if (connect_peer(g) != NGX_OK) {
         fail(g, GRPC_UNAVAILABLE, "the upstream cannot be reached");
     }
 
@@ -175,7 +182,7 @@ ngx_http_weir_grpc_send(void *server, void *handle, struct str message, bool end
 
     (void) nghttp2_session_resume_data(g->session, g->id);
 
-    if (!g->connection->write->timer_set) {     /* connected */
+    if (g->connected) {
         flush(g);
     }
 
@@ -545,7 +552,7 @@ begin(grpc_t *g, ngx_http_weir_service_t *service, const struct pw_grpc_call *wh
     h = ARENA_ARRAY(&g->arena, nghttp2_nv, what->nmetadata + 8);
     n = 0;
     h[n++] = nv(STR(":method"), STR("POST"));
-    h[n++] = nv(STR(":scheme"), STR("http"));
+    h[n++] = nv(STR(":scheme"), service->tls == NULL ? STR("http") : STR("https"));
     h[n++] = nv(STR(":path"), what->path);
     h[n++] = nv(STR(":authority"), service->conf->name);
     h[n++] = nv(STR("te"), STR("trailers"));
@@ -575,7 +582,7 @@ begin(grpc_t *g, ngx_http_weir_service_t *service, const struct pw_grpc_call *wh
 /* ---- the connection ---- */
 
 static ngx_int_t
-connect_peer(grpc_t *g, ngx_msec_t timeout)
+connect_peer(grpc_t *g)
 {
     ngx_int_t               rc;
     ngx_connection_t       *c;
@@ -601,6 +608,12 @@ connect_peer(grpc_t *g, ngx_msec_t timeout)
         return NGX_ERROR;
     }
 
+    c->pool = ngx_create_pool(128, pc.log);
+    if (c->pool == NULL) {
+        ngx_close_connection(c);
+        return NGX_ERROR;
+    }
+
     g->connection = c;
 
     c->data = g;
@@ -611,13 +624,72 @@ connect_peer(grpc_t *g, ngx_msec_t timeout)
     c->write->handler = write_handler;
 
     if (rc == NGX_AGAIN) {
-        ngx_add_timer(c->write, timeout);
+        ngx_add_timer(c->write, g->connect_timeout);
         return NGX_OK;
     }
 
-    flush(g);
+    connected(g);
 
     return NGX_OK;
+}
+
+
+/* On with TLS, or with what there is to send. As flush. */
+
+static void
+connected(grpc_t *g)
+{
+    ngx_int_t          rc;
+    ngx_connection_t  *c = g->connection;
+
+    if (g->tls != NULL && c->ssl == NULL) {
+        rc = ngx_http_weir_tls_start(g->tls, c, g->peer, "h2", tls_handler);
+
+        if (rc == NGX_AGAIN) {
+            ngx_add_timer(c->write, g->connect_timeout);
+            return;
+        }
+
+        if (rc != NGX_OK) {
+            fail(g, GRPC_UNAVAILABLE, "the TLS handshake failed");
+            return;
+        }
+    }
+
+    g->connected = 1;
+    flush(g);
+
+    if (c->read->ready) {
+        ngx_post_event(c->read, &ngx_posted_events);
+    }
+}
+
+
+static void
+tls_handler(ngx_connection_t *c)
+{
+    grpc_t  *g;
+
+    g = c->data;
+
+    if (c->write->timer_set) {
+        ngx_del_timer(c->write);
+    }
+
+    c->read->handler = read_handler;
+    c->write->handler = write_handler;
+
+    if (c->ssl->handshaked) {
+        connected(g);
+
+    } else if (c->write->timedout) {
+        fail(g, GRPC_UNAVAILABLE, "the upstream does not end the TLS handshake");
+
+    } else {
+        fail(g, GRPC_UNAVAILABLE, "the TLS handshake failed");
+    }
+
+    deliver(g);
 }
 
 
@@ -685,12 +757,12 @@ write_handler(ngx_event_t *ev)
         if (ngx_http_weir_test_connect(c) != NGX_OK) {
             fail(g, GRPC_UNAVAILABLE, "the upstream cannot be reached");
 
-        } else if (c->read->ready) {
-            ngx_post_event(c->read, &ngx_posted_events);
+        } else {
+            connected(g);
         }
     }
 
-    if (!g->over) {
+    if (!g->over && g->connected) {
         flush(g);
     }
 
@@ -828,7 +900,7 @@ deliver(grpc_t *g)
     } else if (g->over) {
 
         if (g->connection != NULL) {
-            ngx_close_connection(g->connection);
+            ngx_http_weir_close_connection(g->connection);
             g->connection = NULL;
         }
 
@@ -844,8 +916,10 @@ free_call(grpc_t *g)
     size_t  i;
 
     if (g->connection != NULL) {
-        ngx_close_connection(g->connection);
+        ngx_http_weir_close_connection(g->connection);
     }
+
+    ngx_http_weir_tls_unref(g->tls);
 
     if (g->timer.timer_set) {
         ngx_del_timer(&g->timer);

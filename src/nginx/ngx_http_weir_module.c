@@ -413,11 +413,15 @@ static void
 status_json(struct strbuf *b)
 {
     uint32_t                     i;
+    struct pw_live               live = pw_live_count();
     ngx_http_weir_generation_t  *g = ngx_http_weir_worker.generation;
 
     strbuf_printf(b, "{\"worker\":%d,\"generation\":", (int) ngx_pid);
     strbuf_add_json(b, ngx_http_weir_str(&ngx_http_weir_worker.file));
-    strbuf_printf(b, ",\"plugins\":[");
+    strbuf_printf(b, ",\"live\":{\"requests\":%zu,\"streams\":%zu,\"contexts\":%zu,\"callouts\":%zu",
+                  (size_t) ngx_http_weir_worker.requests, live.streams, live.contexts, live.callouts);
+    strbuf_printf(b, ",\"bodies\":%zu,\"body_bytes\":%llu},\"plugins\":[", live.bodies,
+                  (unsigned long long) live.body_bytes);
 
     for (i = 0; i < g->config->nplugins; i++) {
         strbuf_printf(b, "%s{\"name\":", i == 0 ? "" : ",");
@@ -432,6 +436,7 @@ status_json(struct strbuf *b)
     }
 
     strbuf_printf(b, "]");
+    ngx_http_weir_redis_json(b);
     ngx_http_weir_shared_json(b, ngx_http_weir_worker.shared);
     strbuf_printf(b, "}\n");
 }
@@ -631,4 +636,6 @@ exit_process(ngx_cycle_t *cycle)
             w->shared = NULL;
         }
     }
+
+    ngx_http_weir_redis_stop();
 }

@@ -8,6 +8,7 @@
  *   access phase   ngx_http_weir_request.c   route, plugins, redirect, path for the upstream
  *                  ngx_http_weir_body.c      the request's body through the plugins, if one wants it
  *   content phase  nginx's proxy module, through the balancer of ngx_http_weir_upstream.c
+ *                  ngx_http_weir_stream.c    requests that leave while their body is still read
  *   filters        ngx_http_weir_filter.c    response through the plugins, local responses
  *   log phase      ngx_http_weir_module.c    ends the stream, then nginx writes the access log
  *
@@ -35,7 +36,10 @@
 #define NGX_HTTP_WEIR_MAX_PEERS     64      /* addresses of a service */
 
 
-/* An address traffic goes to; lives as long as the worker. */
+typedef struct ngx_http_weir_tls_s  ngx_http_weir_tls_t;     /* ngx_http_weir_tls.c: a TLS context */
+
+
+/* An address traffic goes to, and how; lives as long as the worker. */
 
 typedef struct {
     struct sockaddr_storage         sockaddr;
@@ -43,6 +47,10 @@ typedef struct {
     ngx_str_t                       name;       /* "10.0.0.1:80" */
 
     ngx_msec_t                      failed;     /* when it failed last, 0: it works */
+
+    ngx_uint_t                      tls_id;     /* of the context it is reached with, 0: clear text */
+    ngx_str_t                       server_name; /* with TLS; a NUL follows */
+    ngx_ssl_session_t              *session;    /* the last one, or NULL */
 
     ngx_queue_t                     idle;       /* kept connections, the newest first */
     ngx_uint_t                      nidle;
@@ -58,6 +66,7 @@ typedef struct {
     int64_t                        *state;      /* smooth weighted round robin */
     ngx_uint_t                      npeers;
     ngx_str_t                       cluster;    /* "outbound|80||echo.static" */
+    ngx_http_weir_tls_t            *tls;        /* NULL: clear text */
 } ngx_http_weir_service_t;
 
 
@@ -91,6 +100,7 @@ typedef struct {
     ngx_http_weir_generation_t     *generation; /* NULL until the worker started */
     struct pw_shared               *shared;     /* memory of all workers */
     ngx_http_weir_generation_t     *loading;    /* whose plugins start now, or NULL */
+    ngx_uint_t                      requests;   /* that have a context now */
     ngx_array_t                     peers;      /* of ngx_http_weir_peer_t *, whatever the generation */
 } ngx_http_weir_worker_t;
 
@@ -136,11 +146,21 @@ typedef struct {
     ngx_http_weir_local_t          *local;
     ngx_http_weir_cursor_t          in, out;
 
-    ngx_event_t                     resume;
+    ngx_event_t                     resume;     /* the access phase or the response goes on */
+    ngx_event_t                     resume_body; /* the request's body does */
 
     ngx_chain_t                    *request_held; /* body that the chain does not take yet */
-    ngx_buf_t                      *spool;      /* what came out of the chain, after spool_file */
-    ngx_temp_file_t                *spool_file;
+    ngx_chain_t                    *request_feeding; /* the link that is in the chain now */
+    ngx_chain_t                    *request_out; /* body that came out, and nginx does not have yet */
+    ngx_chain_t                    *request_free, *request_busy; /* buffers of ours for what plugins changed */
+    ngx_temp_file_t                *spool_file; /* what memory has no room for of those */
+    off_t                           request_fed, request_passed; /* bytes of the request's body in and out */
+    off_t                           request_promised; /* Content-Length that the upstream got, or -1 */
+    ngx_int_t                       request_failed; /* the status to end it with, or 0 */
+
+    ngx_int_t                     (*create_request)(ngx_http_request_t *r); /* the proxy module's */
+    ngx_output_chain_filter_pt      output_filter; /* nginx's, to the upstream */
+    void                           *output_ctx;
 
     ngx_chain_t                    *held;       /* response body that is not in the chain yet */
     ngx_chain_t                    *feeding;    /* the link that is in the chain now */
@@ -152,11 +172,12 @@ typedef struct {
     unsigned                        begun:1;        /* the plugins had the request's headers */
     unsigned                        has_body:1;     /* or may have: the request */
     unsigned                        reading_body:1; /* through the chain */
+    unsigned                        body_read:1;    /* nginx has all of it */
     unsigned                        body_fed:1;     /* the chain has had all of it */
-    unsigned                        body_read:1;    /* nginx has read all of it */
     unsigned                        request_ended:1; /* all of it came out of the chain */
     unsigned                        request_through:1; /* the headers did */
-    unsigned                        spool_failed:1;
+    unsigned                        request_dropped:1; /* nobody wants the rest of its body */
+    unsigned                        output_closed:1; /* the upstream reads no more */
     unsigned                        paused:1;       /* in the access phase */
     unsigned                        calling:1;      /* a pw_stream_on_... is running */
     unsigned                        closing:1;
@@ -232,11 +253,22 @@ ngx_int_t ngx_http_weir_request_verdict(ngx_http_request_t *r, ngx_http_weir_ctx
 
 /* ngx_http_weir_body.c */
 void ngx_http_weir_body_init(void);
-ngx_int_t ngx_http_weir_read_body(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx);
-ngx_int_t ngx_http_weir_end_body(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx);
-ngx_int_t ngx_http_weir_set_body(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx);
+/* Read what is there of the body and give it to the chain, in the access phase; the phases run again when more comes.
+ * NGX_OK, or the status to end the request with; if ctx->local is set, that is the answer. */
+ngx_int_t ngx_http_weir_begin_body(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx);
+ngx_int_t ngx_http_weir_read_on(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx);
+/* Is enough known of the body for the request to leave, once its headers may? */
+bool ngx_http_weir_body_may_leave(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx);
+/* It leaves: whole, or while its body is read. */
+void ngx_http_weir_settle_body(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx);
 void ngx_http_weir_resume_body(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx);
-void ngx_http_weir_spool(ngx_http_weir_ctx_t *ctx, struct str chunk, bool end_of_stream);
+/* What comes out of the chain. */
+void ngx_http_weir_request_body(ngx_http_weir_ctx_t *ctx, struct str chunk, bool end_of_stream);
+
+/* ngx_http_weir_stream.c */
+void ngx_http_weir_stream_request(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx);
+/* Prepare the upstream of an unbuffered request; `conf` is its own copy. */
+void ngx_http_weir_stream_peer(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx, ngx_http_upstream_conf_t *conf);
 
 /* ngx_http_weir_filter.c */
 ngx_int_t ngx_http_weir_filter_init(ngx_conf_t *cf);
@@ -261,6 +293,24 @@ ngx_connection_t *ngx_http_weir_take_idle(ngx_http_weir_peer_t *peer, ngx_log_t 
 bool ngx_http_weir_keep_idle(ngx_http_weir_peer_t *peer, ngx_connection_t *c, ngx_uint_t most,
     ngx_msec_t timeout);
 
+/* ngx_http_weir_tls.c: TLS to services */
+
+/* The context for these settings, made or shared, with a reference. NULL: none could be made, logged. */
+ngx_http_weir_tls_t *ngx_http_weir_tls_get(const struct gw_tls *conf);
+ngx_http_weir_tls_t *ngx_http_weir_tls_ref(ngx_http_weir_tls_t *tls);   /* NULL is fine */
+void ngx_http_weir_tls_unref(void *tls);                                /* NULL is fine */
+ngx_uint_t ngx_http_weir_tls_id(const ngx_http_weir_tls_t *tls);        /* NULL: 0 */
+ngx_ssl_t *ngx_http_weir_tls_ssl(ngx_http_weir_tls_t *tls);
+/* Before the handshake: names, what is spoken inside ("http/1.1", "h2", or NULL: not said), the peer's last session. */
+ngx_int_t ngx_http_weir_tls_prepare(ngx_http_weir_tls_t *tls, ngx_connection_t *c,
+    ngx_http_weir_peer_t *peer, const char *alpn);
+/* Handshake on a connection that is made. NGX_OK: it is through. NGX_AGAIN: `handler` is called when c->ssl->handshaked
+ * tells the outcome, or when the write event's timer ran out. NGX_ERROR: refused or broken, logged. */
+ngx_int_t ngx_http_weir_tls_start(ngx_http_weir_tls_t *tls, ngx_connection_t *c,
+    ngx_http_weir_peer_t *peer, const char *alpn, ngx_connection_handler_pt handler);
+/* Close a connection to a peer, with or without TLS, and its pool. */
+void ngx_http_weir_close_connection(ngx_connection_t *c);
+
 /* ngx_http_weir_call.c: callouts of plugins, as struct pw_server has them */
 enum pw_call_start ngx_http_weir_call(void *server, void *stream, const struct pw_http_call *call,
     void **handle);
@@ -275,6 +325,14 @@ enum pw_call_start ngx_http_weir_grpc_open(void *server, void *stream, const str
     void **handle);
 void ngx_http_weir_grpc_send(void *server, void *handle, struct str message, bool end);
 void ngx_http_weir_grpc_cancel(void *server, void *handle);
+
+/* ngx_http_weir_redis.c: Redis for plugins, as struct pw_server has it */
+bool ngx_http_weir_redis_service(void *server, void *stream, struct str name);
+enum pw_call_start ngx_http_weir_redis_call(void *server, void *stream, const struct pw_redis_call *call,
+    void **handle);
+void ngx_http_weir_redis_cancel(void *server, void *handle);
+void ngx_http_weir_redis_stop(void);                /* the worker ends */
+void ngx_http_weir_redis_json(struct strbuf *b);    /* ,"redis":{...} */
 
 /* ngx_http_weir_headers_in.c, ngx_http_weir_headers_out.c: header maps, as struct pw_server has them */
 size_t ngx_http_weir_in_count(ngx_http_weir_ctx_t *ctx);

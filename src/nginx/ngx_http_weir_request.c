@@ -7,8 +7,8 @@
  * again, so that nobody sees another resource than the one that was matched (ADR 0018).  A rewritten path is made
  * of the normalised one, too.
  *
- * The handler runs again after a plugin's pause: ctx->paused says whether it still waits. It runs again, too, when
- * the body has been read through the plugins (ngx_http_weir_body.c).
+ * The handler runs again after a plugin's pause: ctx->paused says whether it still waits. It runs again, too, while
+ * the body is read through the plugins and the headers are held (ngx_http_weir_body.c).
  */
 
 #include "ngx_http_weir_module.h"
@@ -30,6 +30,8 @@ static ngx_int_t answer(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx, ngx_uin
     const char *details, const char *body);
 static ngx_int_t respond(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx);
 static void resume_handler(ngx_event_t *ev);
+static void resume_body_handler(ngx_event_t *ev);
+static void go_on(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx);
 static void cleanup(void *data);
 
 
@@ -62,9 +64,14 @@ ngx_http_weir_access_handler(ngx_http_request_t *r)
         ctx->http_version = r->http_version;
         ctx->generation = ngx_http_weir_worker.generation;
         ctx->generation->refs++;
+        ngx_http_weir_worker.requests++;
         ctx->resume.data = ctx;
         ctx->resume.handler = resume_handler;
         ctx->resume.log = r->connection->log;
+        ctx->resume_body.data = ctx;
+        ctx->resume_body.handler = resume_body_handler;
+        ctx->resume_body.log = r->connection->log;
+        ctx->request_promised = -1;
 
         ngx_http_set_ctx(r, ctx, ngx_http_weir_module);
 
@@ -77,7 +84,7 @@ ngx_http_weir_access_handler(ngx_http_request_t *r)
         return NGX_DECLINED;
     }
 
-    if (ctx->paused || (ctx->reading_body && !ctx->body_read)) {
+    if (ctx->paused) {
         return NGX_AGAIN;
     }
 
@@ -294,67 +301,86 @@ static ngx_int_t
 hold(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
 {
     ctx->paused = 1;
-    r->read_event_handler = ngx_http_test_reading;
+
+    if (!r->reading_body) {
+        r->read_event_handler = ngx_http_test_reading;
+    }
 
     return NGX_AGAIN;
 }
 
 
+/* The chain has the headers, or goes on with what it held; then the body, as far as that is there. */
+
 static ngx_int_t
-run(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
+run_chain(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
 {
-    enum pw_verdict  verdict = PW_CONTINUE;
+    ngx_int_t        rc;
+    enum pw_verdict  verdict;
 
-    if (ctx->local == NULL && ctx->stream != NULL) {
+    ctx->calling = 1;
 
-        ctx->calling = 1;
+    if (ctx->begun) {
+        verdict = pw_stream_resume_request(ctx->stream);
 
-        if (ctx->begun) {
-            verdict = pw_stream_resume_request(ctx->stream);
-
-        } else {
-            ctx->begun = 1;
-            ctx->has_body = has_body(r);
-            verdict = pw_stream_on_request_headers(ctx->stream, !ctx->has_body);
-        }
-
-        ctx->calling = 0;
-
-        if ((verdict == PW_CONTINUE || verdict == PW_PAUSE) && ctx->body_read
-            && ngx_http_weir_end_body(r, ctx) != NGX_OK)
-        {
-            verdict = ctx->local != NULL ? PW_LOCAL : PW_CLOSE;
-        }
+    } else {
+        ctx->begun = 1;
+        ctx->has_body = has_body(r);
+        verdict = pw_stream_on_request_headers(ctx->stream, !ctx->has_body);
     }
+
+    ctx->calling = 0;
 
     if (verdict == PW_CLOSE) {
         return NGX_HTTP_CLOSE;
     }
 
-    if (verdict == PW_LOCAL && ctx->local == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    if (ctx->local != NULL) {
-        return respond(r, ctx);
+    if (verdict == PW_LOCAL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;  /* if it could not be kept */
     }
 
     if (verdict == PW_CONTINUE) {
         ctx->request_through = 1;
     }
 
-    if (ctx->has_body && !ctx->reading_body && pw_stream_wants_request_body(ctx->stream)
-        && !pw_stream_request_blocked(ctx->stream))
+    rc = NGX_OK;
+
+    if (ctx->reading_body) {
+        rc = ngx_http_weir_read_on(r, ctx);
+
+    } else if (ctx->has_body && pw_stream_wants_request_body(ctx->stream)
+               && !pw_stream_request_blocked(ctx->stream))
     {
-        return ngx_http_weir_read_body(r, ctx);
+        rc = ngx_http_weir_begin_body(r, ctx);
     }
 
-    if (ctx->stream != NULL && (!ctx->request_through || (ctx->reading_body && !ctx->request_ended))) {
+    return rc;
+}
+
+
+static ngx_int_t
+run(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
+{
+    ngx_int_t  rc = NGX_OK;
+
+    if (ctx->local == NULL && ctx->stream != NULL) {
+        rc = run_chain(r, ctx);
+    }
+
+    if (ctx->local != NULL && rc != NGX_HTTP_CLOSE) {
+        return respond(r, ctx);
+    }
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    if (ctx->stream != NULL && (!ctx->request_through || !ngx_http_weir_body_may_leave(r, ctx))) {
         return hold(r, ctx);
     }
 
-    if (ctx->reading_body && ngx_http_weir_set_body(r, ctx) != NGX_OK) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    if (ctx->reading_body) {
+        ngx_http_weir_settle_body(r, ctx);
     }
 
     return finish(r, ctx);
@@ -639,6 +665,21 @@ respond(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
     ctx->request_done = 1;
     r->read_event_handler = ngx_http_block_reading;
 
+    if (r->reading_body) {      /* nobody wants the rest of it */
+        r->keepalive = 0;
+        r->lingering_close = 1;
+
+        if (r->connection->read->timer_set) {
+            ngx_del_timer(r->connection->read);
+        }
+
+#if (NGX_HTTP_V2)
+        if (r->stream) {
+            r->stream->skip_data = 1;
+        }
+#endif
+    }
+
     ngx_http_finalize_request(r, ngx_http_weir_send_local(r, ctx));
 
     return NGX_DONE;
@@ -669,6 +710,19 @@ ngx_http_weir_post(ngx_http_weir_ctx_t *ctx)
 }
 
 
+/* The access phase, after a pause. */
+
+static void
+go_on(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
+{
+    if (ctx->paused) {
+        ctx->paused = 0;
+        r->read_event_handler = ngx_http_block_reading;
+        ngx_http_core_run_phases(r);
+    }
+}
+
+
 static void
 resume_handler(ngx_event_t *ev)
 {
@@ -688,13 +742,32 @@ resume_handler(ngx_event_t *ev)
     } else if (ctx->response_started) {
         ngx_http_weir_resume_response(r, ctx);
 
-    } else if (ctx->reading_body && !ctx->body_read) {
+    } else {
+        go_on(r, ctx);
+    }
+
+    ngx_http_run_posted_requests(c);
+}
+
+
+static void
+resume_body_handler(ngx_event_t *ev)
+{
+    ngx_connection_t     *c;
+    ngx_http_request_t   *r;
+    ngx_http_weir_ctx_t  *ctx;
+
+    ctx = ev->data;
+    r = ctx->request;
+    c = r->connection;
+
+    ngx_http_set_log_request(c->log, r);
+
+    if (ctx->request_done) {
         ngx_http_weir_resume_body(r, ctx);
 
-    } else if (ctx->paused) {
-        ctx->paused = 0;
-        r->read_event_handler = ngx_http_block_reading;
-        ngx_http_core_run_phases(r);
+    } else {
+        go_on(r, ctx);
     }
 
     ngx_http_run_posted_requests(c);
@@ -735,6 +808,11 @@ cleanup(void *data)
         ngx_delete_posted_event(&ctx->resume);
     }
 
+    if (ctx->resume_body.posted) {
+        ngx_delete_posted_event(&ctx->resume_body);
+    }
+
     ngx_http_weir_end(ctx);
+    ngx_http_weir_worker.requests--;
     ngx_http_weir_generation_unref(ctx->generation);
 }

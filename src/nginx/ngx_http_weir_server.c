@@ -224,7 +224,7 @@ static void
 server_body(void *stream, enum pw_direction direction, struct str chunk, bool end_of_stream)
 {
     if (direction == PW_REQUEST) {
-        ngx_http_weir_spool(stream, chunk, end_of_stream);
+        ngx_http_weir_request_body(stream, chunk, end_of_stream);
 
     } else {
         ngx_http_weir_response_body(stream, chunk, end_of_stream);
@@ -243,6 +243,22 @@ static bool
 server_property(void *server, void *stream, const struct str *path, size_t segments, struct pw_value *out)
 {
     return stream != NULL && ngx_http_weir_property(stream, path, segments, out);
+}
+
+
+static void
+server_resume_request(void *stream)
+{
+    ngx_http_weir_ctx_t  *ctx = stream;
+
+    ngx_post_event(&ctx->resume_body, &ngx_posted_events);
+}
+
+
+static void
+server_resume_response(void *stream)
+{
+    ngx_http_weir_post(stream);
 }
 
 
@@ -296,14 +312,11 @@ server_send_local_response(void *stream, const struct pw_local_response *respons
 
     if (!ctx->calling) {
         ngx_http_weir_post(ctx);
+
+        if (ctx->request_done) {
+            server_resume_request(ctx);
+        }
     }
-}
-
-
-static void
-server_resume(void *stream)
-{
-    ngx_http_weir_post(stream);
 }
 
 
@@ -352,8 +365,8 @@ const struct pw_server  ngx_http_weir_server = {
     .body = server_body,
     .trailers = server_trailers,
     .send_local_response = server_send_local_response,
-    .resume_request = server_resume,
-    .resume_response = server_resume,
+    .resume_request = server_resume_request,
+    .resume_response = server_resume_response,
     .close_stream = server_close_stream,
     .clear_route_cache = server_clear_route_cache,
     .timer_set = ngx_http_weir_timer_set,
@@ -368,4 +381,7 @@ const struct pw_server  ngx_http_weir_server = {
     .grpc_open = ngx_http_weir_grpc_open,
     .grpc_send = ngx_http_weir_grpc_send,
     .grpc_cancel = ngx_http_weir_grpc_cancel,
+    .redis_service = ngx_http_weir_redis_service,
+    .redis_call = ngx_http_weir_redis_call,
+    .redis_cancel = ngx_http_weir_redis_cancel,
 };

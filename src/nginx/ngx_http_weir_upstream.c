@@ -7,7 +7,7 @@
  * lately nor were tried for this request; when all failed lately, they are tried all the same.
  *
  * An idle connection is in the queue of its peer, with a timer and a handler that closes it when the
- * upstream does. The proxy's own conf is shared by all requests, so each gets a copy with its timeouts.
+ * upstream does. The proxy's own conf is shared by all requests, so each gets a copy with its timeouts and its TLS.
  */
 
 #include <netdb.h>
@@ -39,6 +39,8 @@ static ngx_int_t init_upstream(ngx_conf_t *cf, ngx_http_upstream_srv_conf_t *us)
 static ngx_int_t init_peer(ngx_http_request_t *r, ngx_http_upstream_srv_conf_t *us);
 static ngx_int_t get_peer(ngx_peer_connection_t *pc, void *data);
 static void free_peer(ngx_peer_connection_t *pc, void *data, ngx_uint_t state);
+static ngx_int_t set_session(ngx_peer_connection_t *pc, void *data);
+static void save_session(ngx_peer_connection_t *pc, void *data);
 static bool keep(ngx_peer_connection_t *pc, balance_t *b, ngx_uint_t state);
 static void idle_handler(ngx_event_t *ev);
 static void write_handler(ngx_event_t *ev);
@@ -105,6 +107,18 @@ init_peer(ngx_http_request_t *r, ngx_http_upstream_srv_conf_t *us)
     conf->next_upstream_timeout = conf->read_timeout;
     u->conf = conf;
 
+    ngx_http_weir_stream_peer(r, ctx, conf);
+
+    if (ctx->service->tls != NULL) {
+
+        /* nginx does the handshake and asks for a session first: that is where names are set. */
+
+        u->ssl = 1;
+        conf->ssl = ngx_http_weir_tls_ssl(ctx->service->tls);
+        conf->ssl_session_reuse = 1;
+        ngx_str_set(&u->schema, "https://");
+    }
+
     b->service = ctx->service;
     b->upstream = u;
     b->override = ctx->override;
@@ -112,6 +126,8 @@ init_peer(ngx_http_request_t *r, ngx_http_upstream_srv_conf_t *us)
     u->peer.data = b;
     u->peer.get = get_peer;
     u->peer.free = free_peer;
+    u->peer.set_session = set_session;
+    u->peer.save_session = save_session;
     u->peer.tries = ctx->service->npeers;
 
     return NGX_OK;
@@ -331,6 +347,22 @@ free_peer(ngx_peer_connection_t *pc, void *data, ngx_uint_t state)
 }
 
 
+static ngx_int_t
+set_session(ngx_peer_connection_t *pc, void *data)
+{
+    balance_t  *b = data;
+
+    return ngx_http_weir_tls_prepare(b->service->tls, pc->connection, b->peer, "http/1.1");
+}
+
+
+static void
+save_session(ngx_peer_connection_t *pc, void *data)
+{
+    /* the context gives it to the peer */
+}
+
+
 static bool
 keep(ngx_peer_connection_t *pc, balance_t *b, ngx_uint_t state)
 {
@@ -353,6 +385,7 @@ ngx_http_weir_keep_idle(ngx_http_weir_peer_t *peer, ngx_connection_t *c, ngx_uin
     idle_t  *idle;
 
     if (most == 0
+        || (c->ssl != NULL && SSL_pending(c->ssl->connection) != 0)
         || c->read->eof || c->read->error || c->read->timedout || c->write->error || c->write->timedout
         || ngx_terminate || ngx_exiting
         || ngx_handle_read_event(c->read, 0) != NGX_OK)
@@ -438,24 +471,37 @@ close_idle(idle_t *idle)
     idle->peer->nidle--;
     ngx_free(idle);
 
-    ngx_destroy_pool(c->pool);
-    ngx_close_connection(c);
+    ngx_http_weir_close_connection(c);
 }
 
 
+/* `host`: the endpoint's, as it was written. */
+
 static ngx_http_weir_peer_t *
-find_peer(ngx_http_weir_worker_t *w, struct sockaddr *sa, socklen_t len)
+find_peer(ngx_http_weir_worker_t *w, const ngx_http_weir_service_t *s, struct str host, struct sockaddr *sa,
+    socklen_t len)
 {
     u_char                  text[NGX_SOCKADDR_STRLEN];
     size_t                  n;
-    ngx_uint_t              i;
+    ngx_uint_t              i, tls_id;
+    struct str              server_name;
     ngx_http_weir_peer_t  **peers, **slot, *peer;
+
+    tls_id = ngx_http_weir_tls_id(s->tls);
+    server_name = tls_id == 0 ? STR("") : s->conf->tls->server_name.at == NULL ? host : s->conf->tls->server_name;
+
+    if (server_name.len > 1 && server_name.at[0] == '[') {
+        server_name = str_slice(server_name, 1, server_name.len - 1);
+    }
 
     n = ngx_sock_ntop(sa, len, text, sizeof(text), 1);
     peers = w->peers.elts;
 
     for (i = 0; i < w->peers.nelts; i++) {
-        if (peers[i]->name.len == n && ngx_memcmp(peers[i]->name.data, text, n) == 0) {
+        if (peers[i]->name.len == n && ngx_memcmp(peers[i]->name.data, text, n) == 0
+            && peers[i]->tls_id == tls_id
+            && str_eq(ngx_http_weir_str(&peers[i]->server_name), server_name))
+        {
             return peers[i];
         }
     }
@@ -464,13 +510,15 @@ find_peer(ngx_http_weir_worker_t *w, struct sockaddr *sa, socklen_t len)
     slot = ngx_array_push(&w->peers);
 
     if (peer == NULL || slot == NULL
-        || ngx_http_weir_copy(w->cycle->pool, str_make(text, n), &peer->name) != NGX_OK)
+        || ngx_http_weir_copy(w->cycle->pool, str_make(text, n), &peer->name) != NGX_OK
+        || ngx_http_weir_copy(w->cycle->pool, server_name, &peer->server_name) != NGX_OK)
     {
         return NULL;
     }
 
     ngx_memcpy(&peer->sockaddr, sa, len);
     peer->socklen = len;
+    peer->tls_id = tls_id;
     ngx_queue_init(&peer->idle);
 
     *slot = peer;
@@ -506,7 +554,7 @@ add_endpoint(ngx_http_weir_worker_t *w, ngx_http_weir_service_t *s, const struct
 
     for (ai = found; ai != NULL && s->npeers < NGX_HTTP_WEIR_MAX_PEERS; ai = ai->ai_next) {
 
-        peer = find_peer(w, ai->ai_addr, ai->ai_addrlen);
+        peer = find_peer(w, s, e->address.host, ai->ai_addr, ai->ai_addrlen);
         if (peer == NULL) {
             freeaddrinfo(found);
             return NGX_ERROR;
@@ -527,10 +575,24 @@ ngx_int_t
 ngx_http_weir_service_init(ngx_http_weir_worker_t *w, ngx_pool_t *pool, ngx_http_weir_service_t *s,
     const struct gw_service *conf)
 {
-    u_char      *p;
-    uint32_t     i;
+    u_char              *p;
+    uint32_t             i;
+    ngx_pool_cleanup_t  *cln;
 
     s->conf = conf;
+
+    if (conf->tls != NULL) {
+        cln = ngx_pool_cleanup_add(pool, 0);
+        s->tls = cln == NULL ? NULL : ngx_http_weir_tls_get(conf->tls);
+
+        if (s->tls == NULL) {
+            return NGX_ERROR;
+        }
+
+        cln->handler = ngx_http_weir_tls_unref;
+        cln->data = s->tls;
+    }
+
     s->peers = ngx_pcalloc(pool, NGX_HTTP_WEIR_MAX_PEERS * sizeof(ngx_http_weir_peer_t *));
     s->weights = ngx_pcalloc(pool, NGX_HTTP_WEIR_MAX_PEERS * sizeof(uint32_t));
     s->state = ngx_pcalloc(pool, NGX_HTTP_WEIR_MAX_PEERS * sizeof(int64_t));

@@ -1,14 +1,17 @@
-/* os/confine_linux.c - confinement by rlimits, Landlock (files) and seccomp (network, tracing).
+/* os/confine_linux.c - confinement by rlimits, Landlock (files), seccomp (network, tracing) and, for root,
+ * another user.
  *
- * All three work without privileges once no_new_privs is set, and are inherited by fork and exec. */
+ * The first three work without privileges once no_new_privs is set, and are inherited by fork and exec. */
 #include "os/confine.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/landlock.h>
 #include <linux/seccomp.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -22,6 +25,13 @@
 #define AUDIT_ARCH_HERE AUDIT_ARCH_AARCH64
 #else
 #error "name this machine's audit architecture"
+#endif
+
+/* A sanitizer reserves terabytes of address space for its shadow, so a sanitizer build cannot limit it. */
+#if __has_feature(address_sanitizer)
+static const bool limits_address_space = false;
+#else
+static const bool limits_address_space = true;
 #endif
 
 static weir_status refuse(struct weir_report *rep, const char *what)
@@ -38,7 +48,7 @@ static weir_status set_limit(int resource, rlim_t soft, rlim_t hard, struct weir
 static weir_status set_limits(const struct os_confinement *c, struct weir_report *rep)
 {
     weir_status st = set_limit(RLIMIT_CORE, 0, 0, rep);
-    if (st == WEIR_OK && c->memory_limit_bytes != 0) {
+    if (st == WEIR_OK && c->memory_limit_bytes != 0 && limits_address_space) {
         st = set_limit(RLIMIT_AS, c->memory_limit_bytes, c->memory_limit_bytes, rep);
     }
     if (st == WEIR_OK && c->cpu_limit_s != 0) {
@@ -88,7 +98,17 @@ static weir_status restrict_writes(const char *writable_dir, const char **weaker
 #define DENY(nr)                                                                                             \
     BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (nr), 0, 1), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM)
 
-/* No sockets (hence no network), no looking into other processes, no io_uring around the filter. */
+static weir_status change_user(const struct os_confinement *c, struct weir_report *rep)
+{
+    if (setgroups(0, NULL) != 0 || setresgid(c->gid, c->gid, c->gid) != 0 ||
+        setresuid(c->uid, c->uid, c->uid) != 0) {
+        return refuse(rep, "changing the user");
+    }
+    return WEIR_OK;
+}
+
+/* No sockets (hence no network), no looking into other processes, no io_uring around the filter, no way out
+ * of the process group: whoever waits can end all of it. */
 static weir_status deny_calls(struct weir_report *rep)
 {
     static struct sock_filter code[] = {
@@ -105,6 +125,8 @@ static weir_status deny_calls(struct weir_report *rep)
         DENY(SYS_bpf),
         DENY(SYS_mount),
         DENY(SYS_unshare),
+        DENY(SYS_setsid),
+        DENY(SYS_setpgid),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     };
     struct sock_fprog program = {sizeof code / sizeof *code, code};
@@ -120,6 +142,9 @@ weir_status os_confine_self(const struct os_confinement *c, const char **weaker,
     }
     if (st == WEIR_OK) {
         st = restrict_writes(c->writable_dir, weaker, rep);
+    }
+    if (st == WEIR_OK && c->change_user) {
+        st = change_user(c, rep);
     }
     if (st == WEIR_OK) {
         st = deny_calls(rep);

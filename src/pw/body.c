@@ -2,12 +2,23 @@
 #include "pw/body.h"
 
 #include "base/mem.h"
+#include "pw/live.h"
 
 enum { LEAST_ROOM = 4096 };
 
+/* The block is gone, or another one is to be. */
+static void free_block(const struct pw_body *b)
+{
+    if (b->block != NULL) {
+        pw_live.bodies--;
+        pw_live.body_bytes -= b->room;
+        mem_free(b->block);
+    }
+}
+
 void pw_body_fini(struct pw_body *b)
 {
-    mem_free(b->block);
+    free_block(b);
     *b = (struct pw_body){0};
 }
 
@@ -21,8 +32,10 @@ static void rebuild(struct pw_body *b, size_t drain, size_t before, size_t after
     if (len != 0) {
         memcpy(block + before, b->at + drain, len);
     }
-    mem_free(b->block);
+    free_block(b);
     *b = (struct pw_body){block + before, len, block, room};
+    pw_live.bodies++;
+    pw_live.body_bytes += room;
 }
 
 void pw_body_own(struct pw_body *b)
@@ -50,7 +63,7 @@ void pw_body_prepend(struct pw_body *b, size_t drain, struct str s)
 {
     drain = drain < b->len ? drain : b->len;
     if (s.len == 0) {
-        b->at += drain;
+        b->at = drain == 0 ? b->at : b->at + drain; /* an empty body has no address */
         b->len -= drain;
         return;
     }

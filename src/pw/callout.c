@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "pw/abi.h"
+#include "pw/live.h"
 
 enum { PW_GRPC_INTERNAL = 13 };
 
@@ -14,6 +15,7 @@ static void link_in(struct pw_plugin *p, struct pw_callout *c)
     }
     p->callouts = c;
     p->ncallouts++;
+    pw_live.callouts++;
 }
 
 static void unlink_from(struct pw_plugin *p, struct pw_callout *c)
@@ -27,6 +29,7 @@ static void unlink_from(struct pw_plugin *p, struct pw_callout *c)
         c->next->prev = c->prev;
     }
     p->ncallouts--;
+    pw_live.callouts--;
 }
 
 struct pw_callout *pw_callout_new(struct pw_vm *vm, enum pw_callout_kind kind)
@@ -59,9 +62,14 @@ void pw_callout_discard(struct pw_callout *c)
 void pw_callout_cancel(struct pw_callout *c)
 {
     const struct pw_plugin *p = c->vm->plugin;
-    bool grpc = pw_callout_kind(c) == PW_CALLOUT_GRPC_CALL || pw_callout_kind(c) == PW_CALLOUT_GRPC_STREAM;
+    void (*const cancel[])(void *, void *) = {
+        [PW_CALLOUT_HTTP] = p->server->cancel_call,
+        [PW_CALLOUT_GRPC_CALL] = p->server->grpc_cancel,
+        [PW_CALLOUT_GRPC_STREAM] = p->server->grpc_cancel,
+        [PW_CALLOUT_REDIS] = p->server->redis_cancel,
+    };
 
-    (grpc ? p->server->grpc_cancel : p->server->cancel_call)(p->server_data, c->handle);
+    cancel[pw_callout_kind(c)](p->server_data, c->handle);
     pw_callout_discard(c);
 }
 
@@ -115,6 +123,40 @@ void pw_callout_done(struct pw_callout *c, const struct pw_call_response *r)
     unlink_from(vm->plugin, c);
     mem_free(c);
     deliver(vm, root, PW_EXPORT_HTTP_CALL_RESPONSE, &d, args);
+    pw_vm_unref(vm);
+}
+
+/* ---- Redis ----------------------------------------------------------------------------- */
+
+/* Higress says "reset" for every failure; its SDKs look at the callback's status alone. */
+static struct str redis_message(enum pw_redis_end end)
+{
+    static const struct str messages[] = {
+        [PW_REDIS_REPLY] = STR(""),
+        [PW_REDIS_REFUSED] = STR("refused"),
+        [PW_REDIS_TIMED_OUT] = STR("timeout"),
+        [PW_REDIS_DISCONNECTED] = STR("reset"),
+    };
+    return messages[end];
+}
+
+void pw_redis_done(struct pw_callout *c, enum pw_redis_end end, struct str reply)
+{
+    struct pw_vm *vm = c->vm;
+    bool answered = end == PW_REDIS_REPLY;
+    struct pw_delivery d = {
+        .buffer = answered ? (uint32_t)PW_BUFFER_REDIS_REPLY : PW_NO_BUFFER,
+        .bytes = answered ? reply : STR(""),
+        .status = answered ? PW_OK : PW_BROKEN_CONNECTION,
+        .message = redis_message(end),
+    };
+    uint32_t root = c->root;
+    const uint32_t args[PW_EXPORT_MAX_PARAMS] = {vm->roots[root].id, c->token, answered ? 0 : 1,
+                                                 (uint32_t)d.bytes.len};
+
+    unlink_from(vm->plugin, c);
+    mem_free(c);
+    deliver(vm, root, PW_EXPORT_REDIS_CALL_RESPONSE, &d, args);
     pw_vm_unref(vm);
 }
 

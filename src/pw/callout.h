@@ -13,6 +13,8 @@
 
 enum { PW_CALLOUTS_MAX = 16384 }; /* in flight, of a plugin */
 
+enum { PW_NO_BUFFER = UINT8_MAX };
+
 /* The low bits of a token; the rest counts from 1. */
 enum pw_callout_kind { PW_CALLOUT_HTTP, PW_CALLOUT_GRPC_CALL, PW_CALLOUT_GRPC_STREAM, PW_CALLOUT_REDIS };
 
@@ -32,8 +34,8 @@ struct pw_delivery {
     struct {
         const struct pw_header *at;
         size_t n;
-    } maps[4]; /* PW_MAP_GRPC_INITIAL to PW_MAP_CALL_TRAILERS */
-    enum pw_buffer buffer;
+    } maps[4];        /* PW_MAP_GRPC_INITIAL to PW_MAP_CALL_TRAILERS */
+    uint32_t buffer;  /* an enum pw_buffer, or PW_NO_BUFFER */
     struct str bytes; /* of that buffer */
     uint32_t status;  /* for proxy_get_status */
     struct str message;

@@ -7,10 +7,14 @@
  *   headers stopped         body and trailers callbacks run; one that continues lets the headers go first
  *   paused                  the headers are through, the body gathers here; each new chunk is a callback
  *
+ * A step may put bytes of its own into the response behind it (proxy_inject_...): they go on when its call
+ * returned, at once where it holds the message too, then with the headers before them.
+ *
  * So a step never sees a part before the one that precedes it.  Functions return false once the stream
  * was answered or closed, s->verdict says which; then nothing more is passed.  A response visits only
  * contexts that the request created. */
 #include "base/mem.h"
+#include "pw/live.h"
 #include "pw/plugin.h"
 #include "pw/stream.h"
 
@@ -31,6 +35,7 @@ static const struct {
 
 static bool pass_body(struct pw_stream *s, enum pw_direction d, int32_t i, struct pw_body *b,
                       bool end_of_stream);
+static bool flush_injected(struct pw_stream *s, int32_t i);
 
 /* ---- calls --------------------------------------------------------------------------------------- */
 
@@ -67,6 +72,7 @@ static bool create_context(struct pw_stream_step *st)
     struct pw_context *ctx = &st->ctx;
 
     pw_contexts_add(&st->vm->contexts, ctx);
+    pw_live.contexts++;
     const uint32_t args[PW_EXPORT_MAX_PARAMS] = {ctx->id, st->vm->roots[ctx->config].id};
     return pw_vm_call(st->vm, ctx, PW_EXPORT_CONTEXT_CREATE, args, NULL);
 }
@@ -100,7 +106,10 @@ static bool call_step(struct pw_stream *s, uint32_t i, enum pw_direction d, enum
         return true;
     }
     const uint32_t args[PW_EXPORT_MAX_PARAMS] = {st->ctx.id, size, end_of_stream};
-    if (!pw_vm_call(st->vm, &st->ctx, id, args, status)) {
+    st->side[d].in_call = true;
+    bool returned = pw_vm_call(st->vm, &st->ctx, id, args, status);
+    st->side[d].in_call = false;
+    if (!returned) {
         *status = 0;
         return end_with(s, pw_stream_fail_step(s, i));
     }
@@ -160,9 +169,26 @@ static enum pw_headers_status headers_status(const struct pw_vm *vm, uint32_t va
     }
 }
 
+/* How many entries a callback hears of; nobody asks the server where nothing is called. */
+static uint32_t map_size(const struct pw_stream *s, const struct pw_stream_step *st, enum pw_export_id id,
+                         enum pw_map map)
+{
+    bool called = st->vm != NULL && pw_vm_exports(st->vm, id);
+    return called ? (uint32_t)s->server->map_count(s->server_stream, map) : 0;
+}
+
 static bool stops_all(const struct pw_side *side)
 {
     return side->stopped > PW_HEADERS_STOP;
+}
+
+/* A response that had no body of its own ends behind what was injected. */
+static bool end_injected(struct pw_stream *s, int32_t i)
+{
+    struct pw_body none = {0};
+
+    return s->steps[i].side[PW_RESPONSE].cut ||
+           pass_body(s, PW_RESPONSE, i + s->flow[PW_RESPONSE].by, &none, true);
 }
 
 static bool pass_headers(struct pw_stream *s, enum pw_direction d, int32_t i, bool end_of_stream)
@@ -172,19 +198,62 @@ static bool pass_headers(struct pw_stream *s, enum pw_direction d, int32_t i, bo
     for (; i != f->end; i += f->by) {
         struct pw_stream_step *st = &s->steps[i];
         struct pw_side *side = &st->side[d];
-        uint32_t status, n = (uint32_t)s->server->map_count(s->server_stream, directions[d].headers_map);
+        uint32_t status, n = map_size(s, st, directions[d].headers, directions[d].headers_map);
         side->end = end_of_stream ? PW_END_HEADERS : PW_END_OPEN;
+        side->entered = true;
         if (!call_step(s, (uint32_t)i, d, directions[d].headers, n, end_of_stream, &status)) {
             return false;
         }
         if (status != PW_HEADERS_CONTINUE && headers_status(st->vm, status) != PW_HEADERS_CONTINUE) {
             side->stopped = (uint8_t)headers_status(st->vm, status);
-            return end_of_stream || side->stopped != PW_HEADERS_STOP_ALL_AND_BUFFER ||
-                   within_limit(s, (uint32_t)i, d);
+            return (end_of_stream || side->stopped != PW_HEADERS_STOP_ALL_AND_BUFFER ||
+                    within_limit(s, (uint32_t)i, d)) &&
+                   (!side->injecting || flush_injected(s, i));
+        }
+        if (side->injecting) {
+            return pass_headers(s, d, i + f->by, false) && flush_injected(s, i) &&
+                   (!end_of_stream || end_injected(s, i));
         }
     }
     f->through = true;
     return true;
+}
+
+/* The step goes on: its headers first, unless they went before. */
+static bool let_headers_go(struct pw_stream *s, enum pw_direction d, int32_t i, bool end_of_stream)
+{
+    struct pw_side *side = &s->steps[i].side[d];
+    bool held = side->stopped != PW_HEADERS_CONTINUE && !side->headers_gone;
+
+    side->stopped = PW_HEADERS_CONTINUE;
+    side->headers_gone = false;
+    return !held || pass_headers(s, d, i + s->flow[d].by, end_of_stream);
+}
+
+/* What a step injected goes on; the step itself may go on holding what it holds. */
+static bool flush_injected(struct pw_stream *s, int32_t i)
+{
+    int32_t next = i + s->flow[PW_RESPONSE].by;
+    struct pw_side *side = &s->steps[i].side[PW_RESPONSE];
+    struct pw_body b = {0};
+    bool end = side->inject_end;
+
+    side->injecting = side->inject_end = false;
+    pw_body_move(&b, &side->injected);
+    if (side->stopped != PW_HEADERS_CONTINUE && !side->headers_gone) {
+        side->headers_gone = true;
+        if (!pass_headers(s, PW_RESPONSE, next, false)) {
+            pw_body_fini(&b);
+            return false;
+        }
+    }
+    if (end) {
+        side->cut = s->cut = true;
+        side->stopped = PW_HEADERS_CONTINUE;
+        side->paused = side->readable = side->made_trailers = false;
+        pw_body_fini(&side->body);
+    }
+    return pass_body(s, PW_RESPONSE, next, &b, end);
 }
 
 static bool pass_trailers(struct pw_stream *s, enum pw_direction d, int32_t i)
@@ -193,7 +262,11 @@ static bool pass_trailers(struct pw_stream *s, enum pw_direction d, int32_t i)
 
     for (; i != f->end; i += f->by) {
         struct pw_side *side = &s->steps[i].side[d];
-        uint32_t status, n = (uint32_t)s->server->map_count(s->server_stream, directions[d].trailers_map);
+        uint32_t status, n;
+        if (side->cut) {
+            return true;
+        }
+        n = map_size(s, &s->steps[i], directions[d].trailers, directions[d].trailers_map);
         side->end = PW_END_TRAILERS;
         if (stops_all(side)) {
             return true;
@@ -204,13 +277,10 @@ static bool pass_trailers(struct pw_stream *s, enum pw_direction d, int32_t i)
         }
         if (status != PW_HEADERS_CONTINUE) {
             side->paused = true;
-            return true;
+            return !side->injecting || flush_injected(s, i);
         }
-        if (side->stopped != PW_HEADERS_CONTINUE) {
-            side->stopped = PW_HEADERS_CONTINUE;
-            if (!pass_headers(s, d, i + f->by, false)) {
-                return false;
-            }
+        if (!let_headers_go(s, d, i, false) || (side->injecting && !flush_injected(s, i))) {
+            return false;
         }
         struct pw_body b = {0};
         pw_body_move(&b, &side->body);
@@ -261,6 +331,9 @@ static bool pass_body(struct pw_stream *s, enum pw_direction d, int32_t i, struc
         struct pw_side *side = &s->steps[i].side[d];
         size_t before = side->body.len;
         uint32_t status;
+        if (side->cut) {
+            break;
+        }
         pw_body_move(&side->body, b);
         if (end_of_stream) {
             side->end = PW_END_BODY;
@@ -273,16 +346,19 @@ static bool pass_body(struct pw_stream *s, enum pw_direction d, int32_t i, struc
             return false;
         }
         if (status != PW_BODY_CONTINUE) {
-            return hold_body(s, (uint32_t)i, d, before, status);
+            return hold_body(s, (uint32_t)i, d, before, status) && (!side->injecting || flush_injected(s, i));
+        }
+        if (side->injecting && !flush_injected(s, i)) {
+            return false;
+        }
+        if (side->cut) {
+            return true;
         }
         side->paused = side->readable = false;
         pw_body_move(b, &side->body);
-        if (side->stopped != PW_HEADERS_CONTINUE) {
-            side->stopped = PW_HEADERS_CONTINUE;
-            if (!pass_headers(s, d, i + f->by, false)) {
-                pw_body_fini(b);
-                return false;
-            }
+        if (!let_headers_go(s, d, i, false)) {
+            pw_body_fini(b);
+            return false;
         }
         if (side->made_trailers) {
             side->made_trailers = false;
@@ -291,7 +367,7 @@ static bool pass_body(struct pw_stream *s, enum pw_direction d, int32_t i, struc
             return pass_body(s, d, i + f->by, b, false) && pass_trailers(s, d, i + f->by);
         }
     }
-    if (b->len != 0 || end_of_stream) {
+    if (i == f->end && (b->len != 0 || end_of_stream)) {
         s->server->body(s->server_stream, d, pw_body_str(b), end_of_stream);
     }
     pw_body_fini(b);
@@ -307,11 +383,13 @@ static bool resume_step(struct pw_stream *s, enum pw_direction d, int32_t i)
     bool unseen = stops_all(side);
     struct pw_body b = {0};
 
-    if (side->stopped != PW_HEADERS_CONTINUE) {
-        side->stopped = PW_HEADERS_CONTINUE;
-        if (!pass_headers(s, d, next, side->end == PW_END_HEADERS)) {
-            return false;
-        }
+    bool bare = side->end == PW_END_HEADERS && side->headers_gone;
+
+    if (!let_headers_go(s, d, i, side->end == PW_END_HEADERS)) {
+        return false;
+    }
+    if (bare) {
+        return end_injected(s, i);
     }
     side->paused = side->readable = false;
     pw_body_move(&b, &side->body);
@@ -338,6 +416,12 @@ static bool resume_all(struct pw_stream *s, enum pw_direction d)
         again = false;
         for (int32_t i = f->first; i != f->end; i += f->by) {
             struct pw_side *side = &s->steps[i].side[d];
+            if (side->injecting) {
+                again = true;
+                if (!flush_injected(s, i)) {
+                    return false;
+                }
+            }
             if (side->resumed) {
                 side->resumed = false;
                 again = true;
@@ -354,6 +438,7 @@ static void forget_resumed(struct pw_stream *s)
 {
     for (uint32_t i = 0; i < s->nsteps; i++) {
         s->steps[i].side[PW_REQUEST].resumed = s->steps[i].side[PW_RESPONSE].resumed = false;
+        s->steps[i].side[PW_RESPONSE].injecting = false;
     }
 }
 
@@ -434,6 +519,9 @@ static enum pw_verdict on_body(struct pw_stream *s, enum pw_direction d, struct 
         s->server->body(s->server_stream, d, chunk, end_of_stream);
         return PW_CONTINUE;
     }
+    if (d == PW_RESPONSE && s->cut) {
+        return s->flow[d].through ? PW_CONTINUE : PW_PAUSE;
+    }
     enter(s);
     return leave(s, d, pass_body(s, d, s->flow[d].first, &b, end_of_stream));
 }
@@ -444,6 +532,9 @@ static enum pw_verdict on_trailers(struct pw_stream *s, enum pw_direction d)
     if (is_over(s, d)) {
         s->server->trailers(s->server_stream, d);
         return PW_CONTINUE;
+    }
+    if (d == PW_RESPONSE && s->cut) {
+        return s->flow[d].through ? PW_CONTINUE : PW_PAUSE;
     }
     enter(s);
     return leave(s, d, pass_trailers(s, d, s->flow[d].first));
@@ -502,7 +593,7 @@ static bool wants_body(const struct pw_stream *s, enum pw_direction d)
             return true;
         }
     }
-    return false;
+    return d == PW_RESPONSE && s->injected;
 }
 
 static bool is_blocked(const struct pw_stream *s, enum pw_direction d)

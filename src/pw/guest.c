@@ -117,23 +117,21 @@ bool pw_header_name(struct str name, char *buf, struct str *out)
         return false;
     }
     buf[0] = name.at[0];
-    for (size_t i = first; i < name.len; i++) {
+    unsigned legal = 1;
+    for (size_t i = first; i < name.len; i++) { /* to the end at any rate: short names, no branches */
         buf[i] = lower_token[(unsigned char)name.at[i]];
-        if (buf[i] == '\0') {
-            return false;
-        }
+        legal &= buf[i] != '\0';
     }
     *out = (struct str){buf, name.len};
-    return true;
+    return legal;
 }
 
 bool pw_header_value_legal(struct str value)
 {
+    unsigned char illegal = 0;
     for (size_t i = 0; i < value.len; i++) {
         char c = value.at[i];
-        if (c == '\0' || c == '\r' || c == '\n') {
-            return false;
-        }
+        illegal |= (c == '\0') | (c == '\r') | (c == '\n');
     }
-    return true;
+    return !illegal;
 }

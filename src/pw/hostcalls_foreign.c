@@ -56,6 +56,28 @@ static enum pw_status set_filter_state(struct pw_vm *vm, struct str args)
     return stored ? PW_OK : PW_INTERNAL_FAILURE;
 }
 
+/* InjectEncodedDataToFilterChainArguments: body 1, endstream 2.  The form for headers callbacks is the same
+ * here: what is injected goes on after the call. */
+static enum pw_status inject(struct pw_vm *vm, struct str args)
+{
+    struct str body = {"", 0};
+    bool end = false;
+    struct protobuf_field f;
+    enum protobuf_next next;
+
+    while ((next = protobuf_next(&args, &f)) == PROTOBUF_FIELD) {
+        if (f.is_bytes && f.number == 1) {
+            body = f.bytes;
+        } else if (!f.is_bytes && f.number == 2) {
+            end = f.value != 0;
+        }
+    }
+    if (next != PROTOBUF_END) {
+        return PW_BAD_ARGUMENT;
+    }
+    return pw_stream_inject(vm->effective, vm, body, end) ? PW_OK : PW_INTERNAL_FAILURE;
+}
+
 /* Types and life spans of properties make no difference here. */
 static enum pw_status declare_property(struct pw_vm *vm, struct str args)
 {
@@ -83,6 +105,8 @@ static const struct {
     {STR("clear_route_cache"), clear_route_cache},
     {STR("set_envoy_filter_state"), set_filter_state},
     {STR("declare_property"), declare_property},
+    {STR("inject_encoded_data_to_filter_chain"), inject},
+    {STR("inject_encoded_data_to_filter_chain_on_header"), inject},
     {STR("set_global_max_requests_per_io_cycle"), accept_u64},
 };
 

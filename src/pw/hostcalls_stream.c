@@ -38,13 +38,15 @@ static struct str keep(struct arena *a, struct str s)
 /* White space would end the details in an access log line. */
 static struct str keep_details(struct arena *a, struct str s)
 {
-    char *copy = arena_strndup(a, s.at, s.len);
+    char *restrict copy = arena_alloc(a, s.len + 1);
+    const unsigned char *restrict from = (const unsigned char *)s.at;
 
     for (size_t i = 0; i < s.len; i++) {
-        if (copy[i] == ' ' || (copy[i] >= '\t' && copy[i] <= '\r')) {
-            copy[i] = '_';
-        }
+        unsigned char c = from[i];
+        unsigned char blank = (c == ' ') | ((unsigned char)(c - '\t') <= '\r' - '\t');
+        copy[i] = (char)(blank ? '_' : c);
     }
+    copy[s.len] = '\0';
     return (struct str){copy, s.len};
 }
 
@@ -96,6 +98,16 @@ uint32_t pw_call_proxy_send_local_response(struct weir_instance *inst, uint32_t 
     return PW_OK;
 }
 
+/* An answer ends the request, and until it is sent the response; then it is a response that plugins may hold.
+ */
+static bool may_continue(const struct pw_stream *s, uint32_t type)
+{
+    if (s == NULL || s->phase == PW_PHASE_LOG || type > STREAM_RESPONSE) {
+        return false;
+    }
+    return !s->local_taken || (type == STREAM_RESPONSE && s->local_sent && !s->final);
+}
+
 static uint32_t continue_stream(struct pw_vm *vm, uint32_t type)
 {
     struct pw_stream *s = vm->effective->stream;
@@ -106,7 +118,7 @@ static uint32_t continue_stream(struct pw_vm *vm, uint32_t type)
     if (type == STREAM_UPSTREAM) {
         return PW_UNIMPLEMENTED;
     }
-    if (s != NULL && type <= STREAM_RESPONSE && s->phase != PW_PHASE_LOG && !s->local_taken) {
+    if (may_continue(s, type)) {
         pw_stream_defer(vm->effective, vm, type == STREAM_REQUEST ? PW_PENDING_REQUEST : PW_PENDING_RESPONSE);
     }
     return PW_OK; /* nothing paused: harmless */
@@ -139,6 +151,18 @@ uint32_t pw_call_proxy_close_stream(struct weir_instance *inst, uint32_t type)
         pw_stream_defer(vm->effective, vm, PW_PENDING_CLOSE);
     }
     return PW_OK;
+}
+
+uint32_t pw_call_proxy_inject_encoded_data_to_filter_chain(struct weir_instance *inst, uint32_t body,
+                                                           uint32_t body_len, uint32_t end)
+{
+    struct pw_vm *vm = pw_enter(inst);
+    struct str b;
+
+    if (!pw_guest_str(inst, body, body_len, &b)) {
+        return PW_INVALID_MEMORY_ACCESS;
+    }
+    return pw_stream_inject(vm->effective, vm, b, end != 0) ? PW_OK : PW_INTERNAL_FAILURE;
 }
 
 uint32_t pw_call_proxy_clear_route_cache(struct weir_instance *inst)

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "pw/abi.h"
 #include "pw/callout.h"
+#include "pw/redis.h"
 
 enum {
     DEFAULT_MEMORY_BYTES = 128 << 20,
@@ -128,7 +129,9 @@ void pw_plugin_free(struct pw_plugin *p)
         WEIR_ASSERT(p->vm->refs == 1); /* streams must have ended */
         pw_vm_unref(p->vm);
     }
+    pw_stream_free(p->spare_stream);
     pw_saved_free(p->saved);
+    pw_redis_inits_free(p->redis);
     weir_linker_free(p->linker);
     weir_module_unref(p->module);
     arena_fini(&p->arena);
@@ -218,7 +221,7 @@ static void start_again(struct pw_plugin *p, bool trapped)
     strbuf_fini(&line);
 }
 
-struct pw_vm *pw_plugin_acquire_vm(struct pw_plugin *p)
+void pw_plugin_renew_vm(struct pw_plugin *p)
 {
     if (p->vm != NULL && p->vm->dead) {
         struct pw_vm *dead = p->vm;
@@ -235,10 +238,6 @@ struct pw_vm *pw_plugin_acquire_vm(struct pw_plugin *p)
             start_again(p, !rebuild);
         }
     }
-    if (p->vm != NULL) {
-        pw_vm_ref(p->vm);
-    }
-    return p->vm;
 }
 
 enum weir_tier pw_plugin_tier(const struct pw_plugin *p)

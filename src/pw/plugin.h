@@ -18,16 +18,29 @@ struct pw_plugin {
     struct weir_linker *linker;
     struct pw_callout *callouts; /* in flight, of all its VMs */
     uint32_t ncallouts;
-    struct pw_vm *vm;       /* the current one; NULL before the start and while back-off lasts */
-    struct pw_saved *saved; /* what a VM of `module` was after its start, or NULL: pw_vm_save */
-    bool started;           /* once, so that it is worth to start it again */
-    uint32_t failures;      /* VMs that died or did not start, since one served a stream unharmed */
-    uint64_t next_start_ns; /* monotonic: no restart before */
+    struct pw_redis_inits *redis;   /* what its roots said of Redis services, or NULL (redis.h) */
+    struct pw_stream *spare_stream; /* memory of one that ended, or NULL */
+    struct pw_vm *vm;               /* the current one; NULL before the start and while back-off lasts */
+    struct pw_saved *saved;         /* what a VM of `module` was after its start, or NULL: pw_vm_save */
+    bool started;                   /* once, so that it is worth to start it again */
+    uint32_t failures;              /* VMs that died or did not start, since one served a stream unharmed */
+    uint64_t next_start_ns;         /* monotonic: no restart before */
 };
 
-/* The VM for a new stream, with a reference for it: the current one, or a fresh one if that is dead or
- * asked to be rebuilt.  NULL: there is none, and it is too early to try again. */
-struct pw_vm *pw_plugin_acquire_vm(struct pw_plugin *p);
+/* Have a VM in force that serves: a fresh one if the current one is dead or asked to be rebuilt. */
+void pw_plugin_renew_vm(struct pw_plugin *p);
+/* The VM for a new stream, with a reference for it.  NULL: there is none, and it is too early to try again.
+ */
+static inline struct pw_vm *pw_plugin_acquire_vm(struct pw_plugin *p)
+{
+    if (p->vm == NULL || p->vm->dead || p->vm->wants_rebuild) {
+        pw_plugin_renew_vm(p);
+    }
+    if (p->vm != NULL) {
+        p->vm->refs++;
+    }
+    return p->vm;
+}
 /* A VM of this plugin trapped or did not start. */
 void pw_plugin_vm_failed(struct pw_plugin *p);
 

@@ -28,7 +28,8 @@ enum pw_pending {
     PW_PENDING_LOCAL = 1,
     PW_PENDING_REQUEST = 2,
     PW_PENDING_RESPONSE = 4,
-    PW_PENDING_CLOSE = 8
+    PW_PENDING_CLOSE = 8,
+    PW_PENDING_INJECTED = 16
 };
 
 /* What a body callback asks for (FilterDataStatus). */
@@ -55,6 +56,13 @@ struct pw_side {
     bool made_trailers;   /* in that call */
     bool trailers_called; /* the trailers callback has run */
     bool resumed;         /* proxy_continue_stream came, and was not yet acted on */
+    bool entered;         /* the message reached this step */
+    bool in_call;         /* one of its callbacks for this direction runs */
+    bool headers_gone;    /* while `stopped`: an injection took them along */
+    bool injecting;       /* `injected` waits for the end of the call, or for the server */
+    bool inject_end;      /* ... and is the last */
+    bool cut;             /* the last was injected: nothing passes this step any more */
+    struct pw_body injected;
 };
 
 struct pw_stream_step {
@@ -81,6 +89,10 @@ struct pw_stored {
 };
 
 struct pw_stream {
+    struct arena arena; /* stored properties, the local response */
+    uint32_t room;      /* for that many steps */
+    /* What is above is kept for the next stream (pw_plugin.spare_stream), from here on all is new. */
+    uint32_t nsteps;
     void *server_stream;
     const struct pw_server *server; /* of the first step; all steps of a stream have the same */
     enum pw_phase phase;
@@ -92,20 +104,27 @@ struct pw_stream {
     bool trapped;
     bool local_taken; /* the one local response is chosen */
     bool local_sent;
-    bool closed; /* the server was told to reset it */
-    bool final;  /* the response goes out as it is: no more callbacks for its headers */
+    bool closed;   /* the server was told to reset it */
+    bool final;    /* the response goes out as it is: no more callbacks for its headers */
+    bool injected; /* some step put bytes of its own into the response */
+    bool cut;      /* ... and said that they are the last: what else comes of the response is dropped */
     int32_t local_step;
     struct pw_local_response local;
     struct pw_stream *next_deferred;
     struct pw_stored *stored;
     struct pw_flow flow[2]; /* by enum pw_direction */
-    struct arena arena;     /* stored properties, the local response */
-    uint32_t nsteps;
     struct pw_stream_step steps[];
 };
 
+/* Give back the memory of a stream that ended (pw_plugin.spare_stream); NULL is fine. */
+void pw_stream_free(struct pw_stream *s);
+
 /* Note an action for after the current guest call; `ctx` is the step's that asks for it. */
 void pw_stream_defer(struct pw_context *ctx, struct pw_vm *vm, enum pw_pending action);
+/* Note bytes for the response, behind the step of `ctx`: they go on after the call, and headers that the step
+ * holds before them. `end`: the response ends with them.  Where there is no response to add to, nothing
+ * happens. False: too much at once. */
+bool pw_stream_inject(struct pw_context *ctx, struct pw_vm *vm, struct str bytes, bool end);
 /* Apply what was noted, for a stream that is not running. */
 void pw_stream_apply(struct pw_stream *s);
 

@@ -158,7 +158,8 @@ static void stop_listening(struct pw_vm *vm)
     }
 }
 
-static void died(struct pw_vm *vm, const char *where, weir_status st, const struct weir_trap *trap)
+static __attribute__((cold, noinline)) void died(struct pw_vm *vm, const char *where, weir_status st,
+                                                 const struct weir_trap *trap)
 {
     flush_outputs(vm);
     if (vm->dead) {
@@ -176,8 +177,8 @@ static void died(struct pw_vm *vm, const char *where, weir_status st, const stru
     strbuf_fini(&b);
 }
 
-static weir_status enter_guest(struct pw_vm *vm, struct pw_context *ctx, struct weir_func *f, uint64_t *cells,
-                               struct weir_trap *trap)
+static inline weir_status enter_guest(struct pw_vm *vm, struct pw_context *ctx, struct weir_func *f,
+                                      uint64_t *cells, struct weir_trap *trap)
 {
     struct pw_context *outer = vm->effective;
 
@@ -195,19 +196,26 @@ static weir_status enter_guest(struct pw_vm *vm, struct pw_context *ctx, struct 
     return st;
 }
 
-bool pw_vm_call(struct pw_vm *vm, struct pw_context *ctx, enum pw_export_id id,
-                const uint32_t args[PW_EXPORT_MAX_PARAMS], uint32_t *result)
+/* No call of a dead VM is on the stack any more. */
+static __attribute__((cold, noinline)) void bury(struct pw_vm *vm)
+{
+    if (vm->depth == 0) {
+        give_memory_back(vm);
+        pw_callouts_cancel(vm->plugin, vm);
+        pw_plugin_vm_failed(vm->plugin);
+        fail_waiting_streams(vm);
+    }
+}
+
+bool pw_vm_call_cells(struct pw_vm *vm, struct pw_context *ctx, enum pw_export_id id,
+                      uint64_t cells[PW_EXPORT_MAX_PARAMS], uint32_t *result)
 {
     const struct pw_export_func *e = &vm->exports[id];
-    uint64_t cells[PW_EXPORT_MAX_PARAMS];
     struct weir_trap trap;
 
     WEIR_ASSERT(!vm->dead);
     if (e->func == NULL) {
         return true;
-    }
-    for (uint32_t i = 0; i < e->nparams; i++) {
-        cells[i] = args[i];
     }
     struct pw_context *outer = vm->effective;
     weir_status st = enter_guest(vm, ctx, e->func, cells, &trap);
@@ -221,12 +229,7 @@ bool pw_vm_call(struct pw_vm *vm, struct pw_context *ctx, enum pw_export_id id,
         apply_deferred(vm);
     }
     if (vm->dead) {
-        if (vm->depth == 0) {
-            give_memory_back(vm);
-            pw_callouts_cancel(vm->plugin, vm);
-            pw_plugin_vm_failed(vm->plugin);
-            fail_waiting_streams(vm);
-        }
+        bury(vm);
         return false;
     }
     return true;

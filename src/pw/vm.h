@@ -84,9 +84,18 @@ static inline bool pw_vm_exports(const struct pw_vm *vm, enum pw_export_id id)
 }
 
 /* Call an export for `ctx` with as many of the arguments as it takes.  True: it returned, or is not exported;
- * *result (may be NULL) is set if it has one.  False: the VM is dead now. */
-bool pw_vm_call(struct pw_vm *vm, struct pw_context *ctx, enum pw_export_id id,
-                const uint32_t args[PW_EXPORT_MAX_PARAMS], uint32_t *result);
+ * *result (may be NULL) is set if it has one.  False: the VM is dead now.
+ * pw_vm_call_cells takes the arguments as the engine does, and overwrites them. */
+bool pw_vm_call_cells(struct pw_vm *vm, struct pw_context *ctx, enum pw_export_id id,
+                      uint64_t cells[PW_EXPORT_MAX_PARAMS], uint32_t *result);
+
+static inline bool pw_vm_call(struct pw_vm *vm, struct pw_context *ctx, enum pw_export_id id,
+                              const uint32_t args[PW_EXPORT_MAX_PARAMS], uint32_t *result)
+{
+    /* Inline, so that the arguments are written once, in the width in which they are read. */
+    uint64_t cells[PW_EXPORT_MAX_PARAMS] = {args[0], args[1], args[2], args[3], args[4]};
+    return pw_vm_call_cells(vm, ctx, id, cells, result);
+}
 
 /* Memory the guest allocates, for a host call's result; 0 if it has none to give.  Traps the running call if
  * the allocator does.  `bytes` is not 0. */

@@ -24,6 +24,9 @@ struct rt_executor {
     /* Also called after instance_init failed, so exec may be NULL. */
     void (*instance_fini)(struct rt_instance *inst);
 
+    /* As `invoke` of a compiled function (rt_func.guest is set), but for the first one of a guest call. */
+    void (*enter)(struct rt_func *f, uint64_t *cells);
+
     /* The call of `call` is about to end in a trap: report its guest frames with rt_trap_add_frame.
      * `fault` is NULL when C code raised the trap; otherwise this runs in the signal handler. */
     void (*backtrace)(struct rt_call *call, const struct os_fault *fault);

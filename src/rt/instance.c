@@ -11,6 +11,8 @@
 #include "rt/rt.h"
 #include "rt/trap.h"
 
+enum { STACK_DEFAULT_BYTES = 1 << 20 };
+
 void rt_host_invoke(struct rt_func *f, uint64_t *cells)
 {
     rt_func_host(f)->thunk(&f->inst->pub, cells);
@@ -279,7 +281,7 @@ struct rt_instance *rt_instance_alloc(const struct rt_module *m, const struct rt
     inst->pub.host = opt->host;
     inst->memory_limit_bytes = opt->memory_limit_bytes;
     inst->budget_ns = opt->budget_ns;
-    inst->stack_bytes = opt->stack_bytes;
+    inst->stack_bytes = opt->stack_bytes != 0 ? opt->stack_bytes : STACK_DEFAULT_BYTES;
     inst->ring_next = inst->ring_prev = inst;
     inst->dropped = mem_zalloc((size_t)w->nelems + w->ndatas);
     if (w->ntypes != 0) {

@@ -33,6 +33,7 @@ struct rt_func {
     void (*invoke)(struct rt_func *f, uint64_t *cells);
     const void *exec;          /* the executor's; of a host function its struct weir_host_func */
     struct rt_instance *guest; /* compiled tier: `inst` where `code` is compiled code, else NULL */
+    uint32_t shape;            /* compiled tier: how a call from outside may call `code` (rt/guard.h), or 0 */
 };
 
 static inline uint64_t rt_func_cell(const struct rt_func *f)
@@ -149,11 +150,11 @@ struct rt_instance {
     uintptr_t guard_low,
         guard_high; /* a fault in [low, high) is STACK_EXHAUSTED: the executor's stack guard, or 0, 0 */
     uint64_t memory_limit_bytes;
-    uint64_t budget_ns; /* of CPU time for a call from outside; 0: none */
-    uint32_t stack_bytes;
-    bool bent;        /* the imports were bent to a trap (trap.c) */
-    bool started;     /* false: it failed to start and lives on for its functions in others' tables */
-    uint8_t *dropped; /* one byte per element segment, then one per data segment: 1 once dropped */
+    uint64_t budget_ns;   /* of CPU time for a call from outside; 0: none */
+    uint32_t stack_bytes; /* never 0 */
+    bool bent;            /* the imports were bent to a trap (trap.c) */
+    bool started;         /* false: it failed to start and lives on for its functions in others' tables */
+    uint8_t *dropped;     /* one byte per element segment, then one per data segment: 1 once dropped */
     struct rt_memory *own_memories;
     struct rt_table *own_tables;
     struct rt_instance *memory_user; /* next in rt_memory.users */

@@ -19,12 +19,12 @@ void __asan_handle_no_return(void);
 #endif
 
 enum {
-    STACK_DEFAULT_BYTES = 1 << 20,
     /* Left below the limit for host functions, helpers, and the frames of functions too small to check. */
     STACK_HOST_BYTES = 128 * 1024,
 };
 
 _Thread_local struct rt_call *rt_calls __attribute__((tls_model("initial-exec")));
+_Thread_local uintptr_t rt_code_base __attribute__((tls_model("initial-exec")));
 /* The lowest address guests may let this thread's stack come to; 0 until the thread is prepared. */
 static _Thread_local uintptr_t stack_least __attribute__((tls_model("initial-exec")));
 
@@ -122,7 +122,7 @@ static _Noreturn void leave(struct rt_call *call, enum weir_trap_kind kind, int3
         call->inst->executor->backtrace(call, fault);
     }
     __asan_handle_no_return();
-    RT_LONGJMP(call->jump);
+    rt_guard_leave(&call->guard);
 }
 
 void rt_trap_raise(struct rt_instance *inst, enum weir_trap_kind kind, const char *message)
@@ -260,18 +260,21 @@ static void thread_prepare(void)
 
 /* An instance may use `stack_bytes` from here on, but never what the host needs at the end of the thread's.
  */
-static void set_stack_limit(struct rt_instance *inst, uintptr_t here)
+static inline uintptr_t set_stack_limit(struct rt_instance *inst, uintptr_t here)
 {
-    uint32_t bytes = inst->stack_bytes != 0 ? inst->stack_bytes : STACK_DEFAULT_BYTES;
-    uintptr_t limit = here > bytes && here - bytes > stack_least ? here - bytes : stack_least;
+    uintptr_t limit = here - inst->stack_bytes;
+    if ((intptr_t)limit < (intptr_t)stack_least) { /* signed: also where `here` is less than the bytes */
+        limit = stack_least;
+    }
     inst->stack_limit = limit;
     for (struct rt_instance *i = inst->ring_next; i != inst; i = i->ring_next) {
         i->stack_limit = limit;
     }
+    return limit;
 }
 
 /* After a trap, in plain memory again. */
-static void landed(struct rt_call *call)
+static __attribute__((noinline)) weir_status landed(struct rt_call *call)
 {
     struct weir_trap *t = call->trap;
     for (uint32_t i = 0; i < t->nframes; i++) {
@@ -281,6 +284,7 @@ static void landed(struct rt_call *call)
     if (call->inst->executor->unwound != NULL) {
         call->inst->executor->unwound(call);
     }
+    return call->status;
 }
 
 static __attribute__((noinline)) weir_status no_stack(struct weir_trap *trap)
@@ -300,38 +304,63 @@ static __attribute__((noinline)) weir_status too_late(struct rt_call *call)
     return WEIR_E_TRAP;
 }
 
-weir_status rt_call_enter(struct rt_func *f, uint64_t *cells, struct weir_trap *trap)
+static inline bool guarded(struct rt_call *call, struct rt_func *f, uint64_t *cells)
 {
-    if (__builtin_expect(stack_least == 0, 0)) {
-        thread_prepare();
+#if RT_GUARD_CODE
+    bool ready = f->shape != 0 &&
+                 ((f->shape & RT_SHAPE_BASE) == 0 || (uintptr_t)call->inst->pub.memory == rt_code_base);
+    if (__builtin_expect(ready, 1)) {
+        return rt_guard_code(&call->guard, f->code, call->inst, cells, f->shape);
     }
+#endif
+    return rt_guard_call(&call->guard, f->guest != NULL ? call->inst->executor->enter : f->invoke, f, cells);
+}
+
+/* Nothing but what lies in `call` is needed once the guest returned: so no register need be saved twice. */
+static inline __attribute__((always_inline)) weir_status call_guarded(struct rt_func *f, uint64_t *cells,
+                                                                      struct weir_trap *trap)
+{
     struct rt_instance *inst = f->inst;
-    if (__builtin_expect(!os_tick_on, 0) && inst->budget_ns != 0) {
-        os_tick_start(on_tick);
-    }
     struct rt_call call;
     struct weir_trap scratch;
     uintptr_t here = (uintptr_t)__builtin_frame_address(0);
-    if (rt_calls == NULL || rt_calls->inst != inst) {
-        set_stack_limit(inst, here);
-    }
-    if (__builtin_expect(here <= inst->stack_limit, 0)) {
-        return no_stack(trap);
-    }
     call.previous = rt_calls;
     call.inst = inst;
-    call.exec_frame = NULL;
-    call.status = WEIR_OK;
+    call.exec_state = NULL;
     call.seen_ns = 0;
     call.trap = trap != NULL ? trap : &scratch;
-    if (RT_SETJMP(call.jump) == 0) {
-        __atomic_signal_fence(__ATOMIC_SEQ_CST); /* a tick sees the call only when it is filled in */
-        rt_calls = &call;
-        f->invoke(f, cells);
-        rt_calls = call.previous;
-        return __builtin_expect(call.seen_ns == RT_EXPIRED, 0) ? too_late(&call) : WEIR_OK;
+    bool inner = call.previous != NULL && call.previous->inst == inst;
+    uintptr_t limit = inner ? inst->stack_limit : set_stack_limit(inst, here);
+    if (__builtin_expect(here <= limit, 0)) {
+        return no_stack(trap);
     }
+    __atomic_signal_fence(__ATOMIC_SEQ_CST); /* a tick sees the call only when it is filled in */
+    rt_calls = &call;
+    bool trapped = guarded(&call, f, cells);
     rt_calls = call.previous;
-    landed(&call);
-    return call.status;
+    if (__builtin_expect(trapped, 0)) {
+        return landed(&call);
+    }
+    return __builtin_expect(call.seen_ns == RT_EXPIRED, 0) ? too_late(&call) : WEIR_OK;
+}
+
+/* The thread's first call, or the first one with a budget since the ticks stopped. */
+static __attribute__((noinline)) weir_status call_prepared(struct rt_func *f, uint64_t *cells,
+                                                           struct weir_trap *trap)
+{
+    if (stack_least == 0) {
+        thread_prepare();
+    }
+    if (!os_tick_on && f->inst->budget_ns != 0) {
+        os_tick_start(on_tick);
+    }
+    return call_guarded(f, cells, trap);
+}
+
+weir_status rt_call_enter(struct rt_func *f, uint64_t *cells, struct weir_trap *trap)
+{
+    if (__builtin_expect(stack_least == 0 || (!os_tick_on && f->inst->budget_ns != 0), 0)) {
+        return call_prepared(f, cells, trap);
+    }
+    return call_guarded(f, cells, trap);
 }

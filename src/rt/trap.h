@@ -15,28 +15,15 @@
 #ifndef RT_TRAP_H
 #define RT_TRAP_H
 
-#include <setjmp.h>
-
+#include "rt/guard.h"
 #include "rt/rt.h"
-
-/* Neither saves the signal mask.  AddressSanitizer must see the jump, other CPUs lack the builtin. */
-#if defined(__x86_64__) && !__has_feature(address_sanitizer)
-typedef void *rt_jump[5];
-#define RT_SETJMP(j) __builtin_setjmp(j)
-#define RT_LONGJMP(j) __builtin_longjmp((j), 1)
-#else
-typedef jmp_buf rt_jump;
-#define RT_SETJMP(j) _setjmp(j)
-#define RT_LONGJMP(j) _longjmp((j), 1)
-#endif
 
 /* A guest call of this thread. */
 struct rt_call {
-    rt_jump jump;
+    struct rt_guard guard; /* all guest frames of the call are below its frame */
     struct rt_call *previous;
     struct rt_instance *inst; /* of the function that was called */
-    void *exec_frame;         /* the executor's own: where its frames begin, for example */
-    uintptr_t exec_saved;     /* the executor's own */
+    void *exec_state;         /* the executor's own, NULL at first */
     weir_status status;       /* once it trapped */
     uint64_t seen_ns;         /* thread CPU time of the first tick in it; 0: none yet, RT_EXPIRED: over */
     struct weir_trap *trap;   /* never NULL */
@@ -47,6 +34,9 @@ struct rt_call {
 
 /* The innermost. */
 extern _Thread_local struct rt_call *rt_calls __attribute__((tls_model("initial-exec")));
+
+/* Which memory compiled code of this thread finds in its base register, as far as src/aot set it. */
+extern _Thread_local uintptr_t rt_code_base __attribute__((tls_model("initial-exec")));
 
 /* Call `f` from outside the guest: as weir_func_call says. */
 weir_status rt_call_enter(struct rt_func *f, uint64_t *cells, struct weir_trap *trap);

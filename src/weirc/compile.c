@@ -5,6 +5,7 @@
  * and only object files come back.  Stubs and trampolines are partition 0's. */
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -24,12 +25,14 @@
 
 enum {
     PARTITION_BYTES = 24 * 1024, /* of bodies; smaller ones cost more in set-up than they win */
+    PARTITIONS_A_JOB = 8,        /* so that no job is left alone with the last ones for long */
     PARTITIONS_MAX = 256,
+    MALLOC_STEP_BYTES = 16 << 20,
 };
 
 struct partition {
-    uint32_t first, last; /* functions [first, last) */
-    uint64_t bytes;
+    uint32_t first, last;    /* functions [first, last) */
+    uint64_t bytes, largest; /* of all bodies, of the largest one */
     char *object;
     pid_t pid;
 };
@@ -53,8 +56,9 @@ static double now_s(void)
 /* ---- a unit ------------------------------------------------------------------------------------------ */
 
 /* Passes per -O.  `exact` ones run between exact_begin and exact_end and keep every trap in its place; they
- * are all that moves or removes memory accesses one by one.  The others run afterwards: `vectors`, `floats`
- * on functions that compute with floating point, and `late`.
+ * are all that moves or removes memory accesses one by one.  `vectors` and `floats` find the loads of floats
+ * free, to be made loads of vectors; `floats` are for functions that compute with floating point.  `free`
+ * ones run afterwards, and every load is fixed.
  *
  * Functions are optimised one by one: whoever made the module has inlined, and frames of a backtrace stay
  * functions of the module.  Not among the passes, because measured to cost more than they bring:
@@ -69,27 +73,26 @@ static double now_s(void)
     "simplifycfg," COMBINE                                                                                   \
     ",loop(indvars,loop-deletion,loop-unroll-full),sroa,vector-combine,gvn<no-load-pre>,sccp,bdce," COMBINE  \
     ",jump-threading,adce,dse,loop-mssa(licm),simplifycfg"
-#define VECTORS "loop-vectorize,loop-load-elim," COMBINE ",simplifycfg<sink-common-insts>"
+#define VECTORS "loop-vectorize"
+#define FLOATS "slp-vectorizer"
 #define LATE                                                                                                 \
-    "vector-combine,loop-unroll<O3;no-peeling>," COMBINE                                                     \
+    "loop-load-elim," COMBINE                                                                                \
+    ",simplifycfg<sink-common-insts>,vector-combine,loop-unroll<O3;no-peeling>," COMBINE                     \
     ",alignment-from-assumptions,instsimplify,div-rem-pairs,"                                                \
     "simplifycfg"
 static const struct {
-    const char *exact, *vectors, *floats, *late; /* NULL: none */
+    const char *exact, *vectors, *floats, *free; /* NULL: none */
 } pipelines[] = {
     {0},
     {"function(early-cse<memssa>,simplifycfg," COMBINE
      ",loop-mssa(licm),gvn<no-load-pre>,dse,adce,simplifycfg)",
      NULL, NULL, "function(" COMBINE ",simplifycfg)"},
     {"function(" EARLY LOOPS ")", NULL, NULL, "function(" COMBINE ",instsimplify,div-rem-pairs,simplifycfg)"},
-    {"function(" EARLY LOOPS ")", "function(" VECTORS ")", "function(slp-vectorizer)", "function(" LATE ")"},
+    {"function(" EARLY LOOPS ")", "function(" VECTORS ")", "function(" FLOATS ")", "function(" LATE ")"},
 };
 
 static weir_status run_passes(struct unit *u, const char *passes, struct weir_report *rep)
 {
-    if (passes == NULL) {
-        return WEIR_OK;
-    }
     LLVMPassBuilderOptionsRef po = LLVMCreatePassBuilderOptions();
     LLVMErrorRef err = LLVMRunPasses(u->mod, passes, u->tm, po);
     LLVMDisposePassBuilderOptions(po);
@@ -142,10 +145,22 @@ static weir_status emit_file(struct unit *u, const char *path, LLVMCodeGenFileTy
     return WEIR_E_IO;
 }
 
+static weir_status vectorise(struct unit *u, struct weir_report *rep)
+{
+    weir_status st = run_passes(u, pipelines[u->opt->level].vectors, rep);
+    if (st == WEIR_OK) {
+        vectors_hide_integers(u);
+        st = run_passes(u, pipelines[u->opt->level].floats, rep);
+        vectors_show_all(u);
+    }
+    exact_settle(u);
+    return st;
+}
+
 static weir_status optimise(struct unit *u, struct weir_report *rep)
 {
     if (u->opt->level == 0) {
-        exact_end(u);
+        exact_end(u, false);
         return WEIR_OK;
     }
     weir_status st = run_passes(u, "function(mem2reg)", rep);
@@ -155,17 +170,17 @@ static weir_status optimise(struct unit *u, struct weir_report *rep)
     loops_count_up(u);
     exact_begin(u);
     st = run_passes(u, pipelines[u->opt->level].exact, rep);
-    exact_end(u);
-    if (st != WEIR_OK || u->opt->passes != NULL) {
-        return st != WEIR_OK ? st : run_passes(u, u->opt->passes, rep);
+    bool vectors = pipelines[u->opt->level].vectors != NULL;
+    exact_end(u, vectors);
+    if (st == WEIR_OK && vectors) {
+        st = vectorise(u, rep);
     }
-    st = run_passes(u, pipelines[u->opt->level].vectors, rep);
-    if (st == WEIR_OK && pipelines[u->opt->level].floats != NULL) {
-        vectors_hide_integers(u);
-        st = run_passes(u, pipelines[u->opt->level].floats, rep);
-        vectors_show_all(u);
+    const char *passes = u->opt->passes != NULL ? u->opt->passes : pipelines[u->opt->level].free;
+    if (st == WEIR_OK) {
+        st = run_passes(u, passes, rep);
     }
-    return st == WEIR_OK ? run_passes(u, pipelines[u->opt->level].late, rep) : st;
+    masked_prevent(u);
+    return st;
 }
 
 static weir_status compile_partition(const struct job *j, const struct partition *p, struct weir_report *rep)
@@ -231,7 +246,9 @@ static weir_status compile_partition(const struct job *j, const struct partition
                 "weirc: functions %u..%u (%llu bytes): translate %.3f s, optimise %.3f s, generate %.3f s\n",
                 p->first, p->last, (unsigned long long)p->bytes, t1 - t0, t2 - t1, t3 - t2);
     }
-    unit_fini(&u);
+    if (one) {
+        unit_fini(&u);
+    } /* else this child ends, and the system takes its memory at once */
     return st;
 }
 
@@ -245,7 +262,7 @@ static void make_partitions(struct job *j)
         total += (uint64_t)(m->funcs[i].body_end - m->funcs[i].body);
     }
     uint64_t want = total / PARTITION_BYTES;
-    uint64_t most = j->opt->jobs <= 1 ? 1 : j->opt->jobs * 4ull;
+    uint64_t most = j->opt->jobs <= 1 ? 1 : (uint64_t)j->opt->jobs * PARTITIONS_A_JOB;
     if (want > most) {
         want = most;
     }
@@ -262,7 +279,9 @@ static void make_partitions(struct job *j)
         struct partition *p = &j->parts[j->nparts++];
         p->first = i;
         while (i < m->nfuncs && (p->bytes < size || j->nparts == want)) {
-            p->bytes += (uint64_t)(m->funcs[i].body_end - m->funcs[i].body);
+            uint64_t bytes = (uint64_t)(m->funcs[i].body_end - m->funcs[i].body);
+            p->bytes += bytes;
+            p->largest = bytes > p->largest ? bytes : p->largest;
             i++;
         }
         p->last = i;
@@ -293,14 +312,33 @@ static void show_progress(const struct job *j, uint32_t done, uint32_t total)
     }
 }
 
+static int compare_cost(const void *a, const void *b)
+{
+    const struct partition *x = *(struct partition *const *)a, *y = *(struct partition *const *)b;
+    uint64_t cx = x->bytes + x->largest, cy = y->bytes + y->largest;
+    return cx != cy ? (cx < cy ? 1 : -1) : x < y ? -1 : x > y;
+}
+
+/* The dearest first: bytes cost, and large functions cost more than their share. */
+static struct partition **order_partitions(struct job *j)
+{
+    struct partition **order = mem_alloc((j->nparts + 1) * sizeof *order);
+    for (uint32_t i = 0; i < j->nparts; i++) {
+        order[i] = &j->parts[i];
+    }
+    qsort(order, j->nparts, sizeof *order, compare_cost);
+    return order;
+}
+
 static weir_status compile_in_children(struct job *j, struct weir_report *rep)
 {
     weir_status st = WEIR_OK;
+    struct partition **order = order_partitions(j);
     uint32_t next = 0, running = 0, done = 0;
     while (running > 0 || (next < j->nparts && st == WEIR_OK)) {
         if (running < j->opt->jobs && next < j->nparts && st == WEIR_OK) {
             fflush(NULL);
-            struct partition *p = &j->parts[next];
+            struct partition *p = order[next];
             p->pid = fork();
             if (p->pid == 0) {
                 child_main(j, p);
@@ -327,6 +365,7 @@ static weir_status compile_in_children(struct job *j, struct weir_report *rep)
             st = weir_report_set(rep, WEIR_E_IO, WEIR_NO_OFFSET, "", "a compiling child failed");
         }
     }
+    mem_free(order);
     return st;
 }
 
@@ -335,11 +374,15 @@ static weir_status compile_in_children(struct job *j, struct weir_report *rep)
 
 static void init_targets(void)
 {
-    /* A load that moves behind another trap changes which of the two is seen.  Loops are unrolled as far as
-     * clang does for native code, whose limit is 300: here a load is three or four instructions until it is
-     * generated. */
-    static const char *const options[] = {"weirc", "-instcombine-code-sinking=false", "-disable-machine-sink",
-                                          "-unroll-threshold=600"};
+    /* A load that moves behind another trap changes which of the two is seen; one that a conditional move
+     * takes from memory may become a branch around it. */
+    static const char *const options[] = {
+        "weirc", "-instcombine-code-sinking=false", "-disable-machine-sink",
+        "-x86-cmov-converter-force-mem-operand=false",
+        /* as far as clang does for native code with 300: here a load is three or four instructions */
+        "-unroll-threshold=600",
+        /* there are no variables: the analysis that follows them is for nothing */
+        "-experimental-debug-variable-locations=false"};
     LLVMParseCommandLineOptions(sizeof options / sizeof *options, options, "");
     LLVMInitializeX86TargetInfo();
     LLVMInitializeX86Target();
@@ -420,8 +463,11 @@ static weir_status compile_module(const struct weirc_options *opt, const struct 
                      (double)(self.ru_utime.tv_usec + self.ru_stime.tv_usec + children.ru_utime.tv_usec +
                               children.ru_stime.tv_usec) *
                          1e-6;
-        fprintf(stderr, "weirc: compile %.3f s, link and write %.3f s, %.3f CPU s, %u parts\n", t1 - t0,
-                now_s() - t1, cpu, j.nparts);
+        long kib = self.ru_maxrss > children.ru_maxrss ? self.ru_maxrss : children.ru_maxrss;
+        fprintf(
+            stderr,
+            "weirc: compile %.3f s, link and write %.3f s, %.3f CPU s, %u parts, largest process %ld KiB\n",
+            t1 - t0, now_s() - t1, cpu, j.nparts, kib);
     }
     remove_dir(&j);
     for (uint32_t i = 0; i < j.nparts; i++) {
@@ -437,6 +483,8 @@ weir_status weirc_compile(const struct weirc_options *opt, struct weir_report *r
 {
     static bool ready;
     if (!ready) {
+        mallopt(M_TOP_PAD, MALLOC_STEP_BYTES); /* LLVM allocates and frees all the time */
+        mallopt(M_TRIM_THRESHOLD, 8 * MALLOC_STEP_BYTES);
         init_targets();
         ready = true;
     }

@@ -34,7 +34,7 @@ static struct call begin_call(struct fn *f, uint32_t typeidx, bool tail)
 {
     struct call c = {.type = &f->u->m->types[typeidx], .ft = unit_functype(f->u, typeidx)};
     uint32_t n = c.type->nparams;
-    c.args = mem_alloc((n + 3) * sizeof *c.args);
+    c.args = mem_alloc((n + 4) * sizeof *c.args);
     c.args[c.nargs++] = f->vmctx;
     if (c.type->nresults > 1) {
         c.args[c.nargs++] = c.cells = tail ? f->results : result_cells(f, c.type->result_cells);
@@ -52,6 +52,7 @@ static struct call begin_call(struct fn *f, uint32_t typeidx, bool tail)
 static LLVMValueRef build_call(struct fn *f, struct call *c, LLVMTypeRef ft, LLVMValueRef code,
                                unsigned nargs, LLVMTailCallKind kind)
 {
+    nargs = unit_pad_args(f->u, ft, c->args, nargs);
     LLVMValueRef call = LLVMBuildCall2(f->b, ft, code, c->args, nargs, "");
     unit_mark_guest_call(f->u, call);
     LLVMSetTailCallKind(call, kind);
@@ -100,8 +101,8 @@ static void call_direct(struct fn *f, uint32_t funcidx, bool tail)
     f->calls = f->calls || !must;
     LLVMValueRef code = code_of(f, funcidx), r;
     if (f->u->m->funcs[funcidx].imported) {
-        r = LLVMBuildCall2(f->b, c.ft, code, c.args, c.nargs, "");
-        LLVMSetInstructionCallConv(r, f->u->cc);
+        r = LLVMBuildCall2(f->b, c.ft, code, c.args, unit_pad_args(f->u, c.ft, c.args, c.nargs), "");
+        unit_mark_stub_call(f->u, r);
         LLVMSetTailCallKind(r, LLVMTailCallKindNoTail);
     } else {
         r = build_call(f, &c, c.ft, code, c.nargs, must ? LLVMTailCallKindMustTail : LLVMTailCallKindNoTail);

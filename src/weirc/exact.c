@@ -3,7 +3,8 @@
  *   - A load traps even if nobody needs its value, and all of its bytes count.  exact_begin hands every
  * loaded value to a made-up function with an effect, so that the first passes keep all loads while they find
  * out what is dead. exact_end removes these calls and makes loads volatile; only loads of floats whose whole
- * value is needed stay ordinary, free to be moved, merged and vectorised.
+ * value is needed stay ordinary for the vectorisers, and exact_settle fixes what they left and what they
+ * made.
  *   - x * 1, x + -0, float->double->float and the like must still make a NaN quiet; LLVM folds them to x. */
 #include "weirc/unit.h"
 
@@ -328,7 +329,7 @@ static bool is_touch(const struct unit *u, LLVMValueRef i)
 }
 
 /* What reads the run time's data has a tag of its own; passes may drop the tag where they merge loads. */
-static bool reads_memory(const struct unit *u, LLVMValueRef load)
+bool exact_reads_memory(const struct unit *u, LLVMValueRef load)
 {
     LLVMValueRef tag = LLVMGetMetadata(load, u->md_tbaa);
     return tag == NULL || tag == u->tag_memory0 || tag == u->tag_memory_shared;
@@ -352,7 +353,7 @@ void exact_begin(struct unit *u)
         for (LLVMBasicBlockRef bb = LLVMGetFirstBasicBlock(f); bb != NULL; bb = LLVMGetNextBasicBlock(bb)) {
             for (LLVMValueRef i = LLVMGetFirstInstruction(bb), next; i != NULL; i = next) {
                 next = LLVMGetNextInstruction(i);
-                if (LLVMIsALoadInst(i) && reads_memory(u, i)) {
+                if (LLVMIsALoadInst(i) && exact_reads_memory(u, i)) {
                     touch_load(u, b, i, next);
                 }
                 LLVMValueRef to = unfolded(b, i);
@@ -366,7 +367,12 @@ void exact_begin(struct unit *u)
     LLVMDisposeBuilder(b);
 }
 
-static void end_function(struct unit *u, LLVMValueRef fn)
+static bool is_float(const struct unit *u, LLVMValueRef v)
+{
+    return LLVMTypeOf(v) == u->t_f32 || LLVMTypeOf(v) == u->t_f64;
+}
+
+static void end_function(struct unit *u, LLVMValueRef fn, bool vectorise)
 {
     struct needs n = {.u = u};
     grow(&n);
@@ -376,12 +382,11 @@ static void end_function(struct unit *u, LLVMValueRef fn)
             next = LLVMGetNextInstruction(i);
             if (is_touch(u, i)) {
                 LLVMInstructionEraseFromParent(i);
-            } else if (LLVMIsALoadInst(i) && reads_memory(u, i)) {
+            } else if (LLVMIsALoadInst(i) && exact_reads_memory(u, i)) {
                 enum need need = need_of(&n, i);
-                /* A later pass may find that a value is not needed after all, and drop its load.  Scalar
-                 * floats are left free all the same: loops over them are what vectorisation is for. */
-                bool vectorisable = LLVMTypeOf(i) == u->t_f32 || LLVMTypeOf(i) == u->t_f64;
-                if (u->opt->level == 0 || need != ALL || !vectorisable) {
+                /* A later pass may find that a value is not needed after all, and drop its load, or move it
+                 * behind another trap.  The vectorisers do neither. */
+                if (!vectorise || need != ALL || !is_float(u, i)) {
                     LLVMSetVolatile(i, 1);
                 }
             }
@@ -391,15 +396,28 @@ static void end_function(struct unit *u, LLVMValueRef fn)
     vec_fini(&n.work);
 }
 
-void exact_end(struct unit *u)
+void exact_end(struct unit *u, bool vectorise)
 {
     for (LLVMValueRef f = LLVMGetFirstFunction(u->mod); f != NULL; f = LLVMGetNextFunction(f)) {
         if (!LLVMIsDeclaration(f)) {
-            end_function(u, f);
+            end_function(u, f, vectorise);
         }
     }
     for (uint32_t i = 0; i < u->ntouches; i++) {
         LLVMDeleteFunction(u->touches[i].fn);
     }
     u->ntouches = 0;
+}
+
+void exact_settle(struct unit *u)
+{
+    for (LLVMValueRef f = LLVMGetFirstFunction(u->mod); f != NULL; f = LLVMGetNextFunction(f)) {
+        for (LLVMBasicBlockRef bb = LLVMGetFirstBasicBlock(f); bb != NULL; bb = LLVMGetNextBasicBlock(bb)) {
+            for (LLVMValueRef i = LLVMGetFirstInstruction(bb); i != NULL; i = LLVMGetNextInstruction(i)) {
+                if (LLVMIsALoadInst(i) && exact_reads_memory(u, i)) {
+                    LLVMSetVolatile(i, 1);
+                }
+            }
+        }
+    }
 }

@@ -135,7 +135,7 @@ static LLVMValueRef import_thunk(struct unit *u, uint32_t funcidx)
         &f, u->t_ptr, args[0], u->layout.funcs + (uint64_t)funcidx * WEIR_VM_FUNC_BYTES + WEIR_VM_FUNC_CODE,
         u->tag_vm, true);
     LLVMValueRef call = LLVMBuildCall2(f.b, type, code, args, n, "");
-    LLVMSetInstructionCallConv(call, u->cc);
+    unit_mark_stub_call(u, call);
     LLVMSetTailCallKind(call, LLVMTailCallKindNoTail);
     if (LLVMGetReturnType(type) == u->t_void) {
         LLVMBuildRetVoid(f.b);
@@ -162,6 +162,9 @@ static void define_array(struct unit *u, const struct weirc_fixed_call *c)
         }
     }
     LLVMSetInitializer(array_of(u, c), LLVMConstArray2(u->t_ptr, codes, c->n));
+    /* Opaque: a call of constant index must go through the array, because to LLVM a direct call of a trap
+     * function in another calling convention is undefined. */
+    LLVMSetExternallyInitialized(array_of(u, c), 1);
     mem_free(codes);
 }
 

@@ -28,7 +28,7 @@ void unit_emit_trampoline(struct unit *u, uint32_t typeidx)
     LLVMSetVisibility(fn, LLVMHiddenVisibility);
     struct fn f = stub_open(u, fn);
     LLVMValueRef code = LLVMGetParam(fn, 0), vmctx = LLVMGetParam(fn, 1), cells = LLVMGetParam(fn, 2);
-    LLVMValueRef *args = mem_alloc((t->nparams + 2) * sizeof *args);
+    LLVMValueRef *args = mem_alloc((t->nparams + 3) * sizeof *args);
     unsigned n = 0;
     args[n++] = vmctx;
     if (t->nresults > 1) {
@@ -39,7 +39,8 @@ void unit_emit_trampoline(struct unit *u, uint32_t typeidx)
         args[n++] = fn_load_cell(&f, t->params[i], cells, cell);
         cell += wasm_valtype_cells(t->params[i]);
     }
-    LLVMValueRef call = LLVMBuildCall2(f.b, unit_functype(u, typeidx), code, args, n, "");
+    LLVMTypeRef guest = unit_functype(u, typeidx);
+    LLVMValueRef call = LLVMBuildCall2(f.b, guest, code, args, unit_pad_args(u, guest, args, n), "");
     unit_mark_guest_call(u, call);
     LLVMSetTailCallKind(call, LLVMTailCallKindNoTail);
     if (t->nresults == 1) {
@@ -92,7 +93,8 @@ LLVMValueRef unit_slow_call(struct unit *u, uint32_t typeidx)
     struct fn f = stub_open(u, fn);
     LLVMAddAttributeAtIndex(fn, LLVMAttributeFunctionIndex, u->attr_cold);
     LLVMAddAttributeAtIndex(fn, LLVMAttributeFunctionIndex, u->attr_noinline);
-    call_by_cells(&f, &u->m->types[typeidx], LLVMGetParam(fn, LLVMCountParams(fn) - 1));
+    const struct wasm_functype *t = &u->m->types[typeidx];
+    call_by_cells(&f, t, LLVMGetParam(fn, t->nparams + (t->nresults > 1 ? 2 : 1)));
     LLVMDisposeBuilder(f.b);
     return u->slow_calls[typeidx] = fn;
 }
@@ -108,7 +110,7 @@ void unit_emit_import_stub(struct unit *u, uint32_t funcidx)
     snprintf(name, sizeof name, "a%u", funcidx);
     LLVMValueRef fn = LLVMAddFunction(u->mod, name, unit_functype(u, typeidx));
     LLVMSetVisibility(fn, LLVMHiddenVisibility);
-    LLVMSetFunctionCallConv(fn, u->cc);
+    unit_mark_stub(u, fn);
     struct fn f = stub_open(u, fn);
     LLVMAddAttributeAtIndex(fn, LLVMAttributeFunctionIndex, u->attr_noinline);
     LLVMValueRef exec = fn_load_field(

@@ -262,10 +262,33 @@ LLVMTypeRef unit_type(const struct unit *u, uint8_t valtype)
     }
 }
 
-/* (vmctx, [results,] params..., [entry]). */
+/* LLVM's caller and callee disagree on what a callee of tailcc pops (x86-64) if there are vectors on the
+ * stack and an odd number of 8 bytes behind them: the caller has rounded up.  One more parameter makes it
+ * even. params[0] is vmctx, which has a register of its own. */
+static bool needs_padding(const struct unit *u, LLVMTypeRef *params, unsigned n)
+{
+    enum { INT_REGISTERS = 6, FLOAT_REGISTERS = 8 };
+    unsigned ints = 0, floats = 0, bytes = 0;
+    bool vectors = false;
+    if (u->cc != UNIT_TAILCC || !u->x86) {
+        return false;
+    }
+    for (unsigned i = 1; i < n; i++) {
+        bool vector = LLVMGetTypeKind(params[i]) == LLVMVectorTypeKind;
+        bool in_float = vector || params[i] == u->t_f32 || params[i] == u->t_f64;
+        if (in_float ? floats++ < FLOAT_REGISTERS : ints++ < INT_REGISTERS) {
+            continue;
+        }
+        vectors = vectors || vector;
+        bytes = vector ? (bytes + 15) / 16 * 16 + 16 : bytes + 8;
+    }
+    return vectors && bytes % 16 != 0;
+}
+
+/* (vmctx, [results,] params..., [entry], [padding]). */
 static LLVMTypeRef make_functype(struct unit *u, const struct wasm_functype *t, bool entry)
 {
-    LLVMTypeRef *params = mem_alloc((t->nparams + 3) * sizeof *params);
+    LLVMTypeRef *params = mem_alloc((t->nparams + 4) * sizeof *params);
     unsigned n = 0;
     params[n++] = u->t_ptr;
     if (t->nresults > 1) {
@@ -276,6 +299,9 @@ static LLVMTypeRef make_functype(struct unit *u, const struct wasm_functype *t, 
     }
     if (entry) {
         params[n++] = u->t_ptr;
+    }
+    if (needs_padding(u, params, n)) {
+        params[n++] = u->t_f64;
     }
     LLVMTypeRef result = t->nresults == 1 ? unit_type(u, t->results[0]) : u->t_void;
     LLVMTypeRef ft = LLVMFunctionType(result, params, n, 0);
@@ -313,6 +339,31 @@ void unit_mark_guest_call(struct unit *u, LLVMValueRef call)
 {
     LLVMSetInstructionCallConv(call, u->cc);
     LLVMAddCallSiteAttribute(call, 1, u->attr_self);
+}
+
+void unit_mark_stub(struct unit *u, LLVMValueRef fn)
+{
+    LLVMSetFunctionCallConv(fn, u->cc);
+    if (u->cc == UNIT_TAILCC) {
+        unit_mark_guest(u, fn);
+    }
+}
+
+void unit_mark_stub_call(struct unit *u, LLVMValueRef call)
+{
+    LLVMSetInstructionCallConv(call, u->cc);
+    if (u->cc == UNIT_TAILCC) {
+        unit_mark_guest_call(u, call);
+    }
+}
+
+unsigned unit_pad_args(struct unit *u, LLVMTypeRef ft, LLVMValueRef *args, unsigned n)
+{
+    if (n < LLVMCountParamTypes(ft)) {
+        args[n++] = LLVMGetPoison(u->t_f64);
+    }
+    WEIR_ASSERT(n == LLVMCountParamTypes(ft));
+    return n;
 }
 
 LLVMValueRef unit_func(struct unit *u, uint32_t funcidx)

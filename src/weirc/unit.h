@@ -8,7 +8,9 @@
  * more results take `ptr results` behind vmctx and write cells there.  vmctx is passed as `swiftself`, in a
  * register that every function preserves, so it stays where it is; imports get it as C's first argument.  The
  * rest of the calling convention is C's; a module with tail calls uses LLVM's tailcc instead, whose callee
- * pops the stack, and calls all its imports by stubs.
+ * pops the stack, and calls all its imports by stubs, which get vmctx as guests do.  The host's way in
+ * (rt/guard.c) relies on this convention for functions of few integers, and uses trampolines (stubs.c) for
+ * all others.
  *
  * Values on the operand stack are LLVM values of the type of their valtype, except v128: any
  * 128-bit vector type, turned by vec_as() where it is used.  References are i64 cells. */
@@ -134,6 +136,12 @@ LLVMValueRef unit_func(struct unit *u, uint32_t funcidx);
 void unit_mark_guest_call(struct unit *u, LLVMValueRef call);
 /* The same for a function. */
 void unit_mark_guest(struct unit *u, LLVMValueRef fn);
+/* The same for the code of an import: a C function, with tail calls a stub. */
+void unit_mark_stub_call(struct unit *u, LLVMValueRef call);
+void unit_mark_stub(struct unit *u, LLVMValueRef fn);
+/* A function type may end with a parameter for padding (unit.c): give it to a call of n arguments.  `args`
+ * has room for it; returns how many there are then. */
+unsigned unit_pad_args(struct unit *u, LLVMTypeRef ft, LLVMValueRef *args, unsigned n);
 /* An internal function (vmctx, [results,] params..., entry) that calls any function entry by its `invoke`. */
 LLVMValueRef unit_slow_call(struct unit *u, uint32_t typeidx);
 LLVMTypeRef unit_slow_call_type(struct unit *u, uint32_t typeidx);
@@ -248,13 +256,19 @@ void memory_store(struct fn *f, LLVMValueRef v, LLVMValueRef address, uint32_t m
 
 /* Leave the function with the values on top of the stack (terminates the block). */
 void control_return(struct fn *f, LLVMValueRef *results);
-/* Before the first passes, in SSA form, and behind them: exact.c. */
+/* Before the first passes, in SSA form; behind them, when the vectorisers run next or not; behind the
+ * vectorisers: exact.c. */
 void exact_begin(struct unit *u);
-void exact_end(struct unit *u);
+void exact_end(struct unit *u, bool vectorise);
+void exact_settle(struct unit *u);
 /* Counters that run from -n to 0 made to run from 0 to n: loops.c.  In SSA form. */
 void loops_count_up(struct unit *u);
 /* Around the SLP vectoriser: vectors.c. */
 void vectors_hide_integers(struct unit *u);
 void vectors_show_all(struct unit *u);
+/* Is it a load of linear memory? */
+bool exact_reads_memory(const struct unit *u, LLVMValueRef load);
+/* Behind all passes: masked.c. */
+void masked_prevent(struct unit *u);
 
 #endif

@@ -1,5 +1,6 @@
 """`weir check` and the frame of the command: outputs and exit codes."""
 import os
+import re
 import subprocess
 import time
 
@@ -128,6 +129,67 @@ def test_warnings_do_not_fail(check, guest):
                      "request's host; leave it out here too"]
 
 
+TLS = """\
+listeners: [127.0.0.1:10000]
+services:
+- name: s
+  endpoints: [127.0.0.1:1]
+  tls:
+    %s
+"""
+
+
+@pytest.fixture(name="pem", scope="session")
+def fixture_pem(tmp_path_factory):
+    """pem(name): a file with a certificate (a.pem, b.pem), its key (a.key, b.key), a key with a password (locked.key), a damaged certificate, none."""
+    folder = tmp_path_factory.mktemp("pem")
+    for name in "a", "b":
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=" + name,
+                        "-keyout", folder / (name + ".key"), "-out", folder / (name + ".pem")], check=True, capture_output=True)
+    subprocess.run(["openssl", "pkcs8", "-topk8", "-in", folder / "a.key", "-passout", "pass:secret", "-out", folder / "locked.key"], check=True)
+    text = (folder / "a.pem").read_text()
+    (folder / "damaged.pem").write_text(text + text.replace("MII", "AAA", 1))
+    (folder / "none.pem").write_text("nothing in here\n")
+    (folder / "binary.pem").write_bytes(bytes(range(256)))
+    (folder / "large.pem").write_bytes(b"x" * ((1 << 20) + 1))
+    os.mkfifo(folder / "fifo")
+    return lambda name: folder / name
+
+
+@pytest.mark.parametrize("fields,line,problem", [
+    ("ca: {a.pem}", 0, None), ("certificate: {a.pem}\n    key: {a.key}", 0, None), ("verify: false", 0, None), ("serverName: up.example", 0, None),
+    ("ca: nowhere.pem", 6, 'tls.ca: the file "nowhere.pem" cannot be read: No such file or directory; give a file, or the PEM text itself'),
+    ("ca: {fifo}", 6, 'tls.ca: the file "{fifo}" cannot be read: it is not a plain file; give a file, or the PEM text itself'),
+    ("ca: {large.pem}", 6, 'tls.ca: the file "{large.pem}" cannot be read: it is larger than 1 MiB; give a file, or the PEM text itself'),
+    ("ca: {none.pem}", 6, "tls.ca: has no certificate; PEM text with BEGIN CERTIFICATE is wanted"),
+    ("ca: {a.key}", 6, "tls.ca: has no certificate; PEM text with BEGIN CERTIFICATE is wanted"),
+    ("ca: {binary.pem}", 6, "tls.ca: is not PEM text; convert it, like `openssl x509 -inform der -in FILE`"),
+    ("ca: {damaged.pem}", 6, "tls.ca: its certificate number 2 is damaged"),
+    ("ca: [x]", 6, "tls.ca: must be a string, not a list"),
+    ("certificate: {a.pem}", 6, "tls: certificate and key go together; give both or neither"),
+    ("key: {a.key}", 6, "tls: certificate and key go together; give both or neither"),
+    ("certificate: {a.pem}\n    key: {b.key}", 7, "tls.key: is not the key of the first certificate in certificate"),
+    ("certificate: {a.pem}\n    key: {locked.key}", 7,
+     "tls.key: has no private key that can be used: PEM text with BEGIN PRIVATE KEY and without a password is wanted"),
+    ("serverName: a b", 6, "tls.serverName: a host has letters, digits, '-', '.' and '_' only; international names are written xn--..."),
+    ("verify: maybe", 6, "tls.verify: must be true or false, not a string; write true or false"),
+    ("insecure: true", 6, "tls.insecure: no such field; there are serverName, verify, ca, certificate, key"),
+])
+def test_tls(check, pem, fields, line, problem):
+    def filled(text):
+        return re.sub(r"\{([a-z.]+)\}", lambda m: str(pem(m.group(1))), text)
+    code, lines = check(TLS % filled(fields))
+    if problem is None:
+        assert (code, lines) == (0, [])
+    else:
+        assert code == 1 and f"FILE:{line}: services[0]." + filled(problem) in lines, lines
+
+
+def test_tls_text_and_warning(check, pem):
+    code, lines = check(TLS % ("ca: |\n" + "".join("      " + line + "\n" for line in pem("a.pem").read_text().splitlines()) + "    verify: false"))
+    assert code == 0 and "FILE:6: services[0].tls: warning: ca has no use with verify: false; remove one of them" in lines
+
+
 def test_missing_file():
     done = weir("check", "-c", "/nonexistent/gateway.yaml")
     assert done.returncode == 1
@@ -220,9 +282,13 @@ def test_reference_in_the_documentation():
     assert text.endswith("## Fields\n\n" + done.stdout.rstrip("\n") + "\n")
 
 
-def test_example_in_the_documentation(check):
+def test_example_in_the_documentation(check, pem):
     with open(os.path.join(ROOT, "docs/configuration.md"), encoding="utf-8") as f:
         blocks = [part.split("```")[0] for part in f.read().split("```yaml\n")[1:]]
-    assert len(blocks) == 2
-    assert check(blocks[0]) == (0, [])
-    assert check(BASE + "---\n" + blocks[1], "--no-start") == (0, [])
+    assert len(blocks) >= 4
+    for block in blocks:
+        block = re.sub(r"/etc/weir/[a-z-]+\.(pem|key)", lambda m: str(pem("a." + m.group(1))), block)
+        if "kind: WasmPlugin" in block:
+            assert check(BASE + "---\n" + block, "--no-start") == (0, []), block
+        else:
+            assert check(block) == (0, []), block

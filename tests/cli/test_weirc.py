@@ -256,6 +256,84 @@ def test_backtraces_are_the_interpreters(wasm, tmp_path, level):
         assert traces[0].stderr == traces[1].stderr and "offset 0x" in traces[0].stderr
 
 
+TRAPS = """(module (memory 1)
+  (func (export "scalar") (param i32) (result f32)
+    (select (f32.const 2) (f32.load offset=70997365 (i32.const 0)) (local.get 0)))
+  (func (export "lanes") (param i32) (result i32)
+    (i32x4.extract_lane 0 (v128.bitselect (i32x4.splat (local.get 0)) (v128.load offset=70997365 (i32.const 0))
+      (i32x4.eq (i32x4.splat (local.get 0)) (i32x4.splat (i32.const 1))))))
+  (func (export "sum") (param i32) (result i32)
+    (i32x4.extract_lane 0 (v128.bitselect (i32x4.splat (local.get 0))
+      (i32x4.add (i32x4.splat (local.get 0)) (v128.load offset=70997365 (i32.const 0)))
+      (i32x4.eq (i32x4.splat (local.get 0)) (i32x4.splat (i32.const 1))))))
+  (func (export "choice") (param i32) (result i32)
+    (select (local.get 0) (i32.load offset=65535 (i32.const 0)) (local.get 0))))"""
+
+
+@pytest.mark.parametrize("level", ["-O0", "-O1", "-O2", "-O3"])
+def test_loads_that_are_not_selected_trap(tmp_path, level):
+    """Neither a masked instruction nor a branch around it takes a load out of the program."""
+    (tmp_path / "m.wat").write_text(TRAPS)
+    subprocess.run(["wat2wasm", tmp_path / "m.wat", "-o", tmp_path / "m.wasm"], check=True)
+    assert weirc(tmp_path / "m.wasm", "-o", tmp_path / "i", level).returncode == 0
+    for name in ("scalar", "lanes", "sum", "choice"):
+        done = run(WEIR, "exec", tmp_path / "m.wasm", "--invoke", name, 1, "--tier", "aot", "--image", tmp_path / "i")
+        assert done.returncode == 134 and "out of bounds memory access" in done.stderr, (name, done)
+
+
+VECTORS_ON_THE_STACK = """(module
+  (type $many (func %s (result f32)))
+  (import "wasi_snapshot_preview1" "sched_yield" (func (result i32)))
+  (table funcref (elem $many))
+  (func $many (type $many) (f32.add (f32x4.extract_lane 1 (local.get 8)) (local.get 9)))
+  (func $same (type $many) %s (return_call $many))
+  (func $one (param v128) (result f32) %s (f32.const 8) (return_call $same))
+  (func (export "go") (param $n i32) (result f32) (local $sum f32)
+    (loop $l
+      (local.set $sum (f32.add (local.get $sum) (call $one (f32x4.splat (f32.convert_i32_u (local.get $n))))))
+      (local.set $sum (f32.add (local.get $sum) (call_indirect (type $many) %s (f32.const 0.5) (i32.const 0))))
+      (br_if $l (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+    (local.get $sum)))""" % ("(param v128) " * 9 + "(param f32)", "".join(f"(local.get {i})" for i in range(10)),
+                             "(local.get 0)" * 9, "(f32x4.splat (local.get $sum))" * 9)
+
+
+@pytest.mark.parametrize("options", [["-O0"], ["-O1"], ["-O3"], ["-O3", "--open"]], ids=" ".join)
+def test_vectors_on_the_stack_of_modules_with_tail_calls(tmp_path, options):
+    """Who pops the stack pops what was pushed: ten parameters of which one vector and one float have no register."""
+    (tmp_path / "m.wat").write_text(VECTORS_ON_THE_STACK)
+    subprocess.run(["wat2wasm", "--enable-tail-call", tmp_path / "m.wat", "-o", tmp_path / "m.wasm"], check=True)
+    assert weirc(tmp_path / "m.wasm", "-o", tmp_path / "i", *options).returncode == 0
+    answers = [run(WEIR, "exec", tmp_path / "m.wasm", "--invoke", "go", 100, "--tier", *tier)
+               for tier in (["interp"], ["aot", "--image", tmp_path / "i"])]
+    assert answers[0].returncode == answers[1].returncode == 0, answers
+    assert answers[0].stdout == answers[1].stdout != ""
+
+
+CONSTANT_CALLS = """(module
+  (type $t (func (result i32)))
+  (table 4 funcref)
+  (elem (i32.const 0) $yes $other $yes)
+  (func $yes (result i32) (i32.const 1))
+  (func $other (param i64) (result i64) (local.get 0))
+  (func (export "right") (result i32) (call_indirect (type $t) (i32.const 2)))
+  (func (export "type") (result i32) (return_call_indirect (type $t) (i32.const 1)))
+  (func (export "null") (result i32) (return_call_indirect (type $t) (i32.const 3)))
+  (func (export "beyond") (result i32) (call_indirect (type $t) (i32.const 4))))"""
+
+
+@pytest.mark.parametrize("level", ["-O0", "-O1", "-O2", "-O3"])
+def test_indirect_calls_of_constant_index(tmp_path, level):
+    (tmp_path / "m.wat").write_text(CONSTANT_CALLS)
+    subprocess.run(["wat2wasm", "--enable-tail-call", tmp_path / "m.wat", "-o", tmp_path / "m.wasm"], check=True)
+    assert weirc(tmp_path / "m.wasm", "-o", tmp_path / "i", level).returncode == 0
+    for name in ("right", "type", "null", "beyond"):
+        done = [run(WEIR, "exec", tmp_path / "m.wasm", "--invoke", name, "--tier", *tier)
+                for tier in (["interp"], ["aot", "--image", tmp_path / "i"])]
+        said = [(d.returncode, d.stdout, d.stderr.split("\n")[0]) for d in done]  # a tail call leaves no frame behind
+        assert said[0] == said[1], name
+        assert (done[1].returncode == 0) == (name == "right")
+
+
 def test_elf_part(image):
     headers = run("readelf", "-Wld", image).stdout
     assert "NEEDED" not in headers and "INIT" not in headers and "INTERP" not in headers and "TEXTREL" not in headers

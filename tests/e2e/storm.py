@@ -4,8 +4,9 @@
   [WEIR_BUILD=build/san] storm.py [--seconds 30] [--connections 64] [--workers 2]
 
 Ends with one line of figures and exits 1 unless: no 5xx, no socket errors, every answer is the one its key
-deserves, no worker was replaced, the workers' memory is flat (the second half grows by less than 2 MB a worker), and
-the error log has nothing to say."""
+deserves, no worker was replaced, the workers' memory is flat (after a round to warm up, the least of two rounds at the end is
+no more than 4 MiB over the least of two at the beginning: what malloc keeps for a while depends on the machine's load), and the error
+log has nothing to say."""
 import argparse
 import os
 import re
@@ -30,7 +31,7 @@ end
 
 
 def wrk(port, seconds, connections, script):
-    done = subprocess.run(["wrk", "-t2", f"-c{connections}", f"-d{seconds}s", "-s", script, f"http://127.0.0.1:{port}"],
+    done = subprocess.run(["wrk", "-t2", f"-c{connections}", f"-d{seconds}s", "--timeout", "60s", "-s", script, f"http://127.0.0.1:{port}"],
                           capture_output=True, text=True, check=True)
     out = done.stdout
     total = int(re.search(r"(\d+) requests in", out).group(1))
@@ -53,6 +54,10 @@ def rss_kb(pid):
         return int(re.search(r"VmRSS:\s+(\d+)", f.read()).group(1))
 
 
+ROUNDS = 5  # the first warms up
+GROWTH_KB = 4096
+
+
 def storm(gateway, nworkers, seconds, connections=64, flat=True):
     """Figures and a list of what was wrong.  `flat`: memory must not grow (a sanitizer keeps freed memory for a while)."""
     wrong = []
@@ -62,21 +67,21 @@ def storm(gateway, nworkers, seconds, connections=64, flat=True):
         script.flush()
         rounds = []
         memory = []
-        for _ in range(3):  # the first warms up
-            rounds.append(wrk(gateway.port, max(1, seconds // 4), connections, script.name))
+        for _ in range(ROUNDS):
+            rounds.append(wrk(gateway.port, max(1, seconds // 6), connections, script.name))
             for key, good in (("alice-key", 0), ("wrong", 2)):
-                status, errored = h2load(gateway.port, max(1, seconds // 8), key)
+                status, errored = h2load(gateway.port, max(1, seconds // 15), key)
                 if errored or sum(status) != status[good] or not status[good]:
                     wrong.append(f"h2load with key {key!r}: {status} (2xx 3xx 4xx 5xx), {errored} errored")
             memory.append([rss_kb(w) for w in workers if os.path.exists(f"/proc/{w}")])
     for total, refused, errors, _ in rounds:
         if errors:
             wrong.append(f"wrk: {errors}")
-        if not total or abs(refused / total - 0.5) > 0.02:  # three of the six keys are good
+        if not total or abs(refused - total / 2) > connections + 0.01 * total:  # three of the six keys are good
             wrong.append(f"wrk: {refused} of {total} refused, not half")
     if gateway.workers() != workers:
         wrong.append(f"workers were replaced: {workers}, then {gateway.workers()}")
-    elif flat and max(b - a for a, b in zip(memory[1], memory[2])) > 2048:
+    elif flat and max(min(end) - min(begin) for begin, end in zip(zip(*memory[1:3]), zip(*memory[-2:]))) > GROWTH_KB:
         wrong.append(f"memory grows (kB): {memory}")
     wrong += gateway.bad_lines()
     wrong += [line for line in gateway.error_log.splitlines() if "[error]" in line or "[crit]" in line][:5]

@@ -11,7 +11,8 @@ import threading
 
 import pytest
 
-from conftest import GUESTS, PATIENCE_S, send, wait_for
+import chain_storm
+from conftest import GUESTS, PATIENCE_S, SANITIZED, send, wait_for
 from upstreams import Upstream, read_exactly, read_head
 
 SIZES = [0, 1, 65536, 1 << 20]
@@ -129,8 +130,9 @@ def test_untouched(gw, tmp_path, protocol, chunked, size):
     body = payload(size)
     status, head, out, done = curl(gw.port, "/chunked" if chunked else "/", protocol, tmp_path, body, chunked=chunked and "1.1" in protocol)
     assert (status, done.returncode) == (200, 0) and out == body
-    # The upstream gets a length, whatever the client sent.
-    assert f"x-framing: {size}" in head.lower()
+    # The upstream gets the client's length, and one of what was there at once.
+    if not chunked or "2" in protocol or size < 2:
+        assert f"x-framing: {size}" in head.lower()
     if not chunked:
         assert f"content-length: {size}" in head.lower()
 
@@ -273,7 +275,18 @@ def test_large_bodies_need_no_memory(gw, tmp_path):
         assert status == 200 and out == body
     status, _, out, _ = curl(gw.port, "/chunked", "--http1.1", tmp_path, body, [("x-respbody", "setbuf 1 0 0 +")])
     assert status == 200 and len(out) > len(body)
-    assert worker_kib() - before < 8192
+    assert SANITIZED or worker_kib() - before < 8192
+
+
+def test_a_chain_storm(gateways):
+    """Some seconds of what `make storm` does for 100,000 requests."""
+    upstreams = chain_storm.Upstreams()
+    try:
+        gw = gateways(chain_storm.config(upstreams.mirror, upstreams.delay), "--workers", "2")
+        figures, wrong = chain_storm.storm(gw, 2, 1000, clients=32, flat_kb=None if SANITIZED else 16384)
+    finally:
+        upstreams.close()
+    assert not wrong, "\n".join(wrong + [figures])
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)

@@ -3,9 +3,11 @@ import glob
 import http.client
 import json
 import os
+import pwd
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import threading
 import time
@@ -115,7 +117,7 @@ class Traffic:
 def fixture_fake(tmp_path_factory):
     """fake(shell commands): a compiler that notes the call for calls() and does that; $1 the module, $3 the image.
 
-    It is as confined as the real one, so the notes are in the store's work folder."""
+    It is as confined as the real one, so the notes are in the store's folder for compilations."""
     folder = tmp_path_factory.mktemp("fake")
     made = []
 
@@ -131,7 +133,7 @@ def fixture_fake(tmp_path_factory):
 
 def calls(g):
     """Process ids of the fake compiler's runs."""
-    return [int(line) for line in g.read("store/work/calls").split()]
+    return [int(line) for line in g.read("store/compile/calls").split()]
 
 
 PASS_ON = f'exec {REAL} "$@"'
@@ -272,16 +274,16 @@ def test_interp_is_never_compiled(gateway, echo, fake, tmp_path, warm_store):
 
 
 @pytest.mark.parametrize("strategy,before", [("FAIL_CLOSE", 503), ("FAIL_OPEN", 200)])
-def test_aot_waits_for_its_image(gateway, echo, fake, tmp_path, strategy, before):
-    go = tmp_path / "go"
+def test_aot_waits_for_its_image(gateway, echo, fake, strategy, before):
     g = gateway(config(echo, vm={"runtime": "aot"}, failStrategy=strategy), "--weirc",
-                fake(f"while [ ! -e {go} ]; do sleep 0.05; done\n" + PASS_ON))
+                fake("while [ ! -e go ]; do sleep 0.05; done\n" + PASS_ON))
     for _ in range(3):
         response = g.send(headers=HEADERS)
         assert response.status == before
         assert before == 503 or response.seen_header("x-mse-consumer") is None
     assert "aot" not in tiers(g)
-    go.touch()
+    with open(g.state + "/store/compile/go", "w", encoding="ascii"):
+        pass
     wait_compiled(g)
     assert g.send(headers=HEADERS).seen_header("x-mse-consumer") == "a" and g.send().status == 401
 
@@ -356,6 +358,27 @@ def test_a_compiler_that_is_not_there(tmp_path, echo):
     assert g.child.wait(20) == 1 and "the compiler is not there: /nonexistent/weirc" in g.output()
 
 
+def test_the_compiler_is_another_user(gateway, echo, fake):
+    """It owns the folder it works in, sees neither the store nor the configuration, and leaves nothing that it owns."""
+    if os.geteuid() != 0:
+        pytest.skip("another user takes root")
+    g = gateway(config(echo), "--weirc", fake('id -u > uid; ls ../images > listing 2>&1; pwd > folder\n' + PASS_ON), "--workers", "1")
+    wait_compiled(g)
+    assert g.read("store/compile/uid").strip() == str(pwd.getpwnam("nobody").pw_uid)
+    assert "denied" in g.read("store/compile/listing")
+    image, = images(g)
+    assert os.stat(image).st_uid == 0 and stat.S_IMODE(os.stat(image).st_mode) == 0o550
+    assert stat.S_IMODE(os.stat(g.state + "/store/compile").st_mode) == 0o700
+    assert g.send(headers=HEADERS).status == 200
+
+
+def test_no_such_user_to_compile(tmp_path, echo):
+    if os.geteuid() != 0:
+        pytest.skip("another user takes root")
+    g = Gateway(config(echo), tmp_path / "state", ["--compile-user", "nobody-of-that-name"])
+    assert g.child.wait(20) == 1 and "--compile-user" in g.output()
+
+
 def test_a_failure_is_remembered(gateway, echo, fake):
     g = gateway(config(echo), "--weirc", fake("echo 'weirc: cannot' >&2; exit 1"))
     wait_for("the failure", lambda: failures(g))
@@ -381,7 +404,7 @@ def test_the_control_process_dies_while_compiling(gateway, echo, fake):
     wait_compiled(h)
     traffic.stop()
     assert h.send(headers=HEADERS).status == 200 and not failures(h)
-    assert os.listdir(h.state + "/store/work") == []
+    assert os.listdir(h.state + "/store/work") == [] and os.listdir(h.state + "/store/compile") == []
 
 
 def test_stopping_while_compiling(gateway, echo, fake):

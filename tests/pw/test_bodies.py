@@ -216,6 +216,17 @@ def test_local_response_from_the_request_body(chain):
     assert answer["response_body"] == "no!!"
 
 
+def test_local_response_that_is_held_is_let_go(chain):
+    """A plugin may pause on the answer of another one as on any response; it could not continue once."""
+    answer = chain({"request": "local 403 d no -1", "response": "continue 1; ret 4"}, response={})
+    assert (answer["action"], answer["status"], answer["body"]) == ("local", 403, "no")
+    answer = chain({"request": "local 403 d no -1", "respbody": "continue 1; ret 1"}, response={})
+    assert (answer["action"], answer["status"], answer["body"]) == ("local", 403, "no")
+    # In the call that answers it still means nothing.
+    answer = chain({"response": "local 418 d mine -1; continue 1; ret 4"}, response={"body": "theirs"})
+    assert (answer["action"], answer["status"], answer["body"]) == ("local", 418, "mine")
+
+
 def test_local_response_from_the_response(chain):
     answer = chain({"response": "ret 1", "respbody": "local 418 d mine -1"}, abi="0_2_100", response={"body": "theirs"})
     assert (answer["action"], answer["status"], answer["body"]) == ("local", 418, "mine") and "response_body" not in answer

@@ -19,6 +19,15 @@ struct fake_map {
     size_t n;
 };
 
+/* A call to another service, as the plugin made it; the test answers it. */
+struct fake_call {
+    struct wp_str service, payload; /* the serialised headers, or the command; copies */
+    struct wp_str body;
+    uint32_t timeout_ms;
+};
+
+enum { FAKE_CALLS = 64, FAKE_METRICS = 16 };
+
 struct fake_host {
     struct fake_map request, response, properties; /* property names as they are, NULs included */
     struct wp_str config, body;
@@ -29,8 +38,23 @@ struct fake_host {
     /* The local response, if one was sent. */
     bool responded;
     uint32_t status;
-    char details[256], response_body[256], www_authenticate[256];
+    char details[256], response_body[2048], www_authenticate[512];
+    struct fake_map response_headers;
     uint32_t tick_ms, continued;
+    uint32_t effective; /* the last context that was selected, 0 if none */
+    /* Calls to other services: their tokens are 4, 8, ... and 7, 11, ... .  What is not WP_OK is answered. */
+    struct fake_call http[FAKE_CALLS], redis[FAKE_CALLS];
+    uint32_t nhttp, nredis, call_status;
+    char redis_init[256]; /* "service user password timeout" */
+    struct fake_map call_headers;
+    struct wp_str call_body, redis_reply, status_message;
+    /* Shared data and one queue; fake_cas_races writes come between a get and a set. */
+    struct fake_map shared;
+    uint32_t shared_version, cas_races;
+    struct wp_str queue[FAKE_MAX];
+    size_t queue_at, queue_len;
+    struct fake_map metric_names;
+    uint64_t metrics[FAKE_METRICS];
 };
 
 extern struct fake_host fake;
@@ -48,5 +72,11 @@ void *wp_host_malloc(size_t size);
 /* Those a plugin may have: a test declares what it calls. */
 uint32_t proxy_on_configure(uint32_t id, uint32_t size);
 uint32_t proxy_on_request_headers(uint32_t id, uint32_t count, uint32_t end_of_stream);
+uint32_t proxy_on_request_body(uint32_t id, uint32_t size, uint32_t end_of_stream);
+uint32_t proxy_on_request_trailers(uint32_t id, uint32_t count);
+void proxy_on_http_call_response(uint32_t root_id, uint32_t token, uint32_t nheaders, uint32_t body_bytes,
+                                 uint32_t ntrailers);
+void proxy_on_redis_call_response(uint32_t root_id, uint32_t token, uint32_t status, uint32_t bytes);
+void proxy_on_queue_ready(uint32_t id, uint32_t queue);
 
 #endif

@@ -91,6 +91,27 @@ static void test_many_contexts(void **state)
     }
 }
 
+/* What comes after a mark is freed, what was before it stays; in one chunk and over several. */
+static void test_arena_marks(void **state)
+{
+    (void)state;
+    struct wp_arena a = {0};
+    struct wp_mark empty = wp_arena_mark(&a);
+    struct wp_str first = wp_arena_dup(&a, WP_STR("first"));
+    struct wp_mark mark = wp_arena_mark(&a);
+    void *second = wp_arena_alloc(&a, 100);
+    for (int i = 0; i < 20; i++) {
+        memset(wp_arena_alloc(&a, 5000), 0xff, 5000);
+    }
+    wp_arena_rewind(&a, mark);
+    assert_string_equal(first.at, "first");
+    assert_ptr_equal(wp_arena_alloc(&a, 100), second);
+    wp_arena_rewind(&a, empty);
+    assert_null(a.chunks);
+    assert_non_null(wp_arena_alloc(&a, 10));
+    wp_arena_free(&a);
+}
+
 static void test_format(void **state)
 {
     (void)state;
@@ -312,11 +333,17 @@ static void test_strtod(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_contexts),       cmocka_unit_test(test_many_contexts),
-        cmocka_unit_test(test_format),         cmocka_unit_test(test_log_is_cheap_when_filtered),
-        cmocka_unit_test(test_strings),        cmocka_unit_test(test_http),
-        cmocka_unit_test(test_pairs),          cmocka_unit_test(test_buffers_and_properties),
-        cmocka_unit_test(test_callback_arena), cmocka_unit_test(test_json),
+        cmocka_unit_test(test_contexts),
+        cmocka_unit_test(test_many_contexts),
+        cmocka_unit_test(test_arena_marks),
+        cmocka_unit_test(test_format),
+        cmocka_unit_test(test_log_is_cheap_when_filtered),
+        cmocka_unit_test(test_strings),
+        cmocka_unit_test(test_http),
+        cmocka_unit_test(test_pairs),
+        cmocka_unit_test(test_buffers_and_properties),
+        cmocka_unit_test(test_callback_arena),
+        cmocka_unit_test(test_json),
         cmocka_unit_test(test_strtod),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

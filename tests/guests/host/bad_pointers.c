@@ -71,8 +71,11 @@ static void later_calls_bad(void)
     say_status("enqueue", proxy_enqueue_shared_queue(1, BAD, 8));
     say_status("define_metric", proxy_define_metric(0, BAD, 8, &word));
     say_status("get_metric", proxy_get_metric(1, LONG));
-    say_status("redis_init", proxy_redis_init("", 0, "", 0, BAD, 8, 1));
-    say_status("redis_call", proxy_redis_call("", 0, BAD, 8, &word));
+    say_status("redis_init.1", proxy_redis_init(BAD, 8, "", 0, "", 0, 1));
+    say_status("redis_init.2", proxy_redis_init("svc", 3, BAD, 8, "", 0, 1));
+    say_status("redis_init.3", proxy_redis_init("svc", 3, "", 0, BAD, 8, 1));
+    say_status("redis_call.1", proxy_redis_call("svc", 3, BAD, 8, &word));
+    say_status("redis_call.2", proxy_redis_call("svc", 3, "*1\r\n$4\r\nPING\r\n", 14, WORD));
     say_status("inject", proxy_inject_encoded_data_to_filter_chain(BAD, 8, 0));
     say_status("upstream_hosts", proxy_get_upstream_hosts(WHERE, &len));
     say_status("override_host", proxy_set_upstream_override_host(BAD, 8));
@@ -81,9 +84,6 @@ static void later_calls_bad(void)
 
 static void later_calls_good(void)
 {
-    say_status("later redis_init", proxy_redis_init("", 0, "", 0, "", 0, 1));
-    say_status("later redis_call", proxy_redis_call("", 0, "", 0, &word));
-    say_status("later inject", proxy_inject_encoded_data_to_filter_chain("", 0, 0));
     say_status("later resolve_dns", envoy_resolve_dns("", 0, &word));
 }
 
@@ -95,6 +95,7 @@ EXPORT(proxy_on_request_headers) u32 on_request_headers(u32 ctx, u32 n, u32 end)
     done_calls();
     later_calls_bad();
     later_calls_good();
+    say_status("inject nothing", proxy_inject_encoded_data_to_filter_chain("", 0, 0));
     say_status("empty log", proxy_log(2, BAD, 0)); /* an empty string may be anywhere */
     say_status("pthread_equal same", pthread_equal(7, 7));
     say_status("pthread_equal other", pthread_equal(7, 8));

@@ -286,6 +286,13 @@ static int run_control(struct call *c)
                 (void)proxy_set_effective_context(0);
             }
         }
+    } else if (is(c, "busy")) { /* busy MILLISECONDS */
+        u64 start = 0, now = 0;
+        proxy_get_current_time_nanoseconds(&start);
+        do {
+            proxy_get_current_time_nanoseconds(&now);
+        } while (now - start < (u64)N(1) * 1000000);
+        result(c, 0);
     } else if (is(c, "exit")) {
         proc_exit(N(1));
     } else {
@@ -347,6 +354,7 @@ static int run_rest(struct call *c)
     return 1;
 }
 
+#include "probe_inject.h"
 #include "probe_shared.h"
 /* ---- callouts -------------------------------------------------------------------------------- */
 
@@ -458,6 +466,7 @@ static int run_grpc(struct call *c)
     return 1;
 }
 
+#include "probe_redis.h"
 static void run_command(struct call *c)
 {
     if (c->nargs == 0) {
@@ -467,9 +476,11 @@ static void run_command(struct call *c)
     known = known != 0 ? known : run_values(c);
     known = known != 0 ? known : run_control(c);
     known = known != 0 ? known : run_rest(c);
+    known = known != 0 ? known : run_inject(c);
     known = known != 0 ? known : run_shared(c);
     known = known != 0 ? known : run_calls(c);
     known = known != 0 ? known : run_grpc(c);
+    known = known != 0 ? known : run_redis(c);
     if (known == 0) {
         put(&c->out, " UNKNOWN COMMAND");
     }
@@ -688,11 +699,10 @@ EXPORT(proxy_on_response_headers) u32 on_response_headers(u32 ctx, u32 n, u32 en
     return run_header(ctx, "x-response", 0);
 }
 
-EXPORT(proxy_on_http_call_response)
-void on_http_call_response(u32 root, u32 token, u32 n, u32 size, u32 trailers)
+/* The script of the call that is answered, once. */
+static void run_answer(u32 token)
 {
     static char script[1024];
-    trace5("on_http_call_response", (const u32[]){root, token, n, size, trailers}, 5);
     for (u32 i = 0; i < 32; i++) {
         if (sent[i].token == token) {
             u32 len = copy(script, sent[i].script, sent[i].len), self = sent[i].self;
@@ -701,6 +711,20 @@ void on_http_call_response(u32 root, u32 token, u32 n, u32 size, u32 trailers)
             return;
         }
     }
+}
+
+EXPORT(proxy_on_http_call_response)
+void on_http_call_response(u32 root, u32 token, u32 n, u32 size, u32 trailers)
+{
+    trace5("on_http_call_response", (const u32[]){root, token, n, size, trailers}, 5);
+    run_answer(token);
+}
+
+EXPORT(proxy_on_redis_call_response)
+void on_redis_call_response(u32 root, u32 token, u32 status, u32 size)
+{
+    trace5("on_redis_call_response", (const u32[]){root, token, status, size}, 4);
+    run_answer(token);
 }
 
 static void run_grpc_part(u32 token, int last)

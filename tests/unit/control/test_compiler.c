@@ -83,6 +83,62 @@ static void test_timed_out(void **state)
     assert_string_equal(r.why, "timed out after 0 s");
 }
 
+/* Started by root the child is somebody else, who can neither come to the store's folders nor go on living.
+ */
+static void test_another_user(void **state)
+{
+    enum { NOBODY = 65534 };
+    struct compiler_options opt = {.weirc = script,
+                                   .key = "other",
+                                   .time_limit_s = 30,
+                                   .change_user = true,
+                                   .uid = NOBODY,
+                                   .gid = NOBODY};
+    struct compiler_result r;
+    char hex[HASH_SHA256_HEX], path[128], pid[32] = "";
+    (void)state;
+    if (geteuid() != 0) {
+        skip();
+    }
+    assert_int_equal(store_make_compile_dir(store, NOBODY, NOBODY, NULL), WEIR_OK);
+    struct compiler *c = compiler_new(store, &opt);
+    write_script("id -u > who; id -G >> who; ls .. > listing 2>&1; setsid sleep 600 > /dev/null 2>&1 &\n"
+                 "sleep 600 & echo $! > left; ls \"$1\" && cat \"$1\" > \"$3\"");
+    assert_int_equal(store_put_module(store, (const uint8_t *)"other", 5, hex, NULL), WEIR_OK);
+    assert_int_equal(compiler_want(c, hex), COMPILER_PENDING);
+    while (!compiler_step(c, &r)) {
+        usleep(1000);
+    }
+    assert_int_equal(r.outcome, COMPILER_MADE);
+    snprintf(path, sizeof path, "%s/who", store_compile_dir(store));
+    FILE *f = fopen(path, "r");
+    assert_non_null(f);
+    assert_non_null(fgets(pid, sizeof pid, f));
+    assert_string_equal(pid, "65534\n");
+    assert_non_null(fgets(pid, sizeof pid, f));
+    assert_string_equal(pid, "65534\n"); /* no other groups */
+    fclose(f);
+    snprintf(path, sizeof path, "%s/listing", store_compile_dir(store));
+    f = fopen(path, "r");
+    assert_non_null(f);
+    assert_non_null(fgets(path, sizeof path, f));
+    assert_non_null(strstr(path, "Permission denied"));
+    fclose(f);
+    snprintf(path, sizeof path, "%s/left", store_compile_dir(store));
+    f = fopen(path, "r");
+    assert_non_null(f);
+    assert_non_null(fgets(pid, sizeof pid, f));
+    fclose(f);
+    snprintf(path, sizeof path, "/proc/%d/exe", atoi(pid));
+    char target[64];
+    for (int i = 0; i < 1000 && readlink(path, target, sizeof target) >= 0; i++) {
+        usleep(1000); /* killed, and on its way out */
+    }
+    assert_true(readlink(path, target, sizeof target) < 0);
+    compiler_free(c);
+    assert_int_equal(store_make_compile_dir(store, (uid_t)-1, (gid_t)-1, NULL), WEIR_OK);
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -90,7 +146,8 @@ static int set_up(void **state)
         return 1;
     }
     snprintf(script, sizeof script, "%s/weirc", dir);
-    return store_open(dir, (gid_t)-1, &store, NULL) != WEIR_OK;
+    return store_open(dir, (gid_t)-1, &store, NULL) != WEIR_OK ||
+           store_make_compile_dir(store, (uid_t)-1, (gid_t)-1, NULL) != WEIR_OK;
 }
 
 static int tear_down(void **state)
@@ -105,10 +162,8 @@ static int tear_down(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_made),
-        cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_died),
-        cmocka_unit_test(test_timed_out),
+        cmocka_unit_test(test_made),      cmocka_unit_test(test_refused),      cmocka_unit_test(test_died),
+        cmocka_unit_test(test_timed_out), cmocka_unit_test(test_another_user),
     };
     return cmocka_run_group_tests_name("control/compiler", tests, set_up, tear_down);
 }

@@ -47,15 +47,20 @@ static void test_images_move_into_place(void **state)
     (void)state;
 
     assert_int_equal(store_open(dir, (gid_t)-1, &s, NULL), WEIR_OK);
+    assert_int_equal(store_make_compile_dir(s, geteuid() == 0 ? 65534 : geteuid(), (gid_t)-1, NULL), WEIR_OK);
     assert_false(store_has_image(s, "00", "key"));
-    snprintf(work, sizeof work, "%s/made", store_work_dir(s));
+    snprintf(work, sizeof work, "%s/made", store_compile_dir(s));
     close(open(work, O_CREAT | O_WRONLY, 0666));
-    assert_int_equal(store_put_image(s, "00", "key", work, NULL), WEIR_OK);
+    if (geteuid() == 0) {
+        assert_int_equal(chown(work, 65534, 65534), 0);
+    }
+    assert_int_equal(store_put_image(s, "00", "key", "made", NULL), WEIR_OK);
     assert_true(store_has_image(s, "00", "key"));
     assert_false(store_has_image(s, "00", "other"));
     char *path = store_image_path(s, "00", "key");
     assert_int_equal(stat(path, &info), 0);
     assert_int_equal(info.st_mode & 0777, 0550);
+    assert_int_equal(info.st_uid, geteuid()); /* whoever made it */
     mem_free(path);
     store_drop_image(s, "00", "key");
     assert_false(store_has_image(s, "00", "key"));
@@ -71,19 +76,20 @@ static void test_only_plain_files_become_images(void **state)
     (void)state;
 
     assert_int_equal(store_open(dir, (gid_t)-1, &s, NULL), WEIR_OK);
-    snprintf(work, sizeof work, "%s/made", store_work_dir(s));
+    assert_int_equal(store_make_compile_dir(s, (uid_t)-1, (gid_t)-1, NULL), WEIR_OK);
+    snprintf(work, sizeof work, "%s/made", store_compile_dir(s));
     snprintf(other, sizeof other, "%s/other", dir);
     close(open(other, O_CREAT | O_WRONLY, 0644));
     for (int hard = 0; hard <= 1; hard++) {
         assert_int_equal(hard ? link(other, work) : symlink(other, work), 0);
-        assert_int_not_equal(store_put_image(s, "00", "key", work, NULL), WEIR_OK);
+        assert_int_not_equal(store_put_image(s, "00", "key", "made", NULL), WEIR_OK);
         assert_false(store_has_image(s, "00", "key"));
         assert_int_equal(stat(other, &info), 0);
         assert_int_equal(info.st_mode & 0777, 0644);
         unlink(work);
     }
     assert_int_equal(mkfifo(work, 0644), 0);
-    assert_int_not_equal(store_put_image(s, "00", "key", work, NULL), WEIR_OK);
+    assert_int_not_equal(store_put_image(s, "00", "key", "made", NULL), WEIR_OK);
     unlink(work);
     unlink(other);
     store_close(s);

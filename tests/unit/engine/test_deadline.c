@@ -71,8 +71,8 @@ static void ends(struct weir_module *m, enum weir_tier tier)
         const char *name;
         uint32_t arg;
     } guests[] = {
-        {"forever", 0},  {"stores", 0},   {"recurse", 90}, {"hosts", 0}, {"hosts", 100},
-        {"hosts", 5000}, {"host", 45000}, {"host", 1},     {"hosts", 1},
+        {"forever", 0},  {"stores", 0},    {"recurse", 90}, {"hosts", 0}, {"hosts", 100},
+        {"hosts", 5000}, {"host", 150000}, {"host", 1},     {"hosts", 1},
     };
     for (size_t i = 0; i < sizeof guests / sizeof *guests; i++) {
         check(m, tier, guests[i].name, guests[i].arg);

@@ -29,7 +29,14 @@ static int can_create(const char *dir)
     return fd >= 0;
 }
 
-enum { CANNOT_CONFINE = 1, CAN_SOCKET = 2, CANNOT_WRITE_INSIDE = 4, CAN_WRITE_OUTSIDE = 8, IS_WEAKER = 16 };
+enum {
+    CANNOT_CONFINE = 1,
+    CAN_SOCKET = 2,
+    CANNOT_WRITE_INSIDE = 4,
+    CAN_WRITE_OUTSIDE = 8,
+    IS_WEAKER = 16,
+    CAN_LEAVE = 32
+};
 
 static int in_child(void)
 {
@@ -41,6 +48,9 @@ static int in_child(void)
     int found = weaker != NULL ? IS_WEAKER : 0;
     if (socket(AF_INET, SOCK_STREAM, 0) >= 0 || errno != EPERM) {
         found |= CAN_SOCKET;
+    }
+    if (setpgid(0, 0) == 0 || setsid() >= 0) {
+        found |= CAN_LEAVE;
     }
     return found | (can_create(allowed_dir) ? 0 : CANNOT_WRITE_INSIDE) |
            (can_create(other_dir) ? CAN_WRITE_OUTSIDE : 0);

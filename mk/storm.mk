@@ -1,0 +1,4 @@
+# Storms: long, by hand.  STORM_FLAGS are chain_storm.py's; WEIR_BUILD=build/san runs the sanitizer build.
+.PHONY: storm
+storm: $(ALL) ## 100,000 requests through three plugins that pause at random; every byte and counter checked
+	$(Q)cd tests/e2e && $(PYTHON) chain_storm.py $(STORM_FLAGS)

@@ -1,0 +1,40 @@
+/* mbedtls_config.h - what of Mbed TLS 2.28 the add-on library uses: hashes, and verifying RSA and ECDSA.
+ *
+ * ECP's own random generator only blinds secret scalars; verifying has none.  Bignums have 32-bit limbs
+ * everywhere, as WebAssembly multiplies 32 by 32 bits at best, so that the native build of a plugin is the
+ * same code. */
+#ifndef WEIR_SDK_MBEDTLS_CONFIG_H
+#define WEIR_SDK_MBEDTLS_CONFIG_H
+
+#define MBEDTLS_HAVE_INT32
+
+#define MBEDTLS_MD_C
+#define MBEDTLS_MD5_C
+#define MBEDTLS_SHA1_C
+#define MBEDTLS_SHA256_C
+#define MBEDTLS_SHA512_C
+
+#define MBEDTLS_BIGNUM_C
+#define MBEDTLS_OID_C
+#define MBEDTLS_RSA_C
+#define MBEDTLS_PKCS1_V15
+#define MBEDTLS_PKCS1_V21
+
+#define MBEDTLS_ASN1_PARSE_C
+#define MBEDTLS_ASN1_WRITE_C
+#define MBEDTLS_ECP_C
+#define MBEDTLS_ECDSA_C
+#define MBEDTLS_ECP_NO_INTERNAL_RNG
+#define MBEDTLS_ECP_DP_SECP256R1_ENABLED
+#define MBEDTLS_ECP_DP_SECP384R1_ENABLED
+#define MBEDTLS_ECP_DP_SECP521R1_ENABLED
+#define MBEDTLS_ECP_NIST_OPTIM
+#define MBEDTLS_ECP_WINDOW_SIZE 6
+#define MBEDTLS_ECP_FIXED_POINT_OPTIM 1
+
+/* digest.c has it: a call into the C library's memset costs too much for each block of a hash. */
+#define MBEDTLS_PLATFORM_ZEROIZE_ALT
+
+#include "mbedtls/check_config.h"
+
+#endif
