@@ -25,4 +25,4 @@ build/guests/host/%.wasm: tests/guests/host/%.c $(wildcard tests/guests/host/*.h
 guests: $(HOST_GUEST_BIN) ## the WebAssembly modules the tests run
 ALL += $(HOST_GUEST_BIN)
 $(B)/tests/unit/pw/test_stream: $(HOST_GUEST_BIN)
-$(filter build/guests/host/probe_body%,$(HOST_GUEST_BIN)): tests/guests/host/probe.c
+$(filter build/guests/host/probe_body%,$(HOST_GUEST_BIN)) build/guests/host/probe_tcp.wasm: tests/guests/host/probe.c

@@ -1,11 +1,11 @@
-# ngx_http_weir_module.so: built against Debian's nginx-dev, with the configuration Debian's nginx has, so that
+# ngx_http_weir_module.so, with the stream module in it: built against Debian's nginx-dev, with the configuration Debian's nginx has, so that
 # nginx accepts the binary.  nginx's configure only writes ngx_auto_config.h here; it wants to run in its own
 # tree, so it gets one of links.
 NGINX := /usr/sbin/nginx
 NGINX_SRC := /usr/share/nginx/src
 NGINX_CONFIG := $(B)/nginx/objs/ngx_auto_config.h
 NGINX_MODULE := $(B)/ngx_http_weir_module.so
-NGINX_INC := $(foreach d,core event event/modules os/unix http http/modules http/v2,-isystem $(NGINX_SRC)/src/$(d)) \
+NGINX_INC := $(foreach d,core event event/modules os/unix http http/modules http/v2 stream,-isystem $(NGINX_SRC)/src/$(d)) \
   -isystem $(B)/nginx/objs
 
 CFLAGS_nginx := $(NGINX_INC) -Wno-unused-parameter

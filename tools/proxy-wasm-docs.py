@@ -5,17 +5,23 @@
 
 Rows come from src/pw/abi.def (host calls), src/pw/exports.def (callbacks), the tables of src/pw/property.c and
 src/nginx/ngx_http_weir_property.c, and the foreign functions' tables.  docs/proxy-wasm.notes adds to a row what no
-table knows: what it does, how it differs from Envoy, which tests show it.  A row without a test that exists is an
-error.  --check writes nothing and exits 1 if the file is not what would be written.
+table knows: what it does, how it differs from Envoy, which tests show it.  tests/conformance/rows.py has more tests: a scenario
+for a row is run through a real nginx over HTTP/1.1 and HTTP/2, and through `weir try` on both tiers.  A row is an
+error if it names a test that does not exist, or has no test in tests/e2e or none in tests/pw.  --check writes nothing and exits 1 if the file is
+not what would be written.
 """
 import os
 import re
 import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.join(ROOT, "tests/conformance"))
+from rows import ROWS  # noqa: E402 (the path comes first)
+
 PAGE = "docs/proxy-wasm.md"
 SINCE = {"ANY": "all", "V010": "0.1.0", "V020": "0.2.0", "V021": "0.2.1", "HIGRESS": "Higress", "EXTRA": "toolchains"}
-problems = []
+SCENARIO = "{}/test_conformance.py::test_row"
+problems, seen = [], set()
 
 
 def read(path):
@@ -48,15 +54,22 @@ def test_exists(test):
 
 def row(kind, name, shown, does="", needs_test=True):
     note = NOTES.get(name, ("", "", []))
-    for test in note[2]:
+    tests = list(note[2])
+    for test in tests:
         if not test_exists(test):
             problems.append(f"{kind} {name}: there is no test {test}")
-    if needs_test and not note[2]:
-        problems.append(f"{kind} {name}: docs/proxy-wasm.notes names no test that shows it")
+    on_nginx = name not in ROWS or not ROWS[name].nginx
+    if name in ROWS:
+        seen.add(name)
+        tests += [SCENARIO.format("pw")] + ([SCENARIO.format("e2e")] if on_nginx else [])
+    for place in ["pw"] + (["e2e"] if on_nginx else []):
+        if needs_test and not any(test.startswith(place + "/") for test in tests):
+            problems.append(f"{kind} {name}: no test in tests/{place} shows it; name one in docs/proxy-wasm.notes or add a scenario to "
+                            "tests/conformance/rows.py")
     if not (note[0] or does):
         problems.append(f"{kind} {name}: nothing says what it does")
-    tests = ", ".join(f"`{test}`" for test in note[2])
-    return f"| {shown} | {note[0] or does} | {note[1]} | {tests} |"
+    differs = " ".join(part for part in (note[1], "" if on_nginx else ROWS[name].nginx[0].upper() + ROWS[name].nginx[1:] + ".") if part)
+    return f"| {shown} | {note[0] or does} | {differs} | " + ", ".join(f"`{test}`" for test in tests) + " |"
 
 
 def table(first):
@@ -78,13 +91,10 @@ def host_calls():
         lines += ["", f"### {title.group(1) if title else 'Others'}", "", *table("host call")]
         for name, _, rest in calls:
             args, names, doc = c_strings(rest)[0], c_strings(rest)[1].split(), "".join(c_strings(rest)[2:])
-            since, state = re.findall(r"\b(ANY|V010|V020|V021|HIGRESS|EXTRA),\s*(DONE|LATER)", rest)[0]
+            since = re.findall(r"\b(ANY|V010|V020|V021|HIGRESS|EXTRA),\s*DONE", rest)[0]
             shown = "`" + name + "(" + ", ".join(names) + ")`" + ("" if since == "ANY" else f" ({SINCE[since]})")
             assert len(args) >= len(names)
-            if state == "LATER":
-                lines.append(f"| {shown} | Not yet: pointers are checked, then UNIMPLEMENTED. | | `pw/test_misc.py::test_bad_pointers` |")
-            else:
-                lines.append(row("host call", name, shown, doc))
+            lines.append(row("host call", name, shown, doc))
     return lines
 
 
@@ -141,6 +151,7 @@ def page():
 
 def main():
     text = page()
+    problems.extend(f"tests/conformance/rows.py: there is no row {name}" for name in sorted(set(ROWS) - seen))
     for problem in problems:
         print(problem)
     if problems:

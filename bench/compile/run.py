@@ -33,32 +33,22 @@ const used = process.cpuUsage(before);
 console.log(Number(process.hrtime.bigint() - start) / 1e9, (used.user + used.system) / 1e6);"""
 
 
-def measure(args):
-    """Wall seconds, CPU seconds with children, KiB of the largest process."""
+def measure(path, level, jobs):
+    """Wall seconds, CPU seconds with children, KiB of the largest process: weirc says it."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     start = time.monotonic()
-    with subprocess.Popen(args, stdout=subprocess.DEVNULL) as child:
-        _, status, usage = os.wait4(child.pid, 0)
-        child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode != 0:
-        sys.exit(f"{' '.join(args)}: {child.returncode}")
+    done = subprocess.run([os.path.join(ROOT, "build/weirc"), path, "-o", os.path.join(FOLDER, "bench.aot"), level, "--jobs", str(jobs),
+                           "--stats", "--quiet"], capture_output=True, text=True, check=True)
     wall = time.monotonic() - start
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return wall, cpu, usage.ru_maxrss
+    return wall, cpu, int(re.search(r"largest process (\d+) KiB", done.stderr).group(1))
 
 
 def measure_v8(path):
     done = subprocess.run(["node", "--no-liftoff", "--no-wasm-lazy-compilation", "-e", V8, path], capture_output=True, text=True,
                           check=True)
     return tuple(float(x) for x in done.stdout.split())
-
-
-def children_memory(path, level, jobs):
-    """KiB of the largest process that compiles a part, as the system saw it: weirc says it."""
-    done = subprocess.run([os.path.join(ROOT, "build/weirc"), path, "-o", os.path.join(FOLDER, "bench.aot"), level, "--jobs", str(jobs),
-                           "--stats", "--quiet"], capture_output=True, text=True, check=True)
-    return int(re.search(r"largest process (\d+) KiB", done.stderr).group(1))
 
 
 def main():
@@ -76,17 +66,15 @@ def main():
         v8 = []
         for _ in range(opt.rounds):
             for level in LEVELS:
-                found[level].append(measure([os.path.join(ROOT, "build/weirc"), path, "-o", os.path.join(FOLDER, "bench.aot"), level,
-                                             "--jobs", str(opt.jobs), "--quiet"]))
+                found[level].append(measure(path, level, opt.jobs))
             if shutil.which("node"):
                 v8.append(measure_v8(path)[1])
         for level in LEVELS:
-            wall, cpu = (min(r[i] for r in found[level]) for i in (0, 1))
-            mib = children_memory(path, level, opt.jobs) / 1024
+            wall, cpu, kib = (min(r[i] for r in found[level]) for i in range(3))
             other = f"{min(v8):>10.2f}{cpu / min(v8):>7.1f}" if v8 else f"{'-':>10}{'-':>7}"
             goal = "{} reach, {} dream".format(*GOALS[name]) if level == "-O3" else ""
             lines.append(f"{title if level == LEVELS[0] else '':28}{os.path.getsize(path) // 1024:>6}{level:>7}{wall:>9.2f}{cpu:>8.2f}"
-                         f"{cpu / opt.jobs:>10.2f}{mib:>15.0f}{other}   {goal}".rstrip())
+                         f"{cpu / opt.jobs:>10.2f}{kib / 1024:>15.0f}{other}   {goal}".rstrip())
     lines += ["", "CPU/jobs is what the wall clock shows where nothing else runs.  V8 is node's optimising compiler alone, all functions",
               "before the first call; the ratio is of CPU seconds.  Memory is of the largest of the processes."]
     text = "\n".join(lines) + "\n"

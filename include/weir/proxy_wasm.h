@@ -1,11 +1,11 @@
-/* weir/proxy_wasm.h - the Proxy-Wasm host: plugins, and HTTP streams that pass through them.
+/* weir/proxy_wasm.h - the Proxy-Wasm host: plugins, and what passes through them: HTTP streams and TCP
+ * connections.
  *
  * A plugin is a module with options and one or more configurations; in every process (worker) it has one VM
- * at a time, in which each configuration is a root context.  A stream is one HTTP request on its way through
- * an ordered list of (plugin, configuration) pairs.  A VM that trapped is replaced before the next stream,
- * from a copy of what it was after its configuration;
- * streams of a dead VM fail by the plugin's policy.  Single-threaded: a plugin and its streams belong to one
- * thread. */
+ * at a time, in which each configuration is a root context.  A stream is one HTTP request, or one TCP
+ * connection, on its way through an ordered list of (plugin, configuration) pairs.  A VM that trapped is
+ * replaced before the next stream, from a copy of what it was after its configuration; streams of a dead VM
+ * fail by the plugin's policy.  Single-threaded: a plugin and its streams belong to one thread. */
 #ifndef WEIR_PROXY_WASM_H
 #define WEIR_PROXY_WASM_H
 
@@ -83,6 +83,8 @@ void pw_grpc_initial(struct pw_callout *c, const struct pw_header *at, size_t n)
 void pw_grpc_message(struct pw_callout *c, struct str message);
 void pw_grpc_trailing(struct pw_callout *c, const struct pw_header *at, size_t n);
 void pw_grpc_done(struct pw_callout *c, uint32_t status, struct str text);
+/* What came of server->resolve: the addresses, or NULL where there are none. */
+void pw_dns_done(struct pw_callout *c, const struct pw_dns_address *at, size_t n);
 /* What came of a Redis command; the reply, in RESP, goes with PW_REDIS_REPLY. */
 void pw_redis_done(struct pw_callout *c, enum pw_redis_end end, struct str reply);
 size_t pw_plugin_callouts(const struct pw_plugin *p); /* in flight */
@@ -106,6 +108,8 @@ struct pw_stream;
 /* Contexts are created in the guest at the first callback.  The steps are copied; the plugins must outlive
  * it. */
 struct pw_stream *pw_stream_new(const struct pw_step *steps, size_t n, void *stream);
+/* Instead of the plugins' own limits: most bytes of one body that a step may hold back; 0: theirs. */
+void pw_stream_limit_bodies(struct pw_stream *s, uint64_t limit_bytes);
 
 /* A message enters the chain in parts: its headers, chunks of its body, its trailers.  Each part runs through
  * the steps as far as they let it; what a step holds back stays with that step, the host keeps a copy.  What
@@ -137,7 +141,31 @@ bool pw_stream_wants_response_body(const struct pw_stream *s);
 bool pw_stream_request_blocked(const struct pw_stream *s);
 bool pw_stream_response_blocked(const struct pw_stream *s);
 
-/* on_done, on_log and on_delete, exactly once each, for every context that was created; frees the stream. */
+/* ---- connections ---------------------------------------------------------------------------------
+ *
+ * A TCP connection is a stream without headers: PW_REQUEST is what comes from the client (downstream),
+ * PW_RESPONSE what comes from the upstream.  server->body gets what the chain lets through.  Of the functions
+ * for HTTP streams those after "resume" and of back-pressure are for connections, too.  A direction may be
+ * resumed when the other one runs; PW_CLOSE: send what was let through before, then close both sides. */
+
+struct pw_stream *pw_connection_new(const struct pw_step *steps, size_t n, void *stream);
+
+/* The client is there.  PW_CONTINUE: connect to the upstream.  PW_PAUSE: some step wants to see data, or
+ * waits: read from the client; a later PW_CONTINUE of the direction PW_REQUEST says to connect. */
+enum pw_verdict pw_connection_on_new(struct pw_stream *s);
+/* The next bytes, readable until the function returns; `end_of_stream`: the last of this direction. */
+enum pw_verdict pw_connection_on_data(struct pw_stream *s, enum pw_direction d, struct str chunk,
+                                      bool end_of_stream);
+/* A side is gone, or about to be: PW_REQUEST the client, PW_RESPONSE the upstream; `peer` says who closed it.
+ * Only the first call for a side counts.  What plugins ask for meanwhile comes by server->resume_... and
+ * close_stream. */
+enum pw_peer { PW_PEER_UNKNOWN, PW_PEER_LOCAL, PW_PEER_REMOTE };
+void pw_connection_on_close(struct pw_stream *s, enum pw_direction side, enum pw_peer peer);
+
+/* on_done, on_log and on_delete, exactly once each, for every context that was created.  Nothing of the
+ * stream runs afterwards; its properties can still be read. */
+void pw_stream_finish(struct pw_stream *s);
+/* Finishes the stream, if that was not done, and frees it. */
 void pw_stream_end(struct pw_stream *s);
 
 /* What a plugin of this stream stored by set_property under this flat name ("custom_log"), for access logs.

@@ -125,6 +125,12 @@ struct pw_grpc_call {
     uint32_t timeout_ms; /* 0: none */
 };
 
+/* An address of a name. */
+struct pw_dns_address {
+    struct str address; /* "10.0.0.1", "::1" */
+    uint32_t ttl_s;     /* how long it holds */
+};
+
 /* How a plugin wants its commands carried to a Redis service (proxy_redis_init). */
 struct pw_redis_options {
     struct str user, password; /* for AUTH; both empty: none */
@@ -187,9 +193,10 @@ struct pw_server {
     bool (*property)(void *server, void *stream, const struct str *path, size_t segments,
                      struct pw_value *out);
 
-    /* What the chain lets through of a body, in order: of the request, or of the response.  `chunk` is
-     * readable until the function returns, unless it lies in the chunk that the server gave to the running
-     * pw_stream_on_..._body: then it is the server's own. `end_of_stream`: nothing follows. */
+    /* What the chain lets through of a body, in order: of the request, or of the response; of a connection:
+     * what goes to the upstream, or to the client.  `chunk` is readable until the function returns, unless it
+     * lies in the chunk that the server gave to the running pw_stream_on_..._body: then it is the server's
+     * own. `end_of_stream`: nothing follows. */
     void (*body)(void *stream, enum pw_direction direction, struct str chunk, bool end_of_stream);
     /* The trailers are through, and with them the message. */
     void (*trailers)(void *stream, enum pw_direction direction);
@@ -249,6 +256,10 @@ struct pw_server {
     void (*grpc_send)(void *server, void *handle, struct str message, bool end);
     void (*grpc_cancel)(void *server, void *handle);
 
+    /* Look the name up; pw_dns_done must not be called before this returns.  False: it cannot be begun. NULL:
+     * names are not resolved.  A name that is an address is its own answer. */
+    bool (*resolve)(void *server, struct pw_callout *callout, struct str name, void **handle);
+    void (*cancel_resolve)(void *server, void *handle);
     /* Redis; NULL where there is none.  Is there a service of that name?  Nothing is connected yet. */
     bool (*redis_service)(void *server, void *stream, struct str service);
     /* Send a command; pw_redis_done must not be called before this returns.  PW_CALL_FAILED: too many wait.

@@ -183,7 +183,20 @@ static int compare(struct wp_str a, struct wp_str b)
 static const struct wp_str fixed_headers[] = {
     {":method", 7}, {"accept", 6}, {"content-md5", 11}, {"content-type", 12}, {"date", 4},
 };
-enum { NFIXED = sizeof fixed_headers / sizeof *fixed_headers };
+enum { METHOD, ACCEPT, CONTENT_MD5, CONTENT_TYPE, DATE, NFIXED };
+_Static_assert(sizeof fixed_headers / sizeof *fixed_headers == NFIXED, "one each");
+
+/* Their values, asked for once in a callback. */
+struct fixed {
+    struct wp_str at[NFIXED];
+};
+
+static void load_fixed(struct fixed *f)
+{
+    for (size_t i = 0; i < NFIXED; i++) {
+        f->at[i] = wp_request_header(fixed_headers[i]);
+    }
+}
 
 static bool is_signed_by_name(struct wp_str name)
 {
@@ -227,12 +240,12 @@ static bool signed_names(struct wp_str list, struct wp_str names[MAX_SIGNED_HEAD
     return true;
 }
 
-static bool put_headers(struct text *t)
+static bool put_headers(struct text *t, const struct fixed *f)
 {
     struct wp_str names[MAX_SIGNED_HEADERS];
     size_t n;
     for (size_t i = 0; i < NFIXED; i++) {
-        put(t, wp_request_header(fixed_headers[i]));
+        put(t, f->at[i]);
         put(t, WP_STR("\n"));
     }
     if (!signed_names(wp_request_header(WP_STR("x-ca-signature-headers")), names, &n)) {
@@ -301,41 +314,55 @@ static bool put_parameters(struct text *t, struct wp_str query, struct wp_str fo
 
 /* ---- requests -------------------------------------------------------------------------------- */
 
+enum { NS_PER_MS = 1000000, NS_PER_S = 1000000000 };
+static const int64_t seconds_max = INT64_MAX / NS_PER_S;
+
 /* Whole seconds, or milliseconds if it is long enough, as nanoseconds. */
 static bool parse_timestamp(struct wp_str text, int64_t *ns)
 {
-    int64_t v = 0, unit = text.len >= MILLISECONDS_DIGITS ? 1000000 : 1000000000;
+    enum { DIGITS_MAX = 18 }; /* more fit no 64 bits */
+    int64_t v = 0, unit = text.len >= MILLISECONDS_DIGITS ? NS_PER_MS : NS_PER_S;
+    if (text.len == 0 || text.len > DIGITS_MAX) {
+        return false;
+    }
     for (size_t i = 0; i < text.len; i++) {
         int digit = text.at[i] - '0';
-        if (digit < 0 || digit > 9 || __builtin_mul_overflow(v, (int64_t)10, &v) ||
-            __builtin_add_overflow(v, (int64_t)digit, &v)) {
+        if (digit < 0 || digit > 9) {
             return false;
         }
+        v = v * 10 + digit;
     }
-    return text.len != 0 && !__builtin_mul_overflow(v, unit, ns);
+    if (v > INT64_MAX / unit) {
+        return false;
+    }
+    *ns = v * unit;
+    return true;
 }
 
-static bool parse_date(int64_t *ns)
+static bool parse_date(struct wp_str date, int64_t *ns)
 {
-    struct wp_str date = wp_request_header(WP_STR("date"));
+    int64_t seconds;
     if (date.len == 0) {
         return parse_timestamp(wp_request_header(WP_STR("x-ca-timestamp")), ns);
     }
-    int64_t seconds;
-    return http_date_parse(date, &seconds) && !__builtin_mul_overflow(seconds, (int64_t)1000000000, ns);
+    if (!http_date_parse(date, &seconds) || llabs(seconds) > seconds_max) {
+        return false;
+    }
+    *ns = seconds * NS_PER_S;
+    return true;
 }
 
-static bool is_fresh(const struct hmac_auth *c)
+static bool is_fresh(const struct hmac_auth *c, struct wp_str date)
 {
-    int64_t ns, offset, most;
+    int64_t ns, offset;
     if (c->date_offset <= 0) {
         return true;
     }
-    if (!parse_date(&ns) || __builtin_sub_overflow(ns, (int64_t)wp_now_ns(), &offset) ||
+    if (!parse_date(date, &ns) || __builtin_sub_overflow(ns, (int64_t)wp_now_ns(), &offset) ||
         offset == INT64_MIN) {
         return false;
     }
-    return __builtin_mul_overflow(c->date_offset, (int64_t)1000000000, &most) || llabs(offset) <= most;
+    return c->date_offset > seconds_max || llabs(offset) <= c->date_offset * NS_PER_S;
 }
 
 static const struct credential *find_credential(const struct hmac_auth *c)
@@ -347,18 +374,18 @@ static const struct credential *find_credential(const struct hmac_auth *c)
 
 /* Signature and date; WP_PAUSE having answered. */
 static enum wp_action check_signature(const struct hmac_auth *c, const struct credential *credential,
-                                      struct wp_str form)
+                                      const struct fixed *f, struct wp_str form)
 {
     struct wp_str signature = wp_request_header(WP_STR("x-ca-signature"));
     if (signature.len == 0) {
         return deny(401, WP_STR("Empty Signature"), NULL);
     }
-    if (!is_fresh(c)) {
+    if (!is_fresh(c, f->at[DATE])) {
         return deny(400, WP_STR("Invalid Date"), NULL);
     }
     struct text t = {0};
     struct wp_str path = wp_request_header(WP_STR(":path"));
-    bool bounded = put_headers(&t);
+    bool bounded = put_headers(&t, f);
     put(&t, wp_path_of(path));
     if (!bounded || !put_parameters(&t, wp_query_of(path), form)) {
         return deny(400, WP_STR("Invalid Signature"), NULL);
@@ -377,27 +404,27 @@ static enum wp_action pass(const struct credential *credential)
     return WP_CONTINUE;
 }
 
-static bool has_form(void)
+static bool is_form(struct wp_str content_type)
 {
-    struct wp_str type = lower_case(wp_request_header(WP_STR("content-type")));
+    struct wp_str type = lower_case(content_type);
     return strstr(type.at, "application/x-www-form-urlencoded") != NULL;
 }
 
 /* The MD5 is of the body that was read; nothing was, if there is none. */
-static bool md5_fits(struct stream *s)
+static bool md5_fits(struct stream *s, struct wp_str wanted)
 {
-    struct wp_str wanted = wp_request_header(WP_STR("content-md5"));
     return wp_equal_secret(wp_base64_encode(wp_digest_end(&s->md5)), wanted);
 }
 
 /* The whole body is there, or there is none. */
 static enum wp_action check_body(struct stream *s, const struct hmac_auth *c,
-                                 const struct credential *credential, struct wp_str form)
+                                 const struct credential *credential, const struct fixed *f,
+                                 struct wp_str form)
 {
-    if (s->has_md5 && !md5_fits(s)) {
+    if (s->has_md5 && !md5_fits(s, f->at[CONTENT_MD5])) {
         return deny(400, WP_STR("Invalid Content-MD5"), NULL);
     }
-    if (s->is_form && check_signature(c, credential, form) != WP_CONTINUE) {
+    if (s->is_form && check_signature(c, credential, f, form) != WP_CONTINUE) {
         return WP_PAUSE;
     }
     return pass(credential);
@@ -417,16 +444,18 @@ static enum wp_action request_headers(struct stream *s, uint32_t count, bool end
     if (credential->name.len != 0 && !auth_allows(match.allow, credential->name)) {
         return deny(403, WP_STR("Unauthorized Consumer"), NULL);
     }
-    s->is_form = has_form();
-    s->has_md5 = wp_request_header(WP_STR("content-md5")).len != 0;
+    struct fixed f;
+    load_fixed(&f);
+    s->is_form = is_form(f.at[CONTENT_TYPE]);
+    s->has_md5 = f.at[CONTENT_MD5].len != 0;
     if (s->has_md5) {
         wp_digest_begin(&s->md5, WP_MD5);
     }
-    if (!s->is_form && check_signature(match.config, credential, WP_STR("")) != WP_CONTINUE) {
+    if (!s->is_form && check_signature(match.config, credential, &f, WP_STR("")) != WP_CONTINUE) {
         return WP_PAUSE;
     }
     if (end_of_stream) {
-        return check_body(s, match.config, credential, WP_STR(""));
+        return check_body(s, match.config, credential, &f, WP_STR(""));
     }
     s->waits = s->is_form || s->has_md5;
     return s->waits ? WP_PAUSE : pass(credential);
@@ -461,7 +490,9 @@ static enum wp_action finish(struct stream *s)
     if (s->is_form) {
         wp_buffer_get(WP_REQUEST_BODY, 0, MAX_FORM_BYTES, &form);
     }
-    return check_body(s, match.config, credential, form);
+    struct fixed f;
+    load_fixed(&f);
+    return check_body(s, match.config, credential, &f, form);
 }
 
 static enum wp_action request_body(struct stream *s, uint32_t size, bool end_of_stream)

@@ -62,7 +62,7 @@ void wp_calls_add(struct wp_calls *calls, uint32_t token, struct wp_waiting wait
     }
     *w = waiting;
     count(w, 1);
-    wp_idmap_insert(&calls->tokens, (struct wp_idmap_entry){token, KIND_WAITING, w});
+    wp_idmap_insert(&calls->tokens, token, KIND_WAITING, w);
 }
 
 bool wp_calls_take(struct wp_calls *calls, uint32_t token, struct wp_waiting *out)

@@ -82,7 +82,7 @@ void proxy_on_context_create(uint32_t id, uint32_t parent_id)
     }
     bool is_root = parent_id == 0;
     void *value = is_root ? (void *)root_new(id) : (void *)stream_new(id, parent_id);
-    wp_idmap_insert(&contexts, (struct wp_idmap_entry){id, is_root ? KIND_ROOT : KIND_STREAM, value});
+    wp_idmap_insert(&contexts, id, is_root ? KIND_ROOT : KIND_STREAM, value);
 }
 
 static void forget_calls(const struct wp_root *root, const struct wp_stream *stream, uint32_t calls)

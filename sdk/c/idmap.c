@@ -5,13 +5,17 @@
 
 enum { WP_IDMAP_MIN = 16 };
 
-static void put(struct wp_idmap *m, struct wp_idmap_entry e)
+/* Fields, not an entry: one passed in memory would be read in other widths than it was written in, which the
+ * processor waits for. */
+static void put(struct wp_idmap *m, uint32_t id, uint32_t kind, void *value)
 {
-    uint32_t i = wp_idmap_home(m, e.id);
+    uint32_t i = wp_idmap_home(m, id);
     while (m->at[i].kind != 0) {
         i = (i + 1) & m->mask;
     }
-    m->at[i] = e;
+    m->at[i].id = id;
+    m->at[i].kind = kind;
+    m->at[i].value = value;
 }
 
 static void grow(struct wp_idmap *m)
@@ -26,18 +30,18 @@ static void grow(struct wp_idmap *m)
     m->mask = slots - 1;
     for (uint32_t i = 0; i < old_slots; i++) {
         if (old[i].kind != 0) {
-            put(m, old[i]);
+            put(m, old[i].id, old[i].kind, old[i].value);
         }
     }
     free(old);
 }
 
-void wp_idmap_insert(struct wp_idmap *m, struct wp_idmap_entry e)
+void wp_idmap_insert(struct wp_idmap *m, uint32_t id, uint32_t kind, void *value)
 {
     if (!m->at || (m->used + 1) * 2 > m->mask) {
         grow(m);
     }
-    put(m, e);
+    put(m, id, kind, value);
     m->used++;
 }
 

@@ -42,7 +42,7 @@ static inline struct wp_idmap_entry *wp_idmap_find(const struct wp_idmap *m, uin
 }
 
 /* `id` is not there yet, kind is not 0.  Traps without memory. */
-void wp_idmap_insert(struct wp_idmap *m, struct wp_idmap_entry e);
+void wp_idmap_insert(struct wp_idmap *m, uint32_t id, uint32_t kind, void *value);
 /* An entry of this map; the hole it leaves may be filled by a later entry. */
 void wp_idmap_erase(struct wp_idmap *m, struct wp_idmap_entry *e);
 

@@ -6,9 +6,31 @@ struct wp_str wp_str_of(const char *z)
     return z ? (struct wp_str){z, strlen(z)} : (struct wp_str){"", 0};
 }
 
-bool wp_str_eq(struct wp_str a, struct wp_str b)
+static uint64_t word(const char *p)
 {
-    return a.len == b.len && (a.len == 0 || memcmp(a.at, b.at, a.len) == 0);
+    uint64_t v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+/* The C library of guests compares byte by byte; this takes eight at a time, the last eight overlapping. */
+bool wp_bytes_eq(const char *a, const char *b, size_t len)
+{
+    size_t i = 0;
+    if (len < 8) {
+        for (; i < len; i++) {
+            if (a[i] != b[i]) {
+                return false;
+            }
+        }
+        return true;
+    }
+    for (; len - i > 8; i += 8) {
+        if (word(a + i) != word(b + i)) {
+            return false;
+        }
+    }
+    return word(a + len - 8) == word(b + len - 8);
 }
 
 static unsigned char lower(char c)
@@ -37,22 +59,6 @@ bool wp_str_starts(struct wp_str s, struct wp_str prefix)
 bool wp_str_ends(struct wp_str s, struct wp_str suffix)
 {
     return s.len >= suffix.len && wp_str_eq(wp_str_slice(s, s.len - suffix.len, s.len), suffix);
-}
-
-struct wp_str wp_str_slice(struct wp_str s, size_t from, size_t to)
-{
-    if (to > s.len) {
-        to = s.len;
-    }
-    if (from >= to) {
-        return (struct wp_str){"", 0};
-    }
-    return (struct wp_str){s.at + from, to - from};
-}
-
-int wp_str_byte(struct wp_str s, size_t i)
-{
-    return i < s.len ? (unsigned char)s.at[i] : -1;
 }
 
 ptrdiff_t wp_str_find(struct wp_str s, char c)
@@ -105,13 +111,12 @@ bool wp_equal_secret(struct wp_str a, struct wp_str b)
     if (a.len != b.len) {
         return false;
     }
-    uint64_t diff = 0, x, y;
+    uint64_t diff = 0;
     size_t i = 0;
-    for (; a.len - i >= sizeof x; i += sizeof x) {
-        memcpy(&x, a.at + i, sizeof x);
-        memcpy(&y, b.at + i, sizeof y);
-        diff |= x ^ y;
-        __asm__("" : "+r"(diff)); /* keeps the compiler from leaving the loop at the first difference */
+    for (; a.len - i >= 8; i += 8) {
+        diff |= word(a.at + i) ^ word(b.at + i);
+        /* Keeps the compiler from leaving the loop at the first difference. */
+        __asm__("" : "+r"(diff));
     }
     for (; i < a.len; i++) {
         diff |= (unsigned char)a.at[i] ^ (unsigned char)b.at[i];
@@ -134,9 +139,7 @@ uint64_t wp_hash(struct wp_str s, uint64_t seed)
     uint64_t h = mix(seed + s.len);
     size_t i = 0;
     for (; s.len - i > 8; i += 8) {
-        uint64_t word;
-        memcpy(&word, s.at + i, 8);
-        h = mix(h ^ word);
+        h = mix(h ^ word(s.at + i));
     }
     uint64_t tail = 0;
     if (s.len >= 8) { /* the last eight bytes, some of them again: the length is in the hash */

@@ -48,14 +48,25 @@ struct wp_str {
 #define WP_ARG(s) (int)(s).len, (s).at
 
 struct wp_str wp_str_of(const char *z); /* of a NUL-terminated string; NULL is empty */
-bool wp_str_eq(struct wp_str a, struct wp_str b);
+bool wp_bytes_eq(const char *a, const char *b, size_t len);
+static inline bool wp_str_eq(struct wp_str a, struct wp_str b)
+{
+    return a.len == b.len && wp_bytes_eq(a.at, b.at, a.len);
+}
 bool wp_str_eq_nocase(struct wp_str a, struct wp_str b); /* ASCII */
 bool wp_str_starts(struct wp_str s, struct wp_str prefix);
 bool wp_str_ends(struct wp_str s, struct wp_str suffix);
 /* The bytes from `from` to before `to`, both cut to the string: never outside it. */
-struct wp_str wp_str_slice(struct wp_str s, size_t from, size_t to);
+static inline struct wp_str wp_str_slice(struct wp_str s, size_t from, size_t to)
+{
+    to = to > s.len ? s.len : to;
+    return from < to ? (struct wp_str){s.at + from, to - from} : (struct wp_str){"", 0};
+}
 /* The byte at `i`, or -1 past the end. */
-int wp_str_byte(struct wp_str s, size_t i);
+static inline int wp_str_byte(struct wp_str s, size_t i)
+{
+    return i < s.len ? (unsigned char)s.at[i] : -1;
+}
 /* The first or the last place of a byte; -1 if there is none. */
 ptrdiff_t wp_str_find(struct wp_str s, char c);
 ptrdiff_t wp_str_find_last(struct wp_str s, char c);

@@ -1,12 +1,14 @@
 /* cli/fake_server.c - the server functions over header lists, and the way of a request through a chain. */
 #include "cli/fake_server.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
 
 #include "base/str.h"
+#include "cli/fake_connection.h"
 #include "foreign/foreign.h"
 
 enum { FIRST_CAPACITY = 16, MAX_ROUNDS = 1000, SHARED_BYTES = 16 << 20 };
@@ -428,6 +430,82 @@ static void cancel_call(void *server, void *handle)
     fake_calls_cancel(&((struct fake_server *)server)->calls, handle);
 }
 
+static enum pw_call_start grpc_open(void *server, void *stream, const struct pw_grpc_call *call,
+                                    void **handle)
+{
+    (void)stream;
+    return fake_grpc_open(&((struct fake_server *)server)->grpc, call, handle);
+}
+
+static void grpc_send(void *server, void *handle, struct str message, bool end)
+{
+    fake_grpc_send(&((struct fake_server *)server)->grpc, handle, message, end);
+}
+
+static void grpc_cancel(void *server, void *handle)
+{
+    fake_grpc_cancel(&((struct fake_server *)server)->grpc, handle);
+}
+
+/* ---- names ---------------------------------------------------------------------------------- */
+
+static bool resolve(void *server, struct pw_callout *callout, struct str name, void **handle)
+{
+    struct fake_server *srv = server;
+    struct fake_lookup l = {callout, mem_strndup(name.at, name.len)};
+
+    vec_push(&srv->lookups, l);
+    *handle = l.name;
+    return true;
+}
+
+static void forget_lookup(struct fake_server *srv, size_t i)
+{
+    for (; i + 1 < srv->lookups.len; i++) {
+        srv->lookups.at[i] = srv->lookups.at[i + 1];
+    }
+    (void)vec_pop(&srv->lookups);
+}
+
+static void cancel_resolve(void *server, void *handle)
+{
+    struct fake_server *srv = server;
+
+    for (size_t i = 0; i < srv->lookups.len; i++) {
+        if (srv->lookups.at[i].name == handle) {
+            forget_lookup(srv, i);
+            break;
+        }
+    }
+    mem_free(handle);
+}
+
+/* Answer the oldest lookup from the request's names; false: there is none. */
+static bool answer_lookup(struct fake_server *srv, const struct fake_request *request)
+{
+    const struct fake_name *found = NULL;
+
+    if (srv->lookups.len == 0) {
+        return false;
+    }
+    struct fake_lookup l = srv->lookups.at[0];
+    forget_lookup(srv, 0);
+    for (size_t i = 0; i < request->nnames; i++) {
+        found = str_eq(request->names[i].name, str_of(l.name)) ? &request->names[i] : found;
+    }
+    struct pw_dns_address itself = {str_of(l.name), 5};
+    uint8_t bytes[16];
+    bool literal = inet_pton(AF_INET, l.name, bytes) == 1 || inet_pton(AF_INET6, l.name, bytes) == 1;
+    if (literal) {
+        pw_dns_done(l.callout, &itself, 1);
+    } else {
+        pw_dns_done(l.callout, found == NULL ? NULL : found->addresses,
+                    found == NULL ? 0 : found->naddresses);
+    }
+    mem_free(l.name);
+    return true;
+}
+
 /* Every name is one; what a name that is none gives is an answer of the request file. */
 static bool redis_service(void *server, void *stream, struct str service)
 {
@@ -439,7 +517,9 @@ static bool redis_service(void *server, void *stream, struct str service)
 static enum pw_call_start redis_call(void *server, void *stream, const struct pw_redis_call *call,
                                      void **handle)
 {
-    (void)stream;
+    if (!redis_service(server, stream, call->service)) { /* so that nobody's answer is taken */
+        return PW_CALL_NO_SERVICE;
+    }
     return fake_calls_redis(&((struct fake_server *)server)->calls, call, handle);
 }
 
@@ -473,6 +553,11 @@ const struct pw_server fake_server_functions = {
     .override_upstream = override_upstream,
     .http_call = http_call,
     .cancel_call = cancel_call,
+    .grpc_open = grpc_open,
+    .grpc_send = grpc_send,
+    .grpc_cancel = grpc_cancel,
+    .resolve = resolve,
+    .cancel_resolve = cancel_resolve,
     .redis_service = redis_service,
     .redis_call = redis_call,
     .redis_cancel = cancel_call,
@@ -495,6 +580,8 @@ void fake_server_fini(struct fake_server *server)
     pw_shared_close(server->shared);
     munmap(server->block, SHARED_BYTES);
     vec_fini(&server->timers);
+    WEIR_ASSERT(server->lookups.len == 0); /* the plugins cancelled theirs */
+    vec_fini(&server->lookups);
 }
 
 void fake_stream_init(struct fake_stream *f, struct fake_server *server)
@@ -518,7 +605,7 @@ static void load(struct fake_stream *f, enum pw_map map, const struct fake_heade
     f->maps[map] = (struct fake_header_list){.at = from->at, .len = from->len};
 }
 
-static void begin(struct fake_stream *f, const struct fake_request *request)
+void fake_stream_begin(struct fake_stream *f, const struct fake_request *request)
 {
     arena_reset(&f->arena);
     memset(f->maps, 0, sizeof f->maps);
@@ -529,18 +616,23 @@ static void begin(struct fake_stream *f, const struct fake_request *request)
         f->resumed[d] = f->ended[d] = false;
         f->out[d].len = 0;
     }
-    f->route_changes = 0;
+    f->route_changes = f->lookups = 0;
+    f->blocked = NULL;
     f->override = (struct str){"", 0};
     vec_clear(&f->logs);
-    load(f, PW_MAP_REQUEST_HEADERS, &request->request.headers);
+    if (!request->is_connection) {
+        load(f, PW_MAP_REQUEST_HEADERS, &request->request.headers);
+    }
     fake_calls_begin(&f->server->calls, request->answers, &f->arena);
+    fake_grpc_begin(&f->server->grpc, request->grpc, request->ngrpc, &f->arena);
 }
 
-/* Answer the callout whose turn it is; false: there is none. */
-static bool answer_call(struct fake_stream *f)
+/* Answer the callout whose turn it is, those by gRPC and lookups last; false: there is none. */
+bool fake_stream_answer_call(struct fake_stream *f)
 {
     f->server->answering = f;
-    bool answered = fake_calls_deliver(&f->server->calls);
+    bool answered = fake_calls_deliver(&f->server->calls) || fake_grpc_deliver(&f->server->grpc) ||
+                    (f->lookups < MAX_ROUNDS && answer_lookup(f->server, f->request) && ++f->lookups);
     f->server->answering = NULL;
     return answered;
 }
@@ -593,7 +685,7 @@ static enum pw_verdict run_message(struct fake_stream *f, struct pw_stream *s, e
             f->ended[d] |= parts == 1 && v == PW_CONTINUE;
         } else if (next < parts && (next == 0 || !directions[d].blocked(s))) {
             v = feed(f, s, d, m, next++);
-        } else if ((v != PW_CONTINUE || !f->ended[d]) && answer_call(f)) {
+        } else if ((v != PW_CONTINUE || !f->ended[d]) && fake_stream_answer_call(f)) {
             v = f->closed ? PW_CLOSE : f->local_now ? PW_LOCAL : v;
         } else {
             break;
@@ -638,13 +730,18 @@ enum fake_action fake_serve(struct fake_stream *f, const struct fake_request *re
         [PW_LOCAL] = FAKE_LOCAL,
         [PW_CLOSE] = FAKE_CLOSED,
     };
+    uint64_t now_ns = 0;
 
-    if (request->has_now || f->server->has_now || f->server->timers.len != 0) {
-        fake_server_run_due(f->server, request->has_now ? request->now_ns : server_now_ns(f->server, NULL));
+    if (request->is_connection || request->has_now || f->server->has_now || f->server->timers.len != 0) {
+        now_ns = request->has_now ? request->now_ns : server_now_ns(f->server, NULL);
+        fake_server_run_due(f->server, now_ns);
     } else { /* the real clock has nothing to tell: it is not worth a look */
         deliver(f->server);
     }
-    begin(f, request);
+    fake_stream_begin(f, request);
+    if (request->is_connection) {
+        return fake_serve_connection(f, steps, nsteps, now_ns);
+    }
     struct pw_stream *s = pw_stream_new(steps, nsteps, f);
     enum fake_action action = actions[run_phases(f, s)];
     f->trapped = pw_stream_trapped(s);
@@ -652,7 +749,7 @@ enum fake_action fake_serve(struct fake_stream *f, const struct fake_request *re
         action = FAKE_TRAP;
     }
     pw_stream_end(s);
-    while (answer_call(f)) { /* the stream ended while they were in flight */
+    while (fake_stream_answer_call(f)) { /* the stream ended while they were in flight */
     }
     return action;
 }

@@ -1,4 +1,5 @@
-/* cli/fake_server.h - a server without a network: runs one request through plugins, in memory.
+/* cli/fake_server.h - a server without a network: runs one request, or one connection, through plugins, in
+ * memory.
  *
  * It implements weir/pw_server.h over header lists.  What a request is (fake_request) stays untouched, so
  * that it can be served again and again; what happened to it is in a fake_stream, whose memory is one arena
@@ -10,6 +11,7 @@
 #include "base/str.h"
 #include "base/vec.h"
 #include "cli/fake_calls.h"
+#include "cli/fake_grpc.h"
 #include "weir/proxy_wasm.h"
 
 struct fake_stream;
@@ -33,7 +35,19 @@ struct fake_message {
     bool has_trailers;
 };
 
+/* Something that happens on a TCP connection (fake_connection.h). */
+struct fake_event {
+    enum fake_event_kind { FAKE_EVENT_DATA, FAKE_EVENT_CLOSE, FAKE_EVENT_ANSWER, FAKE_EVENT_WAIT } kind;
+    enum pw_direction side; /* DATA, CLOSE: PW_REQUEST the client, PW_RESPONSE the upstream */
+    struct str bytes;       /* DATA */
+    bool end;               /* ... and no more comes from that side */
+    uint64_t wait_ms;       /* WAIT */
+};
+
 struct fake_request {
+    bool is_connection; /* `events` happen; there are no messages */
+    struct fake_event *events;
+    size_t nevents;
     struct fake_message request, response;
     bool has_response;
     struct fake_property *properties;
@@ -41,8 +55,19 @@ struct fake_request {
     struct pw_upstream_host *hosts; /* of its service */
     size_t nhosts;
     struct fake_answers answers[FAKE_PROTOCOLS]; /* to callouts */
+    struct fake_grpc_answer *grpc;               /* to gRPC calls and streams, likewise */
+    size_t ngrpc;
+    struct fake_name *names; /* that can be resolved */
+    size_t nnames;
     bool has_now;
     uint64_t now_ns;
+};
+
+/* A name and what it resolves to. */
+struct fake_name {
+    struct str name;
+    struct pw_dns_address *addresses;
+    size_t naddresses;
 };
 
 struct fake_log {
@@ -65,6 +90,12 @@ struct fake_server {
     })
     timers;
     struct fake_calls calls;
+    struct fake_grpc grpc;
+    VEC(struct fake_lookup {
+        struct pw_callout *callout;
+        char *name; /* on the heap */
+    })
+    lookups;                       /* not answered yet, in their order; handles are names */
     struct fake_stream *answering; /* whose request answers callouts: roots log to it meanwhile */
     /* Lines that belong to no request; data is the server. */
     void (*log)(struct fake_server *server, enum pw_log_level level, struct str line);
@@ -86,7 +117,9 @@ struct fake_stream {
     bool local_now;       /* a local response since it was looked at last */
     bool closed;
     uint32_t route_changes;
+    uint32_t lookups;    /* answered */
     struct str override; /* the endpoint a plugin wants */
+    const char *blocked; /* "downstream" or "upstream": a plugin holds too much of what it sends; or NULL */
     bool trapped;        /* some step failed, whatever its policy */
     VEC(struct fake_log) logs;
 };
@@ -107,6 +140,11 @@ void fake_server_fini(struct fake_server *server); /* the plugins are gone */
 
 void fake_stream_init(struct fake_stream *f, struct fake_server *server);
 void fake_stream_fini(struct fake_stream *f);
+
+/* For fake_connection.c: forget the stream served last; answer the callout whose turn it is, false: there is
+ * none. */
+void fake_stream_begin(struct fake_stream *f, const struct fake_request *request);
+bool fake_stream_answer_call(struct fake_stream *f);
 
 /* Serve the request through the steps from its headers to the end of the stream.  Whether a plugin's policy
  * or its fault decides is told apart: FAKE_TRAP means that the client got the failure's answer. */

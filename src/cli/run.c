@@ -29,8 +29,11 @@
 #include "control/nginx_conf.h"
 #include "control/nginx_process.h"
 #include "control/publish.h"
+#include "control/resolvers.h"
 #include "gw/load.h"
 #include "os/os.h"
+
+#define STREAM_MODULE "/usr/lib/nginx/modules/ngx_stream_module.so" /* where Debian has it */
 
 enum { EXIT_NGINX = 3 };
 
@@ -59,6 +62,7 @@ static struct {
     const char *user, *compile_user, *config, *state, *nginx, *weirc;
     uint64_t workers, compile_seconds, shared_mib;
     int plugin_log_level;
+    struct cli_texts resolvers;
 } args = {.state = ".weir",
           .nginx = "/usr/sbin/nginx",
           .user = DEFAULT_USER,
@@ -113,6 +117,12 @@ static const struct cli_option options[] = {
      .value = &args.user,
      .arg = "NAME",
      .help = "whom workers run as if root starts the gateway (default www-data)"},
+    {.name = "resolver",
+     .kind = CLI_TEXTS,
+     .value = &args.resolvers,
+     .arg = "ADDRESS",
+     .help = "DNS server for names that plugins resolve, 10.0.0.2:53 or [::1]:53; given again: one more "
+             "(default: those of /etc/resolv.conf)"},
     {.name = "compile-user",
      .kind = CLI_TEXT,
      .value = &args.compile_user,
@@ -301,6 +311,10 @@ static int find_programs(struct run *run)
     if (access(run->module, R_OK) != 0) {
         return cli_fail("nginx's module is not there: %s", run->module);
     }
+    if (access(STREAM_MODULE, R_OK) != 0) {
+        return cli_fail("nginx's stream module is not there: " STREAM_MODULE
+                        "; install the package libnginx-mod-stream");
+    }
     if (access(run->weirc, X_OK) != 0) {
         return cli_fail("the compiler is not there: %s", run->weirc);
     }
@@ -378,7 +392,7 @@ static uint32_t connections(void)
 static int publish(struct run *run)
 {
     struct weir_report rep;
-    struct strbuf conf = {0};
+    struct strbuf conf = {0}, resolvers = {0};
 
     weir_report_init(&rep);
     gw_problems_init(&run->problems);
@@ -394,6 +408,7 @@ static int publish(struct run *run)
 
     struct nginx_conf_options opt = {
         .state_dir = run->state_dir,
+        .stream_module = STREAM_MODULE,
         .module = run->module,
         .generation = run->generation_name,
         .user = run->user,
@@ -406,11 +421,19 @@ static int publish(struct run *run)
                                                   : args.shared_mib)
                         << 20,
     };
+    for (size_t i = 0; i < args.resolvers.len; i++) {
+        strbuf_printf(&resolvers, " %s", args.resolvers.at[i]);
+    }
+    if (args.resolvers.len == 0) {
+        resolvers_of_system(&resolvers);
+    }
+    opt.resolvers = strbuf_str(&resolvers);
     char *path = state_path(run, "nginx.conf");
     nginx_conf_write(&opt, run->config, &conf);
     st = publish_file(path, strbuf_str(&conf), &rep);
     mem_free(path);
     strbuf_fini(&conf);
+    strbuf_fini(&resolvers);
     if (st != WEIR_OK) {
         return cli_fail("%s", rep.message);
     }
@@ -659,6 +682,11 @@ static int run_gateway(int argc, char **argv)
     int code = cli_parse(&usage, argc, argv, NULL);
     if (code == CLI_GO_ON && args.workers > 1024) {
         code = cli_usage_error(&usage, "--workers: at most 1024");
+    }
+    for (size_t i = 0; code == CLI_GO_ON && i < args.resolvers.len; i++) {
+        if (!resolver_ok(args.resolvers.at[i])) {
+            code = cli_usage_error(&usage, "--resolver: an address like 10.0.0.2, 10.0.0.2:53 or [::1]:53");
+        }
     }
     if (code == CLI_GO_ON && (args.compile_seconds == 0 || args.compile_seconds > 86400)) {
         code = cli_usage_error(&usage, "--compile-seconds: 1 to 86400");

@@ -13,6 +13,7 @@
 #include "cli/cli.h"
 #include "cli/fake_server.h"
 #include "cli/image.h"
+#include "cli/try_connection.h"
 #include "cli/try_redis.h"
 
 enum { MAX_FILE_BYTES = 256 << 20, WARM_UP_RUNS = 64 };
@@ -115,7 +116,11 @@ static const struct cli_usage usage = {
              "\"properties\"?: {\"source.address\": value}, \"upstream_hosts\"?: {\"10.0.0.1:80\": true},\n"
              "\"now_ns\"?: int,\n"
              "\"callouts\"?: [{\"status\"?: int, \"headers\"?, \"body\"?, \"trailers\"?, \"delay_ms\"?: "
-             "int}, ...]}.\n"
+             "int}, ...],\n"
+             "\"grpc\"?: [{\"initial\"?: headers, \"messages\"?: [str], \"trailing\"?: headers, \"status\"?: "
+             "int,\n"
+             "\"message\"?: str, \"delay_ms\"?: int}, ...],\n"
+             "\"dns\"?: {\"a.example\": [[\"10.0.0.1\", seconds], ...]}}.\n"
              "Absent pseudo-headers are those of GET http://example.com/.  \"callouts\" answers the plugin's "
              "HTTP\n"
              "calls, in their order; {\"fail\": true} breaks the connection, {\"refuse\": true} and\n"
@@ -124,6 +129,18 @@ static const struct cli_usage usage = {
              "\"text\",\n"
              "5, null, an array of those, {\"status\": \"OK\"} or {\"error\": \"ERR why\"};\n"
              "{\"unreachable\": true} is no connection.\n"
+             "\"grpc\" answers gRPC calls and streams in the same way, after those; {\"echo\": true} sends "
+             "back\n"
+             "what comes until the plugin ends it, {\"hold\": true} never ends.  \"dns\" has the names that "
+             "resolve.\n"
+             "A TCP connection: {\"connection\": [EVENT, ...], \"properties\"?, \"upstream_hosts\"?, "
+             "\"now_ns\"?,\n"
+             "\"callouts\"?}, with the events {\"downstream\": str, \"end\"?: true} (the client sends), the "
+             "same with\n"
+             "\"upstream\", {\"close\": \"downstream\"|\"upstream\"} (it breaks off), {\"answer\": true} "
+             "(the next callout "
+             "is\n"
+             "answered; those left over are at the end) and {\"wait_ms\": int} (ticks run).\n"
              "Logs of the start go to standard error.\n",
     .options = options,
     .noptions = CLI_COUNT(options),
@@ -429,6 +446,122 @@ static bool read_answers(struct reader *r, const json_t *request, enum fake_prot
     return true;
 }
 
+static bool read_messages(struct reader *r, const json_t *list, struct fake_grpc_answer *out)
+{
+    size_t i;
+    json_t *v;
+
+    out->messages = ARENA_ARRAY(&r->arena, struct str, json_array_size(list));
+    json_array_foreach(list, i, v)
+    {
+        if (!json_is_string(v)) {
+            return complain(r, "\"messages\" of a gRPC answer must be an array of strings");
+        }
+        out->messages[out->nmessages++] = text_of(v);
+    }
+    return list == NULL || json_is_array(list) ||
+           complain(r, "\"messages\" of a gRPC answer must be an array of strings");
+}
+
+static bool read_grpc_answer(struct reader *r, const json_t *v, struct fake_grpc_answer *out)
+{
+    static const struct {
+        const char *key;
+        enum fake_grpc_kind kind;
+    } kinds[] = {{"fail", FAKE_GRPC_FAIL},
+                 {"hold", FAKE_GRPC_HOLD},
+                 {"echo", FAKE_GRPC_ECHO},
+                 {"refuse", FAKE_GRPC_REFUSED},
+                 {"no_service", FAKE_GRPC_NO_SERVICE}};
+    struct fake_header_list initial = {0}, trailing = {0};
+    const json_t *status = json_object_get(v, "status"), *delay = json_object_get(v, "delay_ms");
+    const json_t *text = json_object_get(v, "message");
+
+    if (!json_is_object(v)) {
+        return complain(r, "an answer of \"grpc\" must be an object");
+    }
+    if ((status != NULL &&
+         !(json_is_integer(status) && json_integer_value(status) >= 0 && json_integer_value(status) <= 16)) ||
+        (delay != NULL && !(json_is_integer(delay) && json_integer_value(delay) >= 0)) ||
+        (text != NULL && !json_is_string(text))) {
+        return complain(
+            r, "in a gRPC answer \"status\" is a number to 16, \"delay_ms\" one, \"message\" a string");
+    }
+    for (size_t i = 0; i < CLI_COUNT(kinds); i++) {
+        out->kind = json_is_true(json_object_get(v, kinds[i].key)) ? kinds[i].kind : out->kind;
+    }
+    if (!read_headers(r, json_object_get(v, "initial"), &initial) ||
+        !read_headers(r, json_object_get(v, "trailing"), &trailing) ||
+        !read_messages(r, json_object_get(v, "messages"), out)) {
+        return false;
+    }
+    out->initial = initial.at;
+    out->ninitial = initial.len;
+    out->trailing = trailing.at;
+    out->ntrailing = trailing.len;
+    out->status = (uint32_t)json_integer_value(status);
+    out->text = text == NULL ? STR("") : text_of(text);
+    out->delay_ms = (uint64_t)json_integer_value(delay);
+    return true;
+}
+
+static bool read_grpc_answers(struct reader *r, const json_t *list, struct fake_request *out)
+{
+    size_t i;
+    json_t *v;
+
+    if (list != NULL && !json_is_array(list)) {
+        return complain(r, "\"grpc\" must be an array of answers");
+    }
+    out->grpc = ARENA_ARRAY(&r->arena, struct fake_grpc_answer, json_array_size(list));
+    json_array_foreach(list, i, v)
+    {
+        if (!read_grpc_answer(r, v, &out->grpc[out->ngrpc++])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool read_address(struct reader *r, const json_t *v, struct pw_dns_address *out)
+{
+    const json_t *address = json_array_get(v, 0), *ttl = json_array_get(v, 1);
+
+    if (json_array_size(v) != 2 || !json_is_string(address) || !json_is_integer(ttl)) {
+        return complain(r, "an address of \"dns\" must be [address, seconds]");
+    }
+    *out = (struct pw_dns_address){text_of(address), (uint32_t)json_integer_value(ttl)};
+    return true;
+}
+
+static bool read_names(struct reader *r, json_t *names, struct fake_request *out)
+{
+    const char *name;
+    json_t *list, *v;
+    size_t i;
+
+    if (names != NULL && !json_is_object(names)) {
+        return complain(r, "\"dns\" must be an object");
+    }
+    out->names = ARENA_ARRAY(&r->arena, struct fake_name, json_object_size(names));
+    json_object_foreach(names, name, list)
+    {
+        struct fake_name *n = &out->names[out->nnames++];
+        if (!json_is_array(list)) {
+            return complain(r, "a name of \"dns\" must have an array of addresses");
+        }
+        n->name = str_of(name);
+        n->addresses = ARENA_ARRAY(&r->arena, struct pw_dns_address, json_array_size(list));
+        json_array_foreach(list, i, v)
+        {
+            if (!read_address(r, v, &n->addresses[n->naddresses++])) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
 static bool read_request(struct reader *r, const json_t *request, struct fake_request *out)
 {
     struct fake_header_list given = {0};
@@ -436,12 +569,18 @@ static bool read_request(struct reader *r, const json_t *request, struct fake_re
     if (!json_is_object(request)) {
         return complain(r, "must be an object");
     }
+    const char *wrong = try_read_connection(&r->arena, request, out);
+    if (wrong != NULL) {
+        return complain(r, wrong);
+    }
     if (!read_headers(r, json_object_get(request, "headers"), &given) ||
         !read_body(r, request, &out->request) || !read_trailers(r, request, &out->request) ||
         !read_response(r, json_object_get(request, "response"), out) ||
         !read_properties(r, json_object_get(request, "properties"), out) ||
         !read_answers(r, request, FAKE_HTTP, &out->answers[FAKE_HTTP]) ||
-        !read_answers(r, request, FAKE_REDIS, &out->answers[FAKE_REDIS])) {
+        !read_answers(r, request, FAKE_REDIS, &out->answers[FAKE_REDIS]) ||
+        !read_grpc_answers(r, json_object_get(request, "grpc"), out) ||
+        !read_names(r, json_object_get(request, "dns"), out)) {
         return false;
     }
     complete_request(r, &given, &out->request.headers);
@@ -575,6 +714,26 @@ static void print_calls(struct strbuf *b, const struct fake_calls *calls)
     }
 }
 
+static void print_grpc(struct strbuf *b, const struct fake_grpc *grpc)
+{
+    for (size_t i = 0; i < grpc->sent.len; i++) {
+        const struct fake_grpc_sent *sent = &grpc->sent.at[i];
+        strbuf_printf(b, "%s{\"service\": ", i == 0 ? ", \"grpc\": [" : ", ");
+        strbuf_add_json(b, sent->service);
+        print_text(b, "path", sent->path);
+        print_headers(b, "metadata", sent->metadata, sent->nmetadata);
+        strbuf_printf(b, ", \"messages\": [");
+        for (size_t k = 0; k < sent->nmessages; k++) {
+            strbuf_printf(b, "%s", k == 0 ? "" : ", ");
+            strbuf_add_json(b, sent->messages[k]);
+        }
+        strbuf_printf(b, "], \"unary\": %s, \"ended\": %s, \"cancelled\": %s, \"timeout_ms\": %u}%s",
+                      sent->unary ? "true" : "false", sent->ended ? "true" : "false",
+                      sent->cancelled ? "true" : "false", sent->timeout_ms,
+                      i + 1 == grpc->sent.len ? "]" : "");
+    }
+}
+
 static void print_result(size_t i, enum fake_action action, const struct fake_stream *f)
 {
     static const char *const names[] = {"continue", "local", "paused", "trap", "closed"};
@@ -592,11 +751,15 @@ static void print_result(size_t i, enum fake_action action, const struct fake_st
             strbuf_printf(&b, ", \"grpc_status\": %d", f->local.grpc_status);
         }
     }
-    print_headers(&b, "request_headers", request->at, request->len);
-    if (f->available[PW_MAP_RESPONSE_HEADERS]) {
-        print_headers(&b, "response_headers", response->at, response->len);
+    if (f->request->is_connection) {
+        try_print_connection(&b, f);
+    } else {
+        print_headers(&b, "request_headers", request->at, request->len);
+        if (f->available[PW_MAP_RESPONSE_HEADERS]) {
+            print_headers(&b, "response_headers", response->at, response->len);
+        }
+        print_messages(&b, f);
     }
-    print_messages(&b, f);
     if (f->route_changes != 0) {
         strbuf_printf(&b, ", \"route_cleared\": %u", f->route_changes);
     }
@@ -604,6 +767,7 @@ static void print_result(size_t i, enum fake_action action, const struct fake_st
         print_text(&b, "upstream_override", f->override);
     }
     print_calls(&b, &f->server->calls);
+    print_grpc(&b, &f->server->grpc);
     try_redis_print(&b, f->server->calls.commands.at, f->server->calls.commands.len);
     print_logs(&b, f);
     strbuf_add_char(&b, '}');
@@ -676,6 +840,7 @@ static void serve_all(struct pw_plugin *plugin, struct fake_server *server,
         bench(server, &f, &requests[0], steps, nconfigs);
     }
     fake_calls_end(&server->calls);
+    fake_grpc_end(&server->grpc);
     fake_stream_fini(&f);
     mem_free(steps);
 }
@@ -728,6 +893,7 @@ static int run_plugin(struct weir_module *m, const struct pw_plugin_options *opt
     }
     pw_plugin_free(plugin);
     fake_calls_fini(&server.calls);
+    fake_grpc_fini(&server.grpc);
     fake_server_fini(&server);
     return code;
 }

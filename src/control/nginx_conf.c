@@ -26,7 +26,8 @@ static const char http_head[] =
     "        '\"duration_s\":$request_time,\"route\":\"$weir_route\",\"service\":\"$weir_service\",'\n"
     "        '\"upstream\":\"$upstream_addr\",\"upstream_status\":\"$upstream_status\",'\n"
     "        "
-    "'\"plugin\":\"$weir_plugin\",\"details\":\"$weir_details\",\"request_id\":\"$http_x_request_id\"}';\n"
+    "'\"plugin\":\"$weir_plugin\",\"details\":\"$weir_details\",\"request_id\":\"$http_x_request_id\",'\n"
+    "        '\"custom_log\":\"$weir_custom_log\",\"ai_log\":\"$weir_ai_log\"}';\n"
     "    access_log \"$S/logs/access.log\" weir buffer=64k flush=1s;\n"
     "    client_body_temp_path \"/proc/self/cwd/tmp/body\";\n"
     "    proxy_temp_path \"/proc/self/cwd/tmp/proxy\";\n"
@@ -81,6 +82,13 @@ static const char status_server[] = "    server {\n"
                                     "        }\n"
                                     "    }\n";
 
+static const char stream_head[] =
+    "    log_format weir escape=json '{\"time\":\"$time_iso8601\",\"client\":\"$remote_addr\",'\n"
+    "        '\"listener\":\"$weir_listener\",\"status\":$status,\"received\":$bytes_received,'\n"
+    "        '\"sent\":$bytes_sent,\"duration_s\":$session_time,\"service\":\"$weir_service\",'\n"
+    "        '\"upstream\":\"$weir_upstream\",\"plugin\":\"$weir_plugin\",\"details\":\"$weir_details\"}';\n"
+    "    access_log \"$S/logs/tcp.log\" weir buffer=64k flush=1s;\n";
+
 bool nginx_conf_path_ok(const char *path)
 {
     for (; *path != '\0'; path++) {
@@ -101,15 +109,31 @@ static void add_text(struct strbuf *out, const char *text, const char *state_dir
     strbuf_printf(out, "%s", text);
 }
 
-static void add_listener(struct strbuf *out, const struct gw_listener *l)
+static void add_listeners(struct strbuf *out, const struct gw_config *config, enum gw_protocol protocol)
 {
-    struct str host = l->address.host;
-    bool v6 = str_find_char(host, ':') < host.len;
+    for (uint32_t i = 0; i < config->nlisteners; i++) {
+        const struct gw_listener *l = &config->listeners[i];
+        if (l->protocol != protocol) {
+            continue;
+        }
+        strbuf_printf(out, "\n    server {\n        listen %.*s backlog=4096%s;\n", STR_ARG(l->text),
+                      protocol == GW_TCP ? " so_keepalive=on" : "");
+        if (protocol == GW_TCP) {
+            strbuf_printf(out, "        weir_tcp %.*s;\n    }\n", STR_ARG(l->text));
+        } else {
+            strbuf_printf(out, "        weir_http2 %s;\n%s    }\n", l->http2 ? "on" : "off", proxy_location);
+        }
+    }
+}
 
-    strbuf_printf(out, "\n    server {\n        listen %s%.*s%s:%u backlog=4096;\n", v6 ? "[" : "",
-                  STR_ARG(host), v6 ? "]" : "", l->address.port);
-    strbuf_printf(out, "        weir_http2 %s;\n", l->http2 ? "on" : "off");
-    strbuf_printf(out, "%s    }\n", proxy_location);
+static bool has_tcp(const struct gw_config *config)
+{
+    for (uint32_t i = 0; i < config->nlisteners; i++) {
+        if (config->listeners[i].protocol == GW_TCP) {
+            return true;
+        }
+    }
+    return false;
 }
 
 void nginx_conf_write(const struct nginx_conf_options *opt, const struct gw_config *config,
@@ -117,7 +141,7 @@ void nginx_conf_write(const struct nginx_conf_options *opt, const struct gw_conf
 {
     strbuf_printf(out, "# Written by `weir run`; changes here are lost.\n");
     add_text(out, head, opt->state_dir);
-    strbuf_printf(out, "load_module \"%s\";\n", opt->module);
+    strbuf_printf(out, "load_module \"%s\";\nload_module \"%s\";\n", opt->stream_module, opt->module);
     if (opt->user != NULL) {
         strbuf_printf(out, "user \"%s\" \"%s\";\n", opt->user, opt->group);
     }
@@ -128,9 +152,16 @@ void nginx_conf_write(const struct nginx_conf_options *opt, const struct gw_conf
                   "control.sock;\n"
                   "    weir_plugin_log_level %s;\n    weir_shared_size %" PRIu64 ";\n",
                   opt->generation, opt->plugin_log_level, opt->shared_bytes);
-    add_text(out, http_head, opt->state_dir);
-    for (uint32_t i = 0; i < config->nlisteners; i++) {
-        add_listener(out, &config->listeners[i]);
+    if (opt->resolvers.len != 0) {
+        strbuf_printf(out, "    resolver%.*s;\n", STR_ARG(opt->resolvers));
     }
+    add_text(out, http_head, opt->state_dir);
+    add_listeners(out, config, GW_HTTP);
     strbuf_printf(out, "\n%s}\n", status_server);
+    if (has_tcp(config)) {
+        strbuf_printf(out, "\nstream {\n");
+        add_text(out, stream_head, opt->state_dir);
+        add_listeners(out, config, GW_TCP);
+        strbuf_printf(out, "}\n");
+    }
 }

@@ -9,11 +9,14 @@
 #include "gw/config.h"
 
 struct nginx_conf_options {
-    const char *state_dir;    /* absolute */
-    const char *module;       /* ngx_http_weir_module.so, absolute */
-    const char *generation;   /* file, in the state folder, where workers stand */
-    const char *user, *group; /* workers run as; NULL: as nginx is started */
+    const char *state_dir;     /* absolute */
+    const char *stream_module; /* nginx's own ngx_stream_module.so, absolute: ours needs its symbols */
+    const char *module;        /* ngx_http_weir_module.so, absolute */
+    const char *generation;    /* file, in the state folder, where workers stand */
+    const char *user, *group;  /* workers run as; NULL: as nginx is started */
     const char *plugin_log_level;
+    struct str
+        resolvers; /* " 10.0.0.2:53 ..." as nginx writes them, or empty: whom plugins' names are asked of */
     uint32_t workers;
     uint32_t worker_connections;
     uint64_t shared_bytes; /* memory that plugins of all workers share */

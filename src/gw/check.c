@@ -10,6 +10,7 @@ struct checker {
     struct gw_config *c;
     struct gw_problems *problems;
     struct gw_names routes, services; /* by name; services also by their other names */
+    struct gw_names listeners;        /* of TCP, by name and by address */
 };
 
 /* At a field of what stands at `at`; `fmt` has one %.*s, for `name`. */
@@ -52,10 +53,24 @@ static struct gw_place plugin_place(const struct gw_config *c, uint32_t id)
     return c->plugins[id].at;
 }
 
+static struct gw_place listener_place(const struct gw_config *c, uint32_t id)
+{
+    return c->listeners[id].at;
+}
+
 static void check_names(struct checker *k)
 {
     const struct gw_config *c = k->c;
-    struct gw_names services = {0}, plugins = {0};
+    struct gw_names services = {0}, plugins = {0}, listeners = {0};
+
+    for (uint32_t i = 0; i < c->nlisteners; i++) {
+        if (c->listeners[i].name.at != NULL) {
+            gw_names_add(&listeners, c->listeners[i].name, i);
+        }
+    }
+    gw_names_sort(&listeners);
+    check_unique(k, &listeners, listener_place);
+    gw_names_fini(&listeners);
 
     for (uint32_t i = 0; i < c->nroutes; i++) {
         gw_names_add(&k->routes, c->routes[i].name, i);
@@ -74,6 +89,10 @@ static void check_names(struct checker *k)
     check_unique(k, &k->routes, route_place);
     check_unique(k, &services, service_place);
     check_unique(k, &plugins, plugin_place);
+    for (uint32_t i = 0; i < c->nlisteners; i++) {
+        struct gw_listener *l = &c->listeners[i];
+        l->service = l->service_name.at == NULL ? GW_NONE : gw_names_find(&services, l->service_name);
+    }
     for (uint32_t i = 0; i < c->nroutes; i++) {
         for (uint32_t b = 0; b < c->routes[i].nbackends; b++) {
             c->routes[i].backends[b].service = gw_names_find(&services, c->routes[i].backends[b].name);
@@ -90,13 +109,26 @@ static void check_listeners(struct checker *k)
     struct strbuf text = {0};
 
     for (uint32_t i = 0; i < c->nlisteners; i++) {
-        if (c->listeners[i].address.port == 0) {
+        struct gw_listener *l = &c->listeners[i];
+        if (l->address.port == 0) {
             continue; /* could not be read */
         }
         text.len = 0;
-        gw_address_format(&c->listeners[i].address, &text);
-        gw_names_add(&addresses, str_of(arena_strndup(&c->arena, text.at, text.len)), i);
+        gw_address_format(&l->address, &text);
+        l->text = str_of(arena_strndup(&c->arena, text.at, text.len));
+        gw_names_add(&addresses, l->text, i);
+        if (l->protocol == GW_TCP) {
+            gw_names_add(&k->listeners, l->text, i);
+        }
+        if (l->protocol == GW_TCP && l->name.at != NULL) {
+            gw_names_add(&k->listeners, l->name, i);
+        }
+        if (l->service == GW_NONE && l->service_name.at != NULL) {
+            complain(k, l->at, ".service",
+                     "there is no service '%.*s'; add it to services or correct the name", l->service_name);
+        }
     }
+    gw_names_sort(&k->listeners);
     gw_names_sort(&addresses);
     for (size_t i = 1; i < addresses.list.len; i++) {
         struct gw_name a = addresses.list.at[i - 1], b = addresses.list.at[i];
@@ -125,6 +157,14 @@ static void check_routes(struct checker *k)
 static void check_rule(struct checker *k, const struct gw_rule *rule)
 {
     struct str found;
+
+    for (uint32_t i = 0; i < rule->nlisteners; i++) {
+        if (gw_names_find(&k->listeners, rule->listeners[i]) == GW_NONE) {
+            complain(k, rule->at, ".listener",
+                     "there is no tcp listener '%.*s'; name it in listeners or correct the name",
+                     rule->listeners[i]);
+        }
+    }
 
     for (uint32_t i = 0; i < rule->nroutes; i++) {
         if (gw_names_find(&k->routes, rule->routes[i]) == GW_NONE) {
@@ -155,4 +195,5 @@ void gw_check_config(struct gw_config *c, struct gw_problems *problems)
     }
     gw_names_fini(&k.routes);
     gw_names_fini(&k.services);
+    gw_names_fini(&k.listeners);
 }

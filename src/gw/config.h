@@ -33,10 +33,18 @@ struct gw_address {
     uint16_t port;
 };
 
+enum gw_protocol { GW_HTTP, GW_TCP };
+
 struct gw_listener {
     struct gw_place at;
+    struct str name; /* at NULL: none */
     struct gw_address address;
-    bool http2; /* HTTP/2 with prior knowledge beside HTTP/1.1 */
+    enum gw_protocol protocol;
+    bool http2;              /* HTTP/2 with prior knowledge beside HTTP/1.1 */
+    struct str service_name; /* TCP: where connections go; at NULL with HTTP */
+
+    struct str text;  /* the address as "127.0.0.1:80" or "[::1]:80": no two listeners have the same */
+    uint32_t service; /* index of the service called `service_name`, or GW_NONE */
 };
 
 /* ---- services ------------------------------------------------------------------------------- */
@@ -127,6 +135,7 @@ struct gw_route {
     uint32_t nbackends;
     struct gw_rewrite rewrite;
     uint32_t timeout_ms;          /* read and send timeout for this route; 0: the service's */
+    uint64_t body_limit_bytes;    /* that a plugin may hold of one body; 0: the plugin's own limit */
     struct gw_redirect *redirect; /* NULL: proxy */
 };
 
@@ -134,6 +143,7 @@ struct gw_route {
 
 /* In the order in which they run. */
 enum gw_phase { GW_AUTHN, GW_AUTHZ, GW_STATS, GW_UNSPECIFIED_PHASE };
+enum gw_plugin_type { GW_PLUGIN_HTTP, GW_PLUGIN_NETWORK };
 enum gw_fail { GW_FAIL_CLOSE, GW_FAIL_OPEN };
 enum gw_pull { GW_PULL_UNSPECIFIED, GW_PULL_IF_NOT_PRESENT, GW_PULL_ALWAYS };
 enum gw_runtime { GW_RUNTIME_AUTO, GW_RUNTIME_AOT, GW_RUNTIME_INTERP };
@@ -146,11 +156,13 @@ struct gw_env {
     enum gw_env_from from; /* HOST: copied from the gateway's environment, where it is set */
 };
 
-/* Which requests take which configuration.  gw/generation.h says how several kinds in one rule combine. */
+/* Which requests, or connections, take which configuration.  gw/generation.h says how several kinds in one
+ * rule combine. */
 struct gw_rule {
     struct gw_place at;
     struct str *routes, *domains, *services; /* domains lower-case; services as written */
-    uint32_t nroutes, ndomains, nservices;
+    struct str *listeners;                   /* by name or address; only of NETWORK plugins */
+    uint32_t nroutes, ndomains, nservices, nlisteners;
     struct str config; /* compact JSON as written; at NULL: not given */
     bool config_disable;
     enum gw_route_type route_type;
@@ -166,6 +178,7 @@ struct gw_plugin {
     struct str pull_secret;
     struct str verification_key;
     struct str plugin_name; /* root_id */
+    enum gw_plugin_type type;
     enum gw_phase phase;
     int32_t priority;
     enum gw_fail fail_strategy;

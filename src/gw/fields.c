@@ -12,24 +12,43 @@ enum { HOUR_MS = 3600000 };
 
 /* ---- listeners -------------------------------------------------------------------------- */
 
+static const struct gw_choice protocols[] = {{"http", GW_HTTP}, {"tcp", GW_TCP}, {NULL, 0}};
+
 static const struct gw_field listener_fields[] = {
     {.name = "address",
      .kind = GW_F_ADDRESS,
      .required = true,
      .offset = AT(gw_listener, address),
      .doc = "Where to listen: `127.0.0.1:10000`, `0.0.0.0:80`, `[::]:80`."},
+    {.name = "name",
+     .kind = GW_F_STRING,
+     .offset = AT(gw_listener, name),
+     .check = gw_check_name,
+     .doc = "What rules of NETWORK plugins call it; its address means it, too."},
+    {.name = "protocol",
+     .kind = GW_F_CHOICE,
+     .offset = AT(gw_listener, protocol),
+     .choices = protocols,
+     .fallback = "http",
+     .doc = "`http`: requests go by routes. `tcp`: connections go to `service`, whatever they carry."},
+    {.name = "service",
+     .kind = GW_F_STRING,
+     .offset = AT(gw_listener, service_name),
+     .check = gw_check_name,
+     .doc = "With `tcp`: the service that connections go to."},
     {.name = "http2",
      .kind = GW_F_BOOL,
      .offset = AT(gw_listener, http2),
      .fallback = "true",
-     .doc = "Serve HTTP/2 to clients that begin with it (prior knowledge), beside HTTP/1.1."},
+     .doc = "With `http`: serve HTTP/2 to clients that begin with it (prior knowledge), beside HTTP/1.1."},
 };
 static const struct gw_type listener_type = {.name = "listeners[]",
                                              .about = "A socket to serve on. A lone string is its `address`.",
                                              .size = sizeof(struct gw_listener),
                                              .placed = true,
                                              .shorthand = "address",
-                                             FIELDS(listener_fields)};
+                                             FIELDS(listener_fields),
+                                             .check = gw_check_listener};
 
 /* ---- services --------------------------------------------------------------------------- */
 
@@ -127,7 +146,9 @@ static const struct gw_field service_fields[] = {
      .min = 1,
      .max = 24 * HOUR_MS,
      .fallback = "60s",
-     .doc = "Longest wait between two reads of the response."},
+     .doc = "Longest wait between two reads of the response; with a `tcp` listener longest time without "
+            "traffic in "
+            "either direction."},
     {.name = "sendTimeout",
      .kind = GW_F_DURATION,
      .offset = AT(gw_service, send_timeout_ms),
@@ -340,6 +361,21 @@ static const struct gw_type redirect_type = {
     FIELDS(redirect_fields),
     .check = gw_check_redirect};
 
+static const struct gw_field route_limits_fields[] = {
+    {.name = "body",
+     .kind = GW_F_SIZE,
+     .offset = AT(gw_route, body_limit_bytes),
+     .min = 1,
+     .max = INT64_C(256) << 20,
+     .doc =
+         "Instead of the plugins' own `limits.body`, more or less: most bytes of one body that a plugin may "
+         "hold back."},
+};
+static const struct gw_type route_limits_type = {.name = "routes[].limits",
+                                                 .about = "What plugins may use for a request of this route.",
+                                                 .size = sizeof(struct gw_route),
+                                                 FIELDS(route_limits_fields)};
+
 static const struct gw_field route_fields[] = {
     {.name = "name",
      .kind = GW_F_STRING,
@@ -375,6 +411,11 @@ static const struct gw_field route_fields[] = {
      .min = 1,
      .max = 24 * HOUR_MS,
      .doc = "Instead of the service's `readTimeout` and `sendTimeout`."},
+    {.name = "limits",
+     .kind = GW_F_OBJECT,
+     .offset = 0,
+     .type = &route_limits_type,
+     .doc = "What plugins may use."},
     {.name = "redirect",
      .kind = GW_F_OPTIONAL,
      .offset = AT(gw_route, redirect),
@@ -400,6 +441,10 @@ static const struct gw_choice phases[] = {{"AUTHN", GW_AUTHN},
                                           {"STATS", GW_STATS},
                                           {"UNSPECIFIED_PHASE", GW_UNSPECIFIED_PHASE},
                                           {NULL, 0}};
+static const struct gw_choice plugin_types[] = {{"HTTP", GW_PLUGIN_HTTP},
+                                                {"NETWORK", GW_PLUGIN_NETWORK},
+                                                {"UNSPECIFIED_PLUGIN_TYPE", GW_PLUGIN_HTTP},
+                                                {NULL, 0}};
 static const struct gw_choice fails[] = {
     {"FAIL_CLOSE", GW_FAIL_CLOSE}, {"FAIL_OPEN", GW_FAIL_OPEN}, {NULL, 0}};
 static const struct gw_choice runtimes[] = {
@@ -457,6 +502,10 @@ static const struct gw_field rule_fields[] = {
      ARRAY(gw_rule, services),
      .check = gw_check_name,
      .doc = "Names of services; also `fqdn`, `fqdn:port` and `outbound|port||fqdn`."},
+    {.name = "listener",
+     .kind = GW_F_STRINGS,
+     ARRAY(gw_rule, listeners),
+     .doc = "Names or addresses of `tcp` listeners; only of plugins with `type: NETWORK`."},
     {.name = "config",
      .kind = GW_F_JSON,
      .offset = AT(gw_rule, config),
@@ -475,7 +524,9 @@ static const struct gw_field rule_fields[] = {
 };
 static const struct gw_type rule_type = {
     .name = "plugins[].matchRules[]",
-    .about = "Requests that take another configuration. At least one of `route`, `domain` and `service`.",
+    .about =
+        "Requests that take another configuration. At least one of `route`, `domain` and `service`; for a "
+        "`NETWORK` plugin, whose rules are about connections, of `listener` and `service`.",
     .size = sizeof(struct gw_rule),
     .placed = true,
     FIELDS(rule_fields),
@@ -514,7 +565,8 @@ static const struct gw_field limits_fields[] = {
      .max = INT64_C(256) << 20,
      .fallback = "1MiB",
      .doc = "Most bytes of one body that the plugin may hold back: a longer request is answered with 413, a "
-            "longer response with 500. A plugin changes it for one request by `set_decoder_buffer_limit` and "
+            "longer response with 500; past it nothing is read from a connection. A plugin changes it for "
+            "one request by `set_decoder_buffer_limit` and "
             "`set_encoder_buffer_limit`."},
 };
 static const struct gw_type limits_type = {.name = "plugins[].limits",
@@ -560,6 +612,14 @@ static const struct gw_field plugin_fields[] = {
      .kind = GW_F_STRING,
      .offset = AT(gw_plugin, plugin_name),
      .doc = "The root id: which of the module's plugins to run, if it has several."},
+    {.name = "type",
+     .kind = GW_F_CHOICE,
+     .offset = AT(gw_plugin, type),
+     .choices = plugin_types,
+     .fallback = "HTTP",
+     .doc = "What passes the plugin: requests of `http` listeners, or connections of `tcp` listeners "
+            "(`NETWORK`). As in "
+            "Istio's WasmPlugin."},
     {.name = "phase",
      .kind = GW_F_CHOICE,
      .offset = AT(gw_plugin, phase),
@@ -578,7 +638,9 @@ static const struct gw_field plugin_fields[] = {
      .offset = AT(gw_plugin, fail_strategy),
      .choices = fails,
      .fallback = "FAIL_CLOSE",
-     .doc = "What a failed plugin does to requests: `FAIL_CLOSE` answers 503, `FAIL_OPEN` passes them by."},
+     .doc = "What a failed plugin does to requests: `FAIL_CLOSE` answers 503 (closes a connection), "
+            "`FAIL_OPEN` passes "
+            "them by."},
     {.name = "vmConfig",
      .kind = GW_F_OBJECT,
      .offset = 0,
@@ -611,8 +673,9 @@ static const struct gw_field plugin_fields[] = {
 };
 const struct gw_type gw_type_plugin = {
     .name = "plugins[]",
-    .about = "A WebAssembly module that requests pass through. The fields are those of Higress's WasmPlugin, "
-             "and `name`, `vm` and `limits`.",
+    .about =
+        "A WebAssembly module that requests or connections pass through. The fields are those of Higress's "
+        "WasmPlugin, and `name`, `type`, `vm` and `limits`.",
     .size = sizeof(struct gw_plugin),
     .placed = true,
     FIELDS(plugin_fields),

@@ -10,6 +10,7 @@ struct gw_generation {
     struct arena arena; /* of the tables */
     struct gw_routes routes;
     struct gw_rules rules;
+    struct gw_connections *connections; /* by listener */
     struct gw_names route_names, service_names;
 };
 
@@ -66,6 +67,7 @@ struct gw_generation *gw_generation_build(struct gw_config *take)
     gw_names_sort(&g->service_names);
     gw_routes_build(&g->routes, &g->arena, take);
     gw_rules_build(&g->rules, &g->arena, take, &g->route_names, &g->service_names);
+    g->connections = gw_connections_build(&g->arena, take, g->rules.order, &g->service_names);
     return g;
 }
 
@@ -126,6 +128,23 @@ uint32_t gw_generation_plugins(const struct gw_generation *g, uint32_t route, ui
                                struct str host, struct gw_step *steps)
 {
     return gw_rules_steps(&g->rules, g->config, route, backend, host, steps);
+}
+
+const struct gw_step *gw_generation_connection_plugins(const struct gw_generation *g, uint32_t listener,
+                                                       uint32_t *n)
+{
+    *n = g->connections[listener].nsteps;
+    return g->connections[listener].steps;
+}
+
+uint32_t gw_generation_find_listener(const struct gw_generation *g, struct str text)
+{
+    for (uint32_t i = 0; i < g->config->nlisteners; i++) {
+        if (g->config->listeners[i].protocol == GW_TCP && str_eq(g->config->listeners[i].text, text)) {
+            return i;
+        }
+    }
+    return GW_NONE;
 }
 
 /* ---- one route, one service ------------------------------------------------------------- */

@@ -19,7 +19,8 @@
  * services too, the service as well; its domains then count for nothing, as in Higress's C++ and Go SDKs.
  * Without routes, it matches when the host matches one of its domains (if it has any) and the service one of
  * its services (if it has any): the SDKs look at only one of the two there, not the same one; both must hold
- * here. */
+ * here.  For connections (plugins of type NETWORK, and no others) it matches when the listener is one of its
+ * listeners (if it has any) and the service one of its services (if it has any). */
 #ifndef GW_GENERATION_H
 #define GW_GENERATION_H
 
@@ -86,5 +87,11 @@ const uint32_t *gw_generation_plugin_order(const struct gw_generation *g); /* co
  * `steps` has room for config->nplugins.  Returns how many there are.  Does not allocate. */
 uint32_t gw_generation_plugins(const struct gw_generation *g, uint32_t route, uint32_t backend,
                                struct str host, struct gw_step *steps);
+
+/* The same for a connection to a TCP listener, known in advance; *n of them. */
+const struct gw_step *gw_generation_connection_plugins(const struct gw_generation *g, uint32_t listener,
+                                                       uint32_t *n);
+/* A TCP listener by its address (gw_listener.text), or GW_NONE. */
+uint32_t gw_generation_find_listener(const struct gw_generation *g, struct str text);
 
 #endif

@@ -344,7 +344,7 @@ uint32_t gw_rules_steps(const struct gw_rules *t, const struct gw_config *c, uin
             rule = find_mixed(plan, p, service, normal, rule);
         }
         uint32_t config = rule == GW_NONE ? p->default_index : p->rules[rule].config_index;
-        if (config != GW_NONE) {
+        if (config != GW_NONE && p->type == GW_PLUGIN_HTTP) {
             steps[n++] = (struct gw_step){plan->plugin, config};
         }
     }

@@ -442,7 +442,11 @@ static bool write_int(const struct gw_field *f, const void *object, struct strbu
 
 static bool write_size(const struct gw_field *f, const void *object, struct strbuf *out)
 {
-    strbuf_printf(out, "%" PRIu64, *(const uint64_t *)at_offset_const(object, f->offset));
+    uint64_t v = *(const uint64_t *)at_offset_const(object, f->offset);
+    if (v == 0 && f->fallback == NULL && !f->required) {
+        return false;
+    }
+    strbuf_printf(out, "%" PRIu64, v);
     return true;
 }
 

@@ -102,4 +102,16 @@ void gw_rules_build(struct gw_rules *t, struct arena *a, const struct gw_config 
 uint32_t gw_rules_steps(const struct gw_rules *t, const struct gw_config *c, uint32_t route, uint32_t backend,
                         struct str host, struct gw_step *steps);
 
+/* ---- connections ------------------------------------------------------------------------------ */
+
+/* What connections to one TCP listener pass. */
+struct gw_connections {
+    struct gw_step *steps;
+    uint32_t nsteps;
+};
+
+/* By listener; `order` is that of the plugins.  Everything is the arena's. */
+struct gw_connections *gw_connections_build(struct arena *a, const struct gw_config *c, const uint32_t *order,
+                                            const struct gw_names *services);
+
 #endif

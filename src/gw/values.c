@@ -387,6 +387,20 @@ void gw_check_route(struct gw_reader *r, const struct gw_node *node, const struc
     }
 }
 
+/* ---- listeners -------------------------------------------------------------------------- */
+
+void gw_check_listener(struct gw_reader *r, const struct gw_node *node, const struct gw_path *path,
+                       void *object)
+{
+    const struct gw_listener *l = object;
+
+    if (l->protocol == GW_TCP && l->service_name.at == NULL) {
+        gw_problem_at(r, node, path, "protocol: tcp needs service, to which connections go");
+    } else if (l->protocol == GW_HTTP && l->service_name.at != NULL) {
+        gw_problem_at(r, node, path, "service is only for protocol: tcp; requests of http go by routes");
+    }
+}
+
 /* ---- plugins ---------------------------------------------------------------------------- */
 
 static bool is_file_url(struct str url, struct str *path)
@@ -459,8 +473,8 @@ void gw_check_env(struct gw_reader *r, const struct gw_node *node, const struct 
 void gw_check_rule(struct gw_reader *r, const struct gw_node *node, const struct gw_path *path, void *object)
 {
     struct gw_rule *rule = object;
-    if (rule->nroutes == 0 && rule->ndomains == 0 && rule->nservices == 0) {
-        gw_problem_at(r, node, path, "matches nothing; add route (ingress), domain or service");
+    if (rule->nroutes == 0 && rule->ndomains == 0 && rule->nservices == 0 && rule->nlisteners == 0) {
+        gw_problem_at(r, node, path, "matches nothing; add route (ingress), domain, service or listener");
     } else if (rule->nroutes != 0 && rule->ndomains != 0) {
         gw_warning_at(r, node, path,
                       "domain counts for nothing beside route, as in Higress; write two rules");
@@ -470,10 +484,29 @@ void gw_check_rule(struct gw_reader *r, const struct gw_node *node, const struct
     }
 }
 
+/* Rules about requests fit no connection, and the other way round. */
+static void check_rule_kinds(struct gw_reader *r, const struct gw_path *path, const struct gw_plugin *p)
+{
+    for (uint32_t i = 0; i < p->nrules; i++) {
+        const struct gw_rule *rule = &p->rules[i];
+        struct gw_path rules = {path, "matchRules", 0}, at = {&rules, NULL, i};
+        struct gw_node where = {.at = rule->at};
+        if (p->type == GW_PLUGIN_HTTP && rule->nlisteners != 0) {
+            gw_problem_at(r, &where, &at, "listener is only for plugins with type: NETWORK; take it out");
+        } else if (p->type == GW_PLUGIN_NETWORK && (rule->nroutes != 0 || rule->ndomains != 0)) {
+            gw_problem_at(
+                r, &where, &at,
+                "connections of a NETWORK plugin have no route and no domain; match by listener or service");
+        }
+    }
+}
+
 void gw_check_plugin(struct gw_reader *r, const struct gw_node *node, const struct gw_path *path,
                      void *object)
 {
     struct gw_plugin *p = object;
+
+    check_rule_kinds(r, path, p);
     if (p->plugin_config.at != NULL && (p->default_config.at != NULL || p->nrules != 0)) {
         gw_warning_at(r, node, path, "pluginConfig is given: defaultConfig and matchRules are ignored");
     }

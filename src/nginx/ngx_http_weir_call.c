@@ -126,10 +126,9 @@ ngx_http_weir_service_t *
 ngx_http_weir_find_service(ngx_http_weir_worker_t *w, void *stream, struct str name)
 {
     uint32_t                     i;
-    ngx_http_weir_ctx_t         *ctx = stream;
-    ngx_http_weir_generation_t  *g;
+    ngx_http_weir_generation_t  *g, **of = stream;
 
-    g = ctx != NULL ? ctx->generation : w->loading != NULL ? w->loading : w->generation;
+    g = of != NULL ? *of : w->loading != NULL ? w->loading : w->generation;
 
     if (g == NULL) {
         return NULL;

@@ -10,6 +10,7 @@
 
 #include "gw/load.h"
 #include "ngx_http_weir_channel.h"
+#include "ngx_stream_weir_module.h"
 
 
 #define MODULE_BYTES_MAX  (256 * 1024 * 1024)
@@ -285,6 +286,7 @@ start_plugin(ngx_http_weir_worker_t *w, ngx_pool_t *pool, ngx_http_weir_plugin_t
     struct weir_report        report;
     struct pw_plugin_options  options;
     const struct gw_plugin   *conf = p->conf;
+    const struct pw_server   *server;
 
     p->module = load_module(p);
     if (p->module == NULL) {
@@ -320,9 +322,10 @@ start_plugin(ngx_http_weir_worker_t *w, ngx_pool_t *pool, ngx_http_weir_plugin_t
     options.memory_limit_bytes = conf->memory_limit_bytes;
     options.body_limit_bytes = conf->body_limit_bytes;
 
+    server = conf->type == GW_PLUGIN_NETWORK ? &ngx_stream_weir_server : &ngx_http_weir_server;
     weir_report_init(&report);
 
-    if (pw_plugin_new(p->module, &options, &ngx_http_weir_server, w, &p->plugin, &report) != WEIR_OK) {
+    if (pw_plugin_new(p->module, &options, server, w, &p->plugin, &report) != WEIR_OK) {
         p->plugin = NULL;
         (void) weir_report_format(&report, p->error, sizeof(p->error));
 
@@ -360,7 +363,7 @@ fill(ngx_http_weir_worker_t *w, ngx_http_weir_generation_t *g)
         p->conf = &g->config->plugins[index];
 
         if (p->conf->nconfigs == 0) {
-            (void) snprintf(p->error, sizeof(p->error), "no request can match it");
+            (void) snprintf(p->error, sizeof(p->error), "nothing can match it");
             continue;
         }
 

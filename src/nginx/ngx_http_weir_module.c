@@ -14,8 +14,11 @@
  * `weir run` writes the only configuration that uses them (src/control/nginx_conf.c).
  */
 
+#include <malloc.h>
+
 #include "ngx_http_weir_module.h"
 #include "ngx_http_weir_channel.h"
+#include "ngx_stream_weir_module.h"
 
 
 typedef struct {
@@ -165,17 +168,18 @@ ngx_module_t  ngx_http_weir_module = {
 };
 
 
-/* What nginx's build writes for a dynamic module. As an auxiliary filter it stands before the copy filter in
+/* What nginx's build writes for a dynamic module. It holds two: one copy of libweir serves HTTP and TCP, with one
+ * state of the worker. As an auxiliary filter the first stands before the copy filter in
  * nginx's list, so its filters see bodies in memory and headers before nginx's own header filters. */
 
 extern ngx_module_t  *ngx_modules[];
 extern char          *ngx_module_names[], *ngx_module_order[];
 
 __attribute__((visibility("default")))
-ngx_module_t  *ngx_modules[] = { &ngx_http_weir_module, NULL };
+ngx_module_t  *ngx_modules[] = { &ngx_http_weir_module, &ngx_stream_weir_module, NULL };
 
 __attribute__((visibility("default")))
-char  *ngx_module_names[] = { "ngx_http_weir_module", NULL };
+char  *ngx_module_names[] = { "ngx_http_weir_module", "ngx_stream_weir_module", NULL };
 
 __attribute__((visibility("default")))
 char  *ngx_module_order[] = { "ngx_http_weir_module", "ngx_http_copy_filter_module", NULL };
@@ -186,7 +190,8 @@ ngx_http_weir_worker_t  ngx_http_weir_worker;
 
 /* ---- variables ---- */
 
-enum { VAR_ROUTE, VAR_SERVICE, VAR_HOST, VAR_PATH, VAR_PLUGIN, VAR_DETAILS, VAR_UPGRADE, VAR_CONNECTION };
+enum { VAR_ROUTE, VAR_SERVICE, VAR_HOST, VAR_PATH, VAR_PLUGIN, VAR_DETAILS, VAR_UPGRADE, VAR_CONNECTION,
+       VAR_CUSTOM_LOG, VAR_AI_LOG };
 
 static ngx_int_t get_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v, uintptr_t which);
 
@@ -197,6 +202,8 @@ static ngx_http_variable_t  variables[] = {
     { ngx_string("weir_path"), NULL, get_variable, VAR_PATH, NGX_HTTP_VAR_NOCACHEABLE, 0 },
     { ngx_string("weir_plugin"), NULL, get_variable, VAR_PLUGIN, NGX_HTTP_VAR_NOCACHEABLE, 0 },
     { ngx_string("weir_details"), NULL, get_variable, VAR_DETAILS, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+    { ngx_string("weir_custom_log"), NULL, get_variable, VAR_CUSTOM_LOG, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+    { ngx_string("weir_ai_log"), NULL, get_variable, VAR_AI_LOG, NGX_HTTP_VAR_NOCACHEABLE, 0 },
     { ngx_string("weir_upgrade"), NULL, get_variable, VAR_UPGRADE, NGX_HTTP_VAR_NOCACHEABLE, 0 },
     { ngx_string("weir_connection"), NULL, get_variable, VAR_CONNECTION, NGX_HTTP_VAR_NOCACHEABLE, 0 },
     ngx_http_null_variable
@@ -292,6 +299,20 @@ get_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v, uintptr_t whic
     case VAR_DETAILS:
         if (ctx != NULL) {
             s = ctx->details;
+        }
+
+        break;
+
+    case VAR_CUSTOM_LOG:
+        if (ctx != NULL) {
+            s = ctx->custom_log;
+        }
+
+        break;
+
+    case VAR_AI_LOG:
+        if (ctx != NULL) {
+            s = ctx->ai_log;
         }
 
         break;
@@ -414,14 +435,16 @@ status_json(struct strbuf *b)
 {
     uint32_t                     i;
     struct pw_live               live = pw_live_count();
+    struct mallinfo2             heap = mallinfo2();
     ngx_http_weir_generation_t  *g = ngx_http_weir_worker.generation;
 
     strbuf_printf(b, "{\"worker\":%d,\"generation\":", (int) ngx_pid);
     strbuf_add_json(b, ngx_http_weir_str(&ngx_http_weir_worker.file));
-    strbuf_printf(b, ",\"live\":{\"requests\":%zu,\"streams\":%zu,\"contexts\":%zu,\"callouts\":%zu",
+    strbuf_printf(b, ",\"live\":{\"connections\":%zu", (size_t) ngx_http_weir_worker.connections);
+    strbuf_printf(b, ",\"requests\":%zu,\"streams\":%zu,\"contexts\":%zu,\"callouts\":%zu",
                   (size_t) ngx_http_weir_worker.requests, live.streams, live.contexts, live.callouts);
-    strbuf_printf(b, ",\"bodies\":%zu,\"body_bytes\":%llu},\"plugins\":[", live.bodies,
-                  (unsigned long long) live.body_bytes);
+    strbuf_printf(b, ",\"bodies\":%zu,\"body_bytes\":%llu},\"heap_bytes\":%zu,\"plugins\":[", live.bodies,
+                  (unsigned long long) live.body_bytes, heap.uordblks + heap.hblkhd);
 
     for (i = 0; i < g->config->nplugins; i++) {
         strbuf_printf(b, "%s{\"name\":", i == 0 ? "" : ",");

@@ -12,6 +12,8 @@
  *   filters        ngx_http_weir_filter.c    response through the plugins, local responses
  *   log phase      ngx_http_weir_module.c    ends the stream, then nginx writes the access log
  *
+ * TCP connections are the stream module's (ngx_stream_weir_module.h), on the same worker and generation.
+ *
  * nginx never sees a route or a service in its configuration: they are data of the generation.
  */
 
@@ -101,6 +103,7 @@ typedef struct {
     struct pw_shared               *shared;     /* memory of all workers */
     ngx_http_weir_generation_t     *loading;    /* whose plugins start now, or NULL */
     ngx_uint_t                      requests;   /* that have a context now */
+    ngx_uint_t                      connections; /* of TCP, that have a context now */
     ngx_array_t                     peers;      /* of ngx_http_weir_peer_t *, whatever the generation */
 } ngx_http_weir_worker_t;
 
@@ -129,9 +132,9 @@ typedef struct {
 
 
 typedef struct {
+    ngx_http_weir_generation_t     *generation; /* must be first: ngx_http_weir_find_service */
     ngx_http_request_t             *request;
     struct pw_stream               *stream;     /* NULL: no plugin runs */
-    ngx_http_weir_generation_t     *generation;
     ngx_http_weir_plugin_t        **steps;      /* of the stream */
 
     uint32_t                        route;      /* GW_NONE: none found */
@@ -141,6 +144,7 @@ typedef struct {
     ngx_str_t                       client_path; /* as the client sent it */
     ngx_uint_t                      http_version; /* the client's */
     ngx_str_t                       details;    /* for the access log */
+    ngx_str_t                       custom_log, ai_log; /* likewise, by plugins */
     ngx_str_t                       plugin;     /* that answered or failed */
 
     ngx_http_weir_local_t          *local;
@@ -287,6 +291,13 @@ bool ngx_http_weir_upstream_host(void *stream, size_t i, struct pw_upstream_host
 void ngx_http_weir_override_upstream(void *stream, struct str address);
 /* Round robin over the peers; NULL: the service has none. */
 ngx_http_weir_peer_t *ngx_http_weir_choose_peer(ngx_http_weir_service_t *s);
+/* The same among those whose bit in *tried is not set, which it sets; `wanted` first, if it is one of them. NULL:
+ * there are no more. */
+ngx_http_weir_peer_t *ngx_http_weir_next_peer(ngx_http_weir_service_t *s, ngx_str_t *wanted, uint64_t *tried);
+/* Did it fail in the last seconds? */
+bool ngx_http_weir_failed_lately(const ngx_http_weir_peer_t *peer);
+/* Callouts and requests had better go to others for a while. */
+void ngx_http_weir_peer_failed(ngx_http_weir_peer_t *peer);
 /* A kept connection to the peer, or NULL. */
 ngx_connection_t *ngx_http_weir_take_idle(ngx_http_weir_peer_t *peer, ngx_log_t *log);
 /* Keep a connection for the next request; false: it cannot be kept, the caller closes it. */
@@ -315,7 +326,8 @@ void ngx_http_weir_close_connection(ngx_connection_t *c);
 enum pw_call_start ngx_http_weir_call(void *server, void *stream, const struct pw_http_call *call,
     void **handle);
 void ngx_http_weir_cancel_call(void *server, void *handle);
-/* A service by a callout's name for it, of the generation that the caller belongs to; NULL: there is none. */
+/* A service by a callout's name for it, of the generation that the caller belongs to (a context, of HTTP or TCP, that
+ * begins with it; or NULL); NULL: there is none. */
 ngx_http_weir_service_t *ngx_http_weir_find_service(ngx_http_weir_worker_t *w, void *stream, struct str name);
 /* NGX_ERROR, logged: the connection was not made. */
 ngx_int_t ngx_http_weir_test_connect(ngx_connection_t *c);
@@ -325,6 +337,10 @@ enum pw_call_start ngx_http_weir_grpc_open(void *server, void *stream, const str
     void **handle);
 void ngx_http_weir_grpc_send(void *server, void *handle, struct str message, bool end);
 void ngx_http_weir_grpc_cancel(void *server, void *handle);
+
+/* ngx_http_weir_dns.c: names for plugins, as struct pw_server has it */
+bool ngx_http_weir_resolve(void *server, struct pw_callout *callout, struct str name, void **handle);
+void ngx_http_weir_cancel_resolve(void *server, void *handle);
 
 /* ngx_http_weir_redis.c: Redis for plugins, as struct pw_server has it */
 bool ngx_http_weir_redis_service(void *server, void *stream, struct str name);
@@ -362,6 +378,14 @@ bool ngx_http_weir_trailers_set_all(ngx_http_weir_ctx_t *ctx, const struct pw_he
 
 /* Is it a legal name (a token) and value (no control characters)? */
 bool ngx_http_weir_header_ok(struct str name, struct str value);
+
+/* ngx_http_weir_server.c: one line of a plugin. */
+void ngx_http_weir_log(ngx_log_t *log, struct str plugin, enum pw_log_level level, struct str line);
+/* As struct pw_server has them. */
+enum pw_log_level ngx_http_weir_log_level(void *server);
+uint64_t ngx_http_weir_now_ns(void *server, void *stream);
+uint64_t ngx_http_weir_monotonic_ns(void *server);
+struct pw_shared *ngx_http_weir_shared(void *server);
 
 /* ngx_http_weir_property.c */
 bool ngx_http_weir_property(ngx_http_weir_ctx_t *ctx, const struct str *path, size_t segments,

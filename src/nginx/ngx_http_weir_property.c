@@ -243,10 +243,39 @@ response_code_details(ngx_http_weir_ctx_t *ctx, ngx_http_request_t *r, struct pw
 }
 
 
+/* Envoy's numbers. */
+
 static bool
 response_flags(ngx_http_weir_ctx_t *ctx, ngx_http_request_t *r, struct pw_value *out)
 {
-    return is_int(out, 0);
+    int64_t                      flags;
+    ngx_http_upstream_t         *u = r->upstream;
+
+    enum {
+        UPSTREAM_TIMEOUT = 0x4,
+        UPSTREAM_CONNECTION_FAILURE = 0x20,
+        UPSTREAM_CONNECTION_TERMINATION = 0x40,
+        DOWNSTREAM_CONNECTION_TERMINATION = 0x4000
+    };
+
+    flags = 0;
+
+    if (u != NULL && u->headers_in.status_n == 0) {     /* the answer is not the upstream's */
+
+        if (r->headers_out.status == NGX_HTTP_GATEWAY_TIME_OUT) {
+            flags = UPSTREAM_TIMEOUT;
+
+        } else if (r->headers_out.status == NGX_HTTP_BAD_GATEWAY) {
+            flags = u->state != NULL && u->state->connect_time != (ngx_msec_t) -1
+                    ? UPSTREAM_CONNECTION_TERMINATION : UPSTREAM_CONNECTION_FAILURE;
+        }
+    }
+
+    if (r->connection->error || r->headers_out.status == NGX_HTTP_CLIENT_CLOSED_REQUEST) {
+        flags |= DOWNSTREAM_CONNECTION_TERMINATION;
+    }
+
+    return is_int(out, flags);
 }
 
 

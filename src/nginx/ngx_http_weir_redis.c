@@ -177,7 +177,7 @@ check_endpoint(redis_client_t *client)
     redis_conn_t             *conn = client->home.conn;
     ngx_http_weir_service_t  *service;
 
-    if (client->generation == ngx_http_weir_worker.generation || conn == NULL || conn->peer == NULL) {
+    if (client->generation == ngx_http_weir_worker.generation || conn == NULL || conn->state != REDIS_READY) {
         return;
     }
 

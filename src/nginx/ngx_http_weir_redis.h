@@ -124,6 +124,8 @@ struct redis_node_s {
     ngx_event_t           retry;        /* connect again */
     ngx_msec_t            next;         /* not before, if failures is not 0 */
     ngx_uint_t            failures;     /* in a row */
+    ngx_uint_t            endpoints;    /* that it may connect to */
+    ngx_uint_t            tried;        /* of those, in this attempt */
     struct strbuf         login_error;  /* what the last attempt got for AUTH or SELECT, or "" */
     uint32_t              nslots;
 };

@@ -36,6 +36,8 @@ choose_address(redis_node_t *node, redis_conn_t *conn)
 
     service = ngx_http_weir_find_service(&ngx_http_weir_worker, NULL, strbuf_str(&client->service));
 
+    node->endpoints = service == NULL ? 0 : node->host.len != 0 ? 1 : service->npeers;
+
     if (service == NULL) {
         return false;
     }

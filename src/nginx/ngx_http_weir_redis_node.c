@@ -4,7 +4,7 @@
  * A node connects when a command wants it to, not before, and never more often than its back-off allows: 20 ms after the
  * first failure, doubled with each further one up to 400 ms, less up to half of it by chance, so that gateways
  * do not come all at once. While it is being connected, or about to be, commands wait, within a
- * bound and no longer than their time. When an attempt fails, those who wait are told. After three
+ * bound and no longer than their time. When an attempt fails, at every endpoint, those who wait are told. After three
  * failures in a row nobody waits for the next attempt to be due: a command that comes before is told at once, where the
  * login failed what Redis said to it.
  * A connection that was lost before anything was heard on it counts as a failed attempt.
@@ -151,6 +151,31 @@ is_due(const redis_node_t *node)
 }
 
 
+static void
+give_up(redis_node_t *node)
+{
+    note_failure(node);
+    refuse_all(node, STR(""));
+    ngx_http_weir_redis_doubt(node);
+}
+
+
+/* An attempt takes the endpoints one after another. */
+
+static void
+try_endpoints(redis_node_t *node)
+{
+    do {
+        if (ngx_http_weir_redis_connect(node)) {
+            return;
+        }
+    } while (++node->tried < node->endpoints);
+
+    node->login_error.len = 0;
+    give_up(node);
+}
+
+
 /* Begin to connect, now or when it is due. */
 
 static void
@@ -165,12 +190,8 @@ connect_node(redis_node_t *node)
         return;
     }
 
-    if (!ngx_http_weir_redis_connect(node)) {
-        node->login_error.len = 0;
-        note_failure(node);
-        refuse_all(node, STR(""));
-        ngx_http_weir_redis_doubt(node);
-    }
+    node->tried = 0;
+    try_endpoints(node);
 }
 
 
@@ -188,6 +209,11 @@ retry_handler(ngx_event_t *ev)
 void
 ngx_http_weir_redis_node_lost(redis_node_t *node, bool failed, bool was_ready, struct str reply)
 {
+    if (failed && !was_ready && reply.len == 0 && ++node->tried < node->endpoints) {
+        try_endpoints(node);
+        return;
+    }
+
     if (failed) {
         note_failure(node);
         ngx_http_weir_redis_doubt(node);

@@ -14,6 +14,9 @@
 #include "ngx_http_weir_module.h"
 
 
+#define MAX_LOGGED_BYTES  16384
+
+
 static ngx_int_t begin(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx);
 static ngx_int_t forwarded(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx);
 static uint32_t find_route(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx);
@@ -271,6 +274,7 @@ make_stream(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx, uint32_t backend)
 
     if (nsteps != 0) {
         ctx->stream = pw_stream_new(steps, nsteps, ctx);
+        pw_stream_limit_bodies(ctx->stream, g->config->routes[ctx->route].body_limit_bytes);
     }
 
     return NGX_OK;
@@ -774,6 +778,19 @@ resume_body_handler(ngx_event_t *ev)
 }
 
 
+/* What plugins left for the access log, on_log included; a line has room for so much of it. */
+
+static void
+keep_for_log(ngx_http_weir_ctx_t *ctx, struct pw_stream *stream, struct str name, ngx_str_t *out)
+{
+    struct str  value;
+
+    if (pw_stream_get_property(stream, name, &value)) {
+        (void) ngx_http_weir_copy(ctx->request->pool, str_slice(value, 0, MAX_LOGGED_BYTES), out);
+    }
+}
+
+
 void
 ngx_http_weir_end(ngx_http_weir_ctx_t *ctx)
 {
@@ -795,6 +812,11 @@ ngx_http_weir_end(ngx_http_weir_ctx_t *ctx)
     }
 
     ctx->stream = NULL;
+    pw_stream_finish(stream);
+
+    keep_for_log(ctx, stream, STR("custom_log"), &ctx->custom_log);
+    keep_for_log(ctx, stream, STR("ai_log"), &ctx->ai_log);
+
     pw_stream_end(stream);
 }
 

@@ -24,17 +24,12 @@ static const struct {
 };
 
 
-static void
-server_log(void *server, void *stream, struct str plugin, enum pw_log_level level, struct str line)
+void
+ngx_http_weir_log(ngx_log_t *log, struct str plugin, enum pw_log_level level, struct str line)
 {
-    size_t                   i, n;
-    u_char                   text[1536], *p;
-    ngx_str_t                name, shown;
-    ngx_log_t               *log;
-    ngx_http_weir_ctx_t     *ctx = stream;
-    ngx_http_weir_worker_t  *w = server;
-
-    log = ctx != NULL ? ctx->request->connection->log : w->cycle->log;
+    size_t      i, n;
+    u_char      text[1536], *p;
+    ngx_str_t   name, shown;
 
     if ((unsigned) level > PW_LOG_CRITICAL) {
         level = PW_LOG_INFO;
@@ -66,8 +61,18 @@ server_log(void *server, void *stream, struct str plugin, enum pw_log_level leve
 }
 
 
-static enum pw_log_level
-server_log_level(void *server)
+static void
+server_log(void *server, void *stream, struct str plugin, enum pw_log_level level, struct str line)
+{
+    ngx_http_weir_ctx_t     *ctx = stream;
+    ngx_http_weir_worker_t  *w = server;
+
+    ngx_http_weir_log(ctx != NULL ? ctx->request->connection->log : w->cycle->log, plugin, level, line);
+}
+
+
+enum pw_log_level
+ngx_http_weir_log_level(void *server)
 {
     ngx_http_weir_worker_t  *w = server;
 
@@ -86,15 +91,15 @@ clock_ns(clockid_t id)
 }
 
 
-static uint64_t
-server_now_ns(void *server, void *stream)
+uint64_t
+ngx_http_weir_now_ns(void *server, void *stream)
 {
     return clock_ns(CLOCK_REALTIME);
 }
 
 
-static uint64_t
-server_monotonic_ns(void *server)
+uint64_t
+ngx_http_weir_monotonic_ns(void *server)
 {
     return clock_ns(CLOCK_MONOTONIC);
 }
@@ -339,8 +344,8 @@ server_clear_route_cache(void *stream)
 }
 
 
-static struct pw_shared *
-server_shared(void *server)
+struct pw_shared *
+ngx_http_weir_shared(void *server)
 {
     ngx_http_weir_worker_t  *w = server;
 
@@ -350,9 +355,9 @@ server_shared(void *server)
 
 const struct pw_server  ngx_http_weir_server = {
     .log = server_log,
-    .log_level = server_log_level,
-    .now_ns = server_now_ns,
-    .monotonic_ns = server_monotonic_ns,
+    .log_level = ngx_http_weir_log_level,
+    .now_ns = ngx_http_weir_now_ns,
+    .monotonic_ns = ngx_http_weir_monotonic_ns,
     .map_available = server_map_available,
     .map_count = server_map_count,
     .map_at = server_map_at,
@@ -371,7 +376,7 @@ const struct pw_server  ngx_http_weir_server = {
     .clear_route_cache = server_clear_route_cache,
     .timer_set = ngx_http_weir_timer_set,
     .timer_clear = ngx_http_weir_timer_clear,
-    .shared = server_shared,
+    .shared = ngx_http_weir_shared,
     .notify = ngx_http_weir_notify,
     .foreign = foreign_functions,
     .upstream_host = ngx_http_weir_upstream_host,
@@ -381,6 +386,8 @@ const struct pw_server  ngx_http_weir_server = {
     .grpc_open = ngx_http_weir_grpc_open,
     .grpc_send = ngx_http_weir_grpc_send,
     .grpc_cancel = ngx_http_weir_grpc_cancel,
+    .resolve = ngx_http_weir_resolve,
+    .cancel_resolve = ngx_http_weir_cancel_resolve,
     .redis_service = ngx_http_weir_redis_service,
     .redis_call = ngx_http_weir_redis_call,
     .redis_cancel = ngx_http_weir_redis_cancel,

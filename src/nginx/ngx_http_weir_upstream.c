@@ -134,10 +134,17 @@ init_peer(ngx_http_request_t *r, ngx_http_upstream_srv_conf_t *us)
 }
 
 
-static bool
-failed_lately(const ngx_http_weir_peer_t *peer)
+bool
+ngx_http_weir_failed_lately(const ngx_http_weir_peer_t *peer)
 {
     return peer->failed != 0 && ngx_current_msec - peer->failed < FAIL_TIMEOUT_MS;
+}
+
+
+void
+ngx_http_weir_peer_failed(ngx_http_weir_peer_t *peer)
+{
+    peer->failed = ngx_current_msec ? ngx_current_msec : 1;
 }
 
 
@@ -151,7 +158,7 @@ ngx_http_weir_upstream_host(void *stream, size_t i, struct pw_upstream_host *out
     }
 
     out->address = ngx_http_weir_str(&ctx->service->peers[i]->name);
-    out->healthy = !failed_lately(ctx->service->peers[i]);
+    out->healthy = !ngx_http_weir_failed_lately(ctx->service->peers[i]);
 
     return true;
 }
@@ -169,15 +176,14 @@ ngx_http_weir_override_upstream(void *stream, struct str address)
 /* The endpoint a plugin wants, if the service has it and it was not tried: -1 otherwise. */
 
 static ngx_int_t
-wanted(balance_t *b)
+find_wanted(ngx_http_weir_service_t *s, ngx_str_t *wanted, uint64_t tried)
 {
-    ngx_uint_t                i;
-    ngx_http_weir_service_t  *s = b->service;
+    ngx_uint_t  i;
 
-    for (i = 0; b->override.len != 0 && i < s->npeers; i++) {
+    for (i = 0; wanted->len != 0 && i < s->npeers; i++) {
 
-        if (str_eq(ngx_http_weir_str(&b->override), ngx_http_weir_str(&s->peers[i]->name))) {
-            return (b->tried & (uint64_t) 1 << i) ? -1 : (ngx_int_t) i;
+        if (str_eq(ngx_http_weir_str(wanted), ngx_http_weir_str(&s->peers[i]->name))) {
+            return (tried & (uint64_t) 1 << i) ? -1 : (ngx_int_t) i;
         }
     }
 
@@ -200,7 +206,7 @@ choose(ngx_http_weir_service_t *s, uint64_t tried, bool all)
         peer = s->peers[i];
 
         if ((tried & (uint64_t) 1 << i)
-            || (!all && failed_lately(peer)))
+            || (!all && ngx_http_weir_failed_lately(peer)))
         {
             continue;
         }
@@ -221,6 +227,31 @@ choose(ngx_http_weir_service_t *s, uint64_t tried, bool all)
 }
 
 
+/* Those that work before those that failed lately; -1: all were tried. */
+
+static ngx_int_t
+next_peer(ngx_http_weir_service_t *s, ngx_str_t *wanted, uint64_t *tried)
+{
+    ngx_int_t  i;
+
+    i = find_wanted(s, wanted, *tried);
+
+    if (i == -1) {
+        i = choose(s, *tried, false);
+    }
+
+    if (i == -1) {
+        i = choose(s, *tried, true);
+    }
+
+    if (i != -1) {
+        *tried |= (uint64_t) 1 << i;
+    }
+
+    return i;
+}
+
+
 static ngx_int_t
 get_peer(ngx_peer_connection_t *pc, void *data)
 {
@@ -230,15 +261,7 @@ get_peer(ngx_peer_connection_t *pc, void *data)
     ngx_connection_t      *c;
     ngx_http_weir_peer_t  *peer;
 
-    i = wanted(b);
-
-    if (i == -1) {
-        i = choose(b->service, b->tried, false);
-    }
-
-    if (i == -1) {
-        i = choose(b->service, b->tried, true);
-    }
+    i = next_peer(b->service, &b->override, &b->tried);
 
     if (i == -1) {
         return NGX_BUSY;
@@ -248,7 +271,6 @@ get_peer(ngx_peer_connection_t *pc, void *data)
 
     b->peer = peer;
     b->current = i;
-    b->tried |= (uint64_t) 1 << i;
 
     pc->sockaddr = (struct sockaddr *) &peer->sockaddr;
     pc->socklen = peer->socklen;
@@ -269,17 +291,23 @@ get_peer(ngx_peer_connection_t *pc, void *data)
 
 
 ngx_http_weir_peer_t *
-ngx_http_weir_choose_peer(ngx_http_weir_service_t *s)
+ngx_http_weir_next_peer(ngx_http_weir_service_t *s, ngx_str_t *wanted, uint64_t *tried)
 {
     ngx_int_t  i;
 
-    i = choose(s, 0, false);
-
-    if (i == -1) {
-        i = choose(s, 0, true);
-    }
+    i = next_peer(s, wanted, tried);
 
     return i == -1 ? NULL : s->peers[i];
+}
+
+
+ngx_http_weir_peer_t *
+ngx_http_weir_choose_peer(ngx_http_weir_service_t *s)
+{
+    uint64_t   tried = 0;
+    ngx_str_t  none = ngx_null_string;
+
+    return ngx_http_weir_next_peer(s, &none, &tried);
 }
 
 
@@ -331,7 +359,7 @@ free_peer(ngx_peer_connection_t *pc, void *data, ngx_uint_t state)
             b->tried &= ~((uint64_t) 1 << b->current);
 
         } else {
-            b->peer->failed = ngx_current_msec ? ngx_current_msec : 1;
+            ngx_http_weir_peer_failed(b->peer);
         }
 
         if (keep(pc, b, state)) {

@@ -12,7 +12,7 @@
 #include "weir/pw_status.h"
 
 enum pw_since { PW_SINCE_ANY, PW_SINCE_V010, PW_SINCE_V020, PW_SINCE_V021, PW_SINCE_HIGRESS, PW_SINCE_EXTRA };
-enum pw_state { PW_STATE_DONE, PW_STATE_LATER };
+enum pw_state { PW_STATE_DONE };
 
 struct pw_call {
     const char *name, *type; /* type as in struct weir_host_func */

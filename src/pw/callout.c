@@ -1,6 +1,7 @@
 /* pw/callout.c - the list of callouts in flight, and the way of an answer to its root (host facts 1.20). */
 #include "pw/callout.h"
 
+#include "base/bytes.h"
 #include "base/mem.h"
 #include "pw/abi.h"
 #include "pw/live.h"
@@ -39,10 +40,13 @@ struct pw_callout *pw_callout_new(struct pw_vm *vm, enum pw_callout_kind kind)
         return NULL;
     }
     struct pw_callout *c = mem_zalloc(sizeof *c);
-    vm->last_callout = vm->last_callout == UINT32_MAX >> 2 ? 1 : vm->last_callout + 1;
+    if (kind != PW_CALLOUT_DNS) {
+        vm->last_callout = vm->last_callout == UINT32_MAX >> 2 ? 1 : vm->last_callout + 1;
+    }
     c->vm = vm;
     c->root = vm->effective->config;
-    c->token = vm->last_callout << 2 | kind;
+    c->dns = kind == PW_CALLOUT_DNS;
+    c->token = c->dns ? ++vm->last_dns : vm->last_callout << 2 | kind;
     vm->holds_host_state = true;
     pw_vm_ref(vm);
     link_in(vm->plugin, c);
@@ -63,10 +67,9 @@ void pw_callout_cancel(struct pw_callout *c)
 {
     const struct pw_plugin *p = c->vm->plugin;
     void (*const cancel[])(void *, void *) = {
-        [PW_CALLOUT_HTTP] = p->server->cancel_call,
-        [PW_CALLOUT_GRPC_CALL] = p->server->grpc_cancel,
-        [PW_CALLOUT_GRPC_STREAM] = p->server->grpc_cancel,
-        [PW_CALLOUT_REDIS] = p->server->redis_cancel,
+        [PW_CALLOUT_HTTP] = p->server->cancel_call,        [PW_CALLOUT_GRPC_CALL] = p->server->grpc_cancel,
+        [PW_CALLOUT_GRPC_STREAM] = p->server->grpc_cancel, [PW_CALLOUT_REDIS] = p->server->redis_cancel,
+        [PW_CALLOUT_DNS] = p->server->cancel_resolve,
     };
 
     cancel[pw_callout_kind(c)](p->server_data, c->handle);
@@ -123,6 +126,37 @@ void pw_callout_done(struct pw_callout *c, const struct pw_call_response *r)
     unlink_from(vm->plugin, c);
     mem_free(c);
     deliver(vm, root, PW_EXPORT_HTTP_CALL_RESPONSE, &d, args);
+    pw_vm_unref(vm);
+}
+
+/* ---- names --------------------------------------------------------------------------------- */
+
+/* As Envoy serialises them: the number of addresses, for each the seconds it holds, then each with a NUL
+ * behind it; an address is written with port 0.  A failure is told by a size of 0. */
+void pw_dns_done(struct pw_callout *c, const struct pw_dns_address *at, size_t n)
+{
+    struct pw_vm *vm = c->vm;
+    struct strbuf b = {0};
+    uint8_t word[4];
+
+    for (size_t i = 0; at != NULL && i <= n; i++) {
+        bytes_put_u32(word, i == 0 ? (uint32_t)n : at[i - 1].ttl_s);
+        strbuf_add_bytes(&b, word, sizeof word);
+    }
+    for (size_t i = 0; at != NULL && i < n; i++) {
+        bool v6 = str_find_char(at[i].address, ':') != at[i].address.len;
+        strbuf_printf(&b, v6 ? "[%.*s]:0" : "%.*s:0", STR_ARG(at[i].address));
+        strbuf_add_char(&b, '\0');
+    }
+    struct pw_delivery d = {
+        .buffer = PW_BUFFER_CALL_DATA, .bytes = b.len == 0 ? STR("") : strbuf_str(&b), .message = {"", 0}};
+    uint32_t root = c->root;
+    const uint32_t args[PW_EXPORT_MAX_PARAMS] = {vm->roots[root].id, c->token, (uint32_t)b.len};
+
+    unlink_from(vm->plugin, c);
+    mem_free(c);
+    deliver(vm, root, PW_EXPORT_RESOLVE_DNS, &d, args);
+    strbuf_fini(&b);
     pw_vm_unref(vm);
 }
 

@@ -15,8 +15,15 @@ enum { PW_CALLOUTS_MAX = 16384 }; /* in flight, of a plugin */
 
 enum { PW_NO_BUFFER = UINT8_MAX };
 
-/* The low bits of a token; the rest counts from 1. */
-enum pw_callout_kind { PW_CALLOUT_HTTP, PW_CALLOUT_GRPC_CALL, PW_CALLOUT_GRPC_STREAM, PW_CALLOUT_REDIS };
+/* The low bits of a token, the rest counts from 1; but names that are resolved have tokens 1, 2, 3, ... of
+ * their own. */
+enum pw_callout_kind {
+    PW_CALLOUT_HTTP,
+    PW_CALLOUT_GRPC_CALL,
+    PW_CALLOUT_GRPC_STREAM,
+    PW_CALLOUT_REDIS,
+    PW_CALLOUT_DNS
+};
 
 struct pw_callout {
     struct pw_vm *vm; /* a reference */
@@ -25,6 +32,7 @@ struct pw_callout {
     void *handle;          /* the server's */
     struct strbuf message; /* of a unary gRPC call, until it is over */
     bool has_message;
+    bool dns;
     bool ended; /* a gRPC stream: nothing more is sent */
     struct pw_callout *prev, *next;
 };
@@ -48,7 +56,7 @@ struct pw_callout *pw_callout_new(struct pw_vm *vm, enum pw_callout_kind kind);
 void pw_callout_discard(struct pw_callout *c);
 static inline enum pw_callout_kind pw_callout_kind(const struct pw_callout *c)
 {
-    return c->token & 3;
+    return c->dns ? PW_CALLOUT_DNS : (enum pw_callout_kind)(c->token & 3);
 }
 
 /* Give one up, and tell the server. */

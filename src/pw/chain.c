@@ -77,9 +77,8 @@ static bool create_context(struct pw_stream_step *st)
     return pw_vm_call(st->vm, ctx, PW_EXPORT_CONTEXT_CREATE, args, NULL);
 }
 
-/* Call one callback of a step; *status is what it returned, or 0 where nothing is to be called. */
-static bool call_step(struct pw_stream *s, uint32_t i, enum pw_direction d, enum pw_export_id id,
-                      uint32_t size, bool end_of_stream, uint32_t *status)
+bool pw_stream_call_step(struct pw_stream *s, uint32_t i, enum pw_direction d, enum pw_export_id id,
+                         uint32_t size, bool end_of_stream, uint32_t *status)
 {
     struct pw_stream_step *st = &s->steps[i];
     uint32_t unused = 0;
@@ -122,7 +121,10 @@ uint64_t pw_side_limit(const struct pw_stream *s, uint32_t step, enum pw_directi
 {
     const struct pw_stream_step *st = &s->steps[step];
 
-    return st->side[d].limit_bytes != 0 ? st->side[d].limit_bytes : st->plugin->opt.body_limit_bytes;
+    if (st->side[d].limit_bytes != 0) {
+        return st->side[d].limit_bytes;
+    }
+    return s->limit_bytes != 0 ? s->limit_bytes : st->plugin->opt.body_limit_bytes;
 }
 
 /* A step that buffers holds more than it may, or will: Content-Length says so. */
@@ -201,7 +203,7 @@ static bool pass_headers(struct pw_stream *s, enum pw_direction d, int32_t i, bo
         uint32_t status, n = map_size(s, st, directions[d].headers, directions[d].headers_map);
         side->end = end_of_stream ? PW_END_HEADERS : PW_END_OPEN;
         side->entered = true;
-        if (!call_step(s, (uint32_t)i, d, directions[d].headers, n, end_of_stream, &status)) {
+        if (!pw_stream_call_step(s, (uint32_t)i, d, directions[d].headers, n, end_of_stream, &status)) {
             return false;
         }
         if (status != PW_HEADERS_CONTINUE && headers_status(st->vm, status) != PW_HEADERS_CONTINUE) {
@@ -217,6 +219,19 @@ static bool pass_headers(struct pw_stream *s, enum pw_direction d, int32_t i, bo
     }
     f->through = true;
     return true;
+}
+
+/* A resumption that was asked for before this part arrived comes first: it is not an answer to the callback
+ * that shows the part. */
+static bool resume_before(struct pw_stream *s, enum pw_direction d, int32_t i)
+{
+    struct pw_side *side = &s->steps[i].side[d];
+
+    if (!side->resumed) {
+        return true;
+    }
+    side->resumed = false;
+    return !pw_side_holds(side) || pw_chain_resume_step(s, d, i);
 }
 
 /* The step goes on: its headers first, unless they went before. */
@@ -262,6 +277,9 @@ static bool pass_trailers(struct pw_stream *s, enum pw_direction d, int32_t i)
 
     for (; i != f->end; i += f->by) {
         struct pw_side *side = &s->steps[i].side[d];
+        if (!resume_before(s, d, i)) {
+            return false;
+        }
         uint32_t status, n;
         if (side->cut) {
             return true;
@@ -272,7 +290,7 @@ static bool pass_trailers(struct pw_stream *s, enum pw_direction d, int32_t i)
             return true;
         }
         side->trailers_called = true;
-        if (!call_step(s, (uint32_t)i, d, directions[d].trailers, n, true, &status)) {
+        if (!pw_stream_call_step(s, (uint32_t)i, d, directions[d].trailers, n, true, &status)) {
             return false;
         }
         if (status != PW_HEADERS_CONTINUE) {
@@ -301,7 +319,8 @@ static bool show_body(struct pw_stream *s, uint32_t i, enum pw_direction d, bool
 
     side->readable = true;
     side->in_last_call = end_of_stream;
-    bool go_on = call_step(s, i, d, directions[d].body, (uint32_t)side->body.len, end_of_stream, status);
+    bool go_on =
+        pw_stream_call_step(s, i, d, directions[d].body, (uint32_t)side->body.len, end_of_stream, status);
     side->in_last_call = false;
     return go_on;
 }
@@ -329,6 +348,10 @@ static bool pass_body(struct pw_stream *s, enum pw_direction d, int32_t i, struc
 
     for (; i != f->end && (b->len != 0 || end_of_stream); i += f->by) {
         struct pw_side *side = &s->steps[i].side[d];
+        if (!resume_before(s, d, i)) {
+            pw_body_fini(b);
+            return false;
+        }
         size_t before = side->body.len;
         uint32_t status;
         if (side->cut) {
@@ -376,7 +399,7 @@ static bool pass_body(struct pw_stream *s, enum pw_direction d, int32_t i, struc
 
 /* ---- resuming ---------------------------------------------------------------------------------------- */
 
-static bool resume_step(struct pw_stream *s, enum pw_direction d, int32_t i)
+bool pw_chain_resume_step(struct pw_stream *s, enum pw_direction d, int32_t i)
 {
     int32_t next = i + s->flow[d].by;
     struct pw_side *side = &s->steps[i].side[d];
@@ -425,7 +448,7 @@ static bool resume_all(struct pw_stream *s, enum pw_direction d)
             if (side->resumed) {
                 side->resumed = false;
                 again = true;
-                if (pw_side_holds(side) && !resume_step(s, d, i)) {
+                if (pw_side_holds(side) && !s->resume_step(s, d, i)) {
                     return false;
                 }
             }
@@ -444,7 +467,7 @@ static void forget_resumed(struct pw_stream *s)
 
 /* ---- entering ------------------------------------------------------------------------------------------ */
 
-static void enter(struct pw_stream *s)
+void pw_stream_enter(struct pw_stream *s)
 {
     WEIR_ASSERT(!s->running && s->phase != PW_PHASE_LOG);
     s->running = true;
@@ -452,7 +475,7 @@ static void enter(struct pw_stream *s)
     s->resumes = false;
 }
 
-static enum pw_verdict leave(struct pw_stream *s, enum pw_direction d, bool go_on)
+enum pw_verdict pw_stream_leave(struct pw_stream *s, enum pw_direction d, bool go_on)
 {
     struct pw_flow *f = &s->flow[d];
 
@@ -489,8 +512,8 @@ enum pw_verdict pw_stream_on_request_headers(struct pw_stream *s, bool end_of_st
         return f->through ? PW_CONTINUE : PW_PAUSE;
     }
     f->begun = true;
-    enter(s);
-    return leave(s, PW_REQUEST, pass_headers(s, PW_REQUEST, f->first, end_of_stream));
+    pw_stream_enter(s);
+    return pw_stream_leave(s, PW_REQUEST, pass_headers(s, PW_REQUEST, f->first, end_of_stream));
 }
 
 enum pw_verdict pw_stream_on_response_headers(struct pw_stream *s, bool end_of_stream)
@@ -506,8 +529,8 @@ enum pw_verdict pw_stream_on_response_headers(struct pw_stream *s, bool end_of_s
         return f->through ? PW_CONTINUE : PW_PAUSE;
     }
     f->begun = true;
-    enter(s);
-    return leave(s, PW_RESPONSE, pass_headers(s, PW_RESPONSE, f->first, end_of_stream));
+    pw_stream_enter(s);
+    return pw_stream_leave(s, PW_RESPONSE, pass_headers(s, PW_RESPONSE, f->first, end_of_stream));
 }
 
 static enum pw_verdict on_body(struct pw_stream *s, enum pw_direction d, struct str chunk, bool end_of_stream)
@@ -522,8 +545,8 @@ static enum pw_verdict on_body(struct pw_stream *s, enum pw_direction d, struct 
     if (d == PW_RESPONSE && s->cut) {
         return s->flow[d].through ? PW_CONTINUE : PW_PAUSE;
     }
-    enter(s);
-    return leave(s, d, pass_body(s, d, s->flow[d].first, &b, end_of_stream));
+    pw_stream_enter(s);
+    return pw_stream_leave(s, d, pass_body(s, d, s->flow[d].first, &b, end_of_stream));
 }
 
 static enum pw_verdict on_trailers(struct pw_stream *s, enum pw_direction d)
@@ -536,8 +559,8 @@ static enum pw_verdict on_trailers(struct pw_stream *s, enum pw_direction d)
     if (d == PW_RESPONSE && s->cut) {
         return s->flow[d].through ? PW_CONTINUE : PW_PAUSE;
     }
-    enter(s);
-    return leave(s, d, pass_trailers(s, d, s->flow[d].first));
+    pw_stream_enter(s);
+    return pw_stream_leave(s, d, pass_trailers(s, d, s->flow[d].first));
 }
 
 static enum pw_verdict on_resume(struct pw_stream *s, enum pw_direction d)
@@ -546,9 +569,9 @@ static enum pw_verdict on_resume(struct pw_stream *s, enum pw_direction d)
     if (is_over(s, d)) {
         return PW_CONTINUE;
     }
-    enter(s);
+    pw_stream_enter(s);
     s->resumes = true;
-    return leave(s, d, true);
+    return pw_stream_leave(s, d, true);
 }
 
 enum pw_verdict pw_stream_on_request_body(struct pw_stream *s, struct str chunk, bool end_of_stream)

@@ -1,19 +1,21 @@
 /* pw/hostcalls_buffers.c - buffers and configuration (host facts 1.14).
  *
- * Bodies (0 and 1) are at hand in their callbacks and while the step of the effective context holds them;
- * only they can be changed.  A guest's allocator may change them too: what find_buffer says holds until guest
- * code runs. */
+ * Bodies (0 and 1) and data of connections (2 and 3) are at hand in their callbacks and while the step of the
+ * effective context holds them; only they can be changed.  A guest's allocator may change them too: what
+ * find_buffer says holds until guest code runs. */
 #include "pw/callout.h"
 #include "pw/hostcalls.h"
 
 /* The body of that buffer, as the effective context's step has it; NULL: it is not at hand. */
 static struct pw_body *find_body(const struct pw_vm *vm, uint32_t buffer)
 {
-    if (buffer > PW_BUFFER_RESPONSE_BODY) {
+    const struct pw_stream *s = vm->effective->stream;
+
+    if (buffer > PW_BUFFER_UPSTREAM || s == NULL || s->connection != (buffer >= PW_BUFFER_DOWNSTREAM)) {
         return NULL;
     }
-    struct pw_side *side =
-        pw_context_side(vm->effective, buffer == PW_BUFFER_REQUEST_BODY ? PW_REQUEST : PW_RESPONSE);
+    bool up = buffer == PW_BUFFER_REQUEST_BODY || buffer == PW_BUFFER_DOWNSTREAM;
+    struct pw_side *side = pw_context_side(vm->effective, up ? PW_REQUEST : PW_RESPONSE);
     return side != NULL && (side->readable || side->body.len != 0) ? &side->body : NULL;
 }
 

@@ -135,7 +135,7 @@ static struct pw_callout *find(const struct pw_vm *vm, uint32_t token)
 {
     struct pw_callout *c = vm->plugin->callouts;
 
-    while (c != NULL && (c->vm != vm || c->token != token)) {
+    while (c != NULL && (c->vm != vm || c->token != token || c->dns)) {
         c = c->next;
     }
     return c;

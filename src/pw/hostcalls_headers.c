@@ -122,6 +122,20 @@ uint32_t pw_call_proxy_get_header_map_size(struct weir_instance *inst, uint32_t 
     return PW_OK;
 }
 
+/* Servers keep what a map was until the stream ends, so a guest that changes it for ever would grow it for
+ * ever: there is a limit to what a stream takes. */
+static bool take_room(struct pw_stream *s, size_t bytes, size_t entries)
+{
+    enum { ENTRY_BYTES = 128 };
+
+    bytes += entries * ENTRY_BYTES;
+    if (!pw_stream_has_room(s, bytes)) {
+        return false;
+    }
+    s->map_bytes += bytes;
+    return true;
+}
+
 /* The two calls that set one value. */
 static uint32_t set_value(struct weir_instance *inst, uint32_t map, uint32_t name, uint32_t name_len,
                           uint32_t value, uint32_t value_len, bool replace)
@@ -139,6 +153,9 @@ static uint32_t set_value(struct weir_instance *inst, uint32_t map, uint32_t nam
     }
     if (!is_writable(vm->effective, map) || !pw_header_name(k, lower, &k) || !pw_header_value_legal(v)) {
         return PW_BAD_ARGUMENT;
+    }
+    if (!take_room(s, k.len + v.len, 1)) {
+        return PW_INTERNAL_FAILURE;
     }
     return changed(vm->effective, map,
                    (replace ? s->server->map_replace : s->server->map_add)(s->server_stream, map, k, v));
@@ -199,6 +216,9 @@ uint32_t pw_call_proxy_set_header_map_pairs(struct weir_instance *inst, uint32_t
     }
     int n = pw_pairs_decode(blob.at, blob.len, entries);
     n = n < 0 ? 0 : n; /* malformed: an empty map, as real hosts take it */
+    if (!take_room(s, blob.len, (size_t)n)) {
+        return PW_INTERNAL_FAILURE;
+    }
     for (int i = 0; i < n; i++) {
         struct str k;
         if (!pw_header_name(entries[i].name, lower, &k) || !pw_header_value_legal(entries[i].value)) {

@@ -82,8 +82,12 @@ uint32_t pw_call_proxy_send_local_response(struct weir_instance *inst, uint32_t 
         !pw_guest_str(inst, headers, headers_len, &h)) {
         return PW_INVALID_MEMORY_ACCESS;
     }
-    if (s == NULL || s->local_taken || s->phase == PW_PHASE_LOG) {
+    if (s == NULL || s->connection || s->local_taken || s->phase == PW_PHASE_LOG) {
         return PW_OK; /* there is nobody to answer, or he is answered */
+    }
+    /* The stream keeps it, and the server a copy. */
+    if (!pw_stream_has_room(s, 2 * ((size_t)d.len + b.len + h.len))) {
+        return PW_INTERNAL_FAILURE;
     }
     s->local = (struct pw_local_response){
         .status = status >= 200 && status <= 999 ? status : 500, /* not a final status: no answer to send */
@@ -98,11 +102,17 @@ uint32_t pw_call_proxy_send_local_response(struct weir_instance *inst, uint32_t 
     return PW_OK;
 }
 
+/* Types 0 and 1 are about requests, 2 and 3 about connections. */
+static bool is_about(uint32_t type, const struct pw_stream *s)
+{
+    return s != NULL && (type >= STREAM_DOWNSTREAM) == s->connection;
+}
+
 /* An answer ends the request, and until it is sent the response; then it is a response that plugins may hold.
  */
 static bool may_continue(const struct pw_stream *s, uint32_t type)
 {
-    if (s == NULL || s->phase == PW_PHASE_LOG || type > STREAM_RESPONSE) {
+    if (!is_about(type, s) || s->phase == PW_PHASE_LOG) {
         return false;
     }
     return !s->local_taken || (type == STREAM_RESPONSE && s->local_sent && !s->final);
@@ -115,11 +125,12 @@ static uint32_t continue_stream(struct pw_vm *vm, uint32_t type)
     if (type > STREAM_UPSTREAM) {
         return PW_BAD_ARGUMENT;
     }
-    if (type == STREAM_UPSTREAM) {
+    if (type == STREAM_UPSTREAM && !is_about(type, s)) {
         return PW_UNIMPLEMENTED;
     }
     if (may_continue(s, type)) {
-        pw_stream_defer(vm->effective, vm, type == STREAM_REQUEST ? PW_PENDING_REQUEST : PW_PENDING_RESPONSE);
+        bool up = type == STREAM_REQUEST || type == STREAM_DOWNSTREAM;
+        pw_stream_defer(vm->effective, vm, up ? PW_PENDING_REQUEST : PW_PENDING_RESPONSE);
     }
     return PW_OK; /* nothing paused: harmless */
 }
@@ -147,7 +158,7 @@ uint32_t pw_call_proxy_close_stream(struct weir_instance *inst, uint32_t type)
     if (type > STREAM_UPSTREAM) {
         return PW_BAD_ARGUMENT;
     }
-    if (s != NULL && s->phase != PW_PHASE_LOG) {
+    if (s != NULL && s->phase != PW_PHASE_LOG && (!s->connection || is_about(type, s))) {
         pw_stream_defer(vm->effective, vm, PW_PENDING_CLOSE);
     }
     return PW_OK;

@@ -61,6 +61,7 @@ struct pw_stream *pw_stream_new(const struct pw_step *steps, size_t n, void *str
     s->server_stream = stream;
     s->server = n == 0 ? NULL : steps[0].plugin->server;
     s->local_step = -1;
+    s->resume_step = pw_chain_resume_step;
     s->flow[PW_REQUEST] = (struct pw_flow){.first = 0, .end = (int32_t)n, .by = 1};
     s->flow[PW_RESPONSE] = (struct pw_flow){.first = (int32_t)n - 1, .end = -1, .by = -1};
     for (uint32_t i = 0; i < n; i++) {
@@ -77,6 +78,16 @@ struct pw_stream *pw_stream_new(const struct pw_step *steps, size_t n, void *str
     return s;
 }
 
+void pw_stream_limit_bodies(struct pw_stream *s, uint64_t limit_bytes)
+{
+    s->limit_bytes = limit_bytes;
+}
+
+bool pw_stream_has_room(const struct pw_stream *s, size_t bytes)
+{
+    return s->arena.bytes + s->map_bytes + bytes <= PW_STREAM_MAX_BYTES;
+}
+
 /* ---- deferred actions ------------------------------------------------------------------------ */
 
 void pw_stream_defer(struct pw_context *ctx, struct pw_vm *vm, enum pw_pending action)
@@ -85,6 +96,9 @@ void pw_stream_defer(struct pw_context *ctx, struct pw_vm *vm, enum pw_pending a
 
     if (s->closed) {
         return;
+    }
+    if (action == PW_PENDING_CLOSE) {
+        s->local_step = (int32_t)ctx->step;
     }
     s->pending |= action;
     s->resumes |= (action & (PW_PENDING_REQUEST | PW_PENDING_RESPONSE | PW_PENDING_INJECTED)) != 0;
@@ -192,7 +206,17 @@ enum pw_verdict pw_stream_fail_step(struct pw_stream *s, uint32_t i)
         s->local_step = -1;
     }
     if (st->plugin->opt.fail_open || s->local_sent || s->closed) {
+        for (int d = PW_REQUEST; d <= PW_RESPONSE && !s->local_sent && !s->closed; d++) {
+            /* nobody else would let go what it holds */
+            st->side[d].resumed = pw_side_holds(&st->side[d]);
+            s->resumes |= st->side[d].resumed;
+        }
         return PW_CONTINUE;
+    }
+    if (s->connection) {
+        s->local_step = (int32_t)i;
+        s->closed = true;
+        return PW_CLOSE;
     }
     s->local =
         (struct pw_local_response){.status = 503, .details = STR("wasm_fail_stream"), .grpc_status = 14};
@@ -243,8 +267,11 @@ static void end_context(struct pw_stream *s, struct pw_stream_step *st)
     pw_live.contexts--;
 }
 
-void pw_stream_end(struct pw_stream *s)
+void pw_stream_finish(struct pw_stream *s)
 {
+    if (s->phase == PW_PHASE_LOG) {
+        return;
+    }
     WEIR_ASSERT(!s->running);
     s->phase = PW_PHASE_LOG;
     s->running = true;
@@ -254,6 +281,11 @@ void pw_stream_end(struct pw_stream *s)
         }
     }
     WEIR_ASSERT(!s->queued);
+}
+
+void pw_stream_end(struct pw_stream *s)
+{
+    pw_stream_finish(s);
     for (uint32_t i = 0; i < s->nsteps; i++) {
         pw_body_fini(&s->steps[i].side[PW_REQUEST].body);
         pw_body_fini(&s->steps[i].side[PW_RESPONSE].body);
@@ -293,7 +325,7 @@ bool pw_stream_store(struct pw_stream *s, struct str name, struct str value)
     if (p == NULL || p->room < value.len) {
         size_t room =
             p == NULL ? value.len : value.len * 2; /* so that growing values waste at most as much again */
-        if (s->arena.bytes + room + name.len + sizeof *p > PW_STREAM_MAX_BYTES) {
+        if (!pw_stream_has_room(s, room + name.len + sizeof *p)) {
             return false;
         }
         if (p == NULL) {

@@ -1,4 +1,7 @@
-/* pw/stream.h - a request on its way through a chain of plugins.
+/* pw/stream.h - a request, or a TCP connection, on its way through a chain of plugins.
+ *
+ * A connection is a stream whose directions have data in the place of bodies, and no headers: chain.c carries
+ * requests and responses, connection.c connections; entering, leaving and resuming are the same.
  *
  * Each step holds a context inside the stream, a reference to its VM, and for each direction what it holds
  * back of the message.  Host calls that act on the stream (local response, continue, close) only note it in
@@ -46,7 +49,7 @@ enum pw_end { PW_END_OPEN, PW_END_HEADERS, PW_END_BODY, PW_END_TRAILERS };
 /* One direction of one step.  It holds the message if `stopped` (its headers) or `paused` (what follows). */
 struct pw_side {
     struct pw_body body;  /* held here; owned when no call into the host runs */
-    uint32_t limit_bytes; /* of `body`; 0: the plugin's */
+    uint32_t limit_bytes; /* of `body`, that the plugin set; 0: none */
     uint8_t stopped;      /* enum pw_headers_status that holds the headers, PW_HEADERS_CONTINUE: none */
     uint8_t end;          /* enum pw_end: what of the message arrived last */
     bool paused;          /* by a body or trailers callback */
@@ -104,15 +107,21 @@ struct pw_stream {
     bool trapped;
     bool local_taken; /* the one local response is chosen */
     bool local_sent;
-    bool closed;   /* the server was told to reset it */
-    bool final;    /* the response goes out as it is: no more callbacks for its headers */
-    bool injected; /* some step put bytes of its own into the response */
-    bool cut;      /* ... and said that they are the last: what else comes of the response is dropped */
+    bool closed;        /* the server was told to reset it */
+    bool final;         /* the response goes out as it is: no more callbacks for its headers */
+    bool injected;      /* some step put bytes of its own into the response */
+    bool cut;           /* ... and said that they are the last: what else comes of the response is dropped */
+    bool connection;    /* TCP */
+    bool close_told[2]; /* by enum pw_direction: the close callback of client and upstream has run */
+    /* Let go what the step holds (chain.c, connection.c); false: the stream was answered or closed. */
+    bool (*resume_step)(struct pw_stream *s, enum pw_direction d, int32_t step);
     int32_t local_step;
     struct pw_local_response local;
     struct pw_stream *next_deferred;
     struct pw_stored *stored;
     struct pw_flow flow[2]; /* by enum pw_direction */
+    size_t map_bytes;       /* that changes of header maps took of the server's memory so far */
+    uint64_t limit_bytes;   /* of a body that a step holds; 0: the plugins' own */
     struct pw_stream_step steps[];
 };
 
@@ -137,6 +146,17 @@ enum pw_verdict pw_stream_fail_step(struct pw_stream *s, uint32_t step);
 /* Answer with s->local now; PW_CLOSE if it is too late for an answer. */
 enum pw_verdict pw_stream_answer(struct pw_stream *s);
 
+/* Call one callback of a step, after the context's creation where it is the first; *status is what it
+ * returned, or 0 where nothing is to be called.  False: the stream was answered or closed, as s->verdict
+ * says. */
+bool pw_stream_call_step(struct pw_stream *s, uint32_t step, enum pw_direction d, enum pw_export_id id,
+                         uint32_t size, bool end_of_stream, uint32_t *status);
+/* Around everything that a pw_stream_... function of the server does. */
+void pw_stream_enter(struct pw_stream *s);
+enum pw_verdict pw_stream_leave(struct pw_stream *s, enum pw_direction d, bool go_on);
+/* Of a stream of HTTP. */
+bool pw_chain_resume_step(struct pw_stream *s, enum pw_direction d, int32_t step);
+
 /* Does the side hold anything back? */
 static inline bool pw_side_holds(const struct pw_side *side)
 {
@@ -160,8 +180,11 @@ uint64_t pw_side_limit(const struct pw_stream *s, uint32_t step, enum pw_directi
 /* Store a property under a flat name; false: the stream's room for properties is used up. */
 bool pw_stream_store(struct pw_stream *s, struct str name, struct str value);
 
-/* Room on a stream's arena for what a guest leaves in it. */
+/* Memory that guests may take for one stream until it ends: properties, changes of headers, a local response.
+ * Bodies have their own limits. */
 enum { PW_STREAM_MAX_BYTES = 16 << 20 };
+/* Is there room for so many bytes more?  False: the guest's call fails with PW_INTERNAL_FAILURE. */
+bool pw_stream_has_room(const struct pw_stream *s, size_t bytes);
 /* Most bytes that a guest may make of one body. */
 enum { PW_BODY_MAX_BYTES = 256 << 20 };
 enum { PW_BODY_DEFAULT_LIMIT_BYTES = 1 << 20 };

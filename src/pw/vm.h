@@ -54,6 +54,7 @@ struct pw_vm {
     struct pw_stream *deferred;   /* not running, with actions to apply once the outermost call returned */
     struct pw_delivery *delivery; /* what the running callback of a callout may look at, or NULL */
     uint32_t last_callout;        /* number of the last token */
+    uint32_t last_dns;            /* token of the last name that was to be resolved */
 
     struct pw_context self;   /* id 0 */
     struct pw_context *roots; /* one per configuration */

@@ -115,7 +115,7 @@ plugins:
         "FILE:6: routes[1]: the name 'orders' is taken, at FILE:5; rename one of the two",
         "FILE:7: routes[1].service: there is no service 'ecco'; add it to services or correct the name",
         "FILE:11: plugins[0].phase: must be one of AUTHN, AUTHZ, STATS, UNSPECIFIED_PHASE",
-        "FILE:13: plugins[0].matchRules[0].confg: no such field; there are route, domain, service, config, "
+        "FILE:13: plugins[0].matchRules[0].confg: no such field; there are route, domain, service, listener, config, "
         "configDisable, routeType",
         "FILE:13: plugins[0].matchRules[0].route: there is no route 'nowhere'; add it to routes or correct the name",
     ])
@@ -274,6 +274,22 @@ def test_key_auth(check):
     assert "needs exactly one of credentials and consumers" in lines[0]
 
 
+def test_plugins_of_connections_are_started_too(check, guest):
+    text = """\
+listeners: [{ address: "127.0.0.1:9000", protocol: tcp, service: db }]
+services: [{ name: db, endpoints: ["127.0.0.1:5432"] }]
+plugins:
+  - name: tap
+    url: file:%s
+    type: NETWORK
+    matchRules:
+      - { listener: ["127.0.0.1:9000"], config: { log: true } }
+"""
+    assert check(text % guest("(i32.const 1)")) == (0, [])
+    code, lines = check(text % guest("(i32.const 0)"))
+    assert code == 1 and lines[0].startswith("FILE:8: plugins[0].matchRules[0].config: the plugin does not start with it: ")
+
+
 def test_reference_in_the_documentation():
     with open(os.path.join(ROOT, "docs/configuration.md"), encoding="utf-8") as f:
         text = f.read()
@@ -290,5 +306,7 @@ def test_example_in_the_documentation(check, pem):
         block = re.sub(r"/etc/weir/[a-z-]+\.(pem|key)", lambda m: str(pem("a." + m.group(1))), block)
         if "kind: WasmPlugin" in block:
             assert check(BASE + "---\n" + block, "--no-start") == (0, []), block
+        elif "type: NETWORK" in block:  # there is no such plugin to start
+            assert check(block, "--no-start") == (0, []), block
         else:
             assert check(block) == (0, []), block

@@ -1,5 +1,6 @@
 """weirc: every option, what it writes, and that what it writes computes the same however it was compiled."""
 import os
+import pty
 import re
 import shutil
 import stat
@@ -340,6 +341,37 @@ def test_elf_part(image):
     assert not re.search(r"LOAD .* RWE", headers)
     stack = re.search(r"GNU_STACK .*", headers)
     assert stack and " RW " in stack.group() and "E" not in stack.group().split("0x")[-2][-6:], "no executable stack is asked for"
+
+
+def test_debuggers_find_functions_and_offsets(wasm, image):
+    """addr2line, as gdb and perf do, names the function and, as its line, the module's offset."""
+    address = next(line.split()[0] for line in run("llvm-nm-19", image).stdout.splitlines() if line.endswith(".fib"))
+    done = run("llvm-symbolizer-19", "--output-style=GNU", "-f", "-e", image, "0x" + address)
+    assert done.returncode == 0, done.stderr
+    function, place = done.stdout.splitlines()[:2]
+    assert re.fullmatch(r"(w\d+\.)?fib", function), done.stdout
+    name, _, line = place.split(" ")[0].rpartition(":")
+    assert os.path.basename(name) == "work.wasm" and 0 < int(line) < os.path.getsize(wasm)
+
+
+def test_progress_on_a_terminal(tmp_path):
+    n = 6000
+    funcs = "".join(f"(func (param i32) (result i32) (i32.add (i32.const {i}) (i32.mul (local.get 0) (i32.const {i + 7654321}))))" for i in range(n))
+    (tmp_path / "m.wat").write_text(f"(module {funcs})")
+    subprocess.run(["wat2wasm", tmp_path / "m.wat", "-o", tmp_path / "m.wasm"], check=True)
+    for options, expected in ([], True), (["--quiet"], False):
+        parent, child = pty.openpty()
+        done = subprocess.run([WEIRC, tmp_path / "m.wasm", "-O0", "-o", tmp_path / "i", "--jobs", "2", *options], stderr=child, timeout=120,
+                              check=False)
+        os.set_blocking(parent, False)
+        try:
+            said = os.read(parent, 65536).decode()
+        except BlockingIOError:
+            said = ""
+        os.close(child)
+        os.close(parent)
+        assert done.returncode == 0
+        assert bool(re.search(r"weirc: (\d+) of \1 parts", said)) == expected, said
 
 
 def test_outputs_beside(wasm, tmp_path):

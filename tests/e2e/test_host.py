@@ -9,6 +9,7 @@ import threading
 import pytest
 
 from conftest import PATIENCE_S, free_port, send, wait_for
+from upstreams import Upstream, read_head
 
 
 @pytest.fixture(name="gw", scope="module")
@@ -191,6 +192,50 @@ def test_number_properties(probe, gw):
     assert value(r, "prop response~code_details") == "0 via_upstream"
     assert value(probe({"request": "prophex connection~mtls"}), "prophex connection~mtls") == "0 00"
     assert value(probe({"request": "prop nothing~here"}), "prop nothing~here") == "1"
+
+
+def test_what_plugins_write_into_the_access_log(probe, gw):
+    probe({"request": "setprop custom_log first", "log": 'setprop custom_log {"a":1}; setprop ai_log tokens'}, path="/logged")
+    entry = gw.access(path="/logged")
+    assert (entry["custom_log"], entry["ai_log"]) == ('{"a":1}', "tokens")
+    probe({"request": "prop nothing"}, path="/unlogged")
+    entry = gw.access(path="/unlogged")
+    assert (entry["custom_log"], entry["ai_log"]) == ("", "")
+
+
+def test_flags_of_failures(probe):
+    flags = "prophex response~flags"
+    assert number(probe({"log": flags}, path="/down"), flags) == 0x20
+    assert number(probe({"log": flags}, path="/p?status=502"), flags) == 0      # the upstream's own
+    assert number(probe({"log": flags}, path="/p?status=504"), flags) == 0
+
+
+def test_flags_of_upstreams_that_break_off_and_clients_that_leave(gateways, probe_module):
+    held = threading.Event()
+    cut, slow = Upstream(lambda u, s: read_head(s)), Upstream(lambda u, s: read_head(s) and held.wait(PATIENCE_S))
+    g = gateways({"services": [{"name": "cut", "endpoints": [cut.address]}, {"name": "slow", "endpoints": [slow.address], "readTimeout": "300ms"},
+                               {"name": "left", "endpoints": [slow.address]}],
+                  "routes": [{"name": name, "match": {"path": {"prefix": "/" + name}}, "service": name} for name in ("cut", "slow", "left")],
+                  "plugins": [{"name": "probe", "url": probe_module, "defaultConfig": {}}]}, "--workers", "1")
+
+    def flags():
+        return re.findall(r"prophex response~flags = 0 ([0-9a-f]{16})", g.error_log)
+    header = [("x-log", "prophex response~flags")]
+    assert (g.send("/cut", headers=header).status, g.send("/slow", headers=header).status) == (502, 504)
+    with g.connect() as s:
+        s.sendall(b"GET /left HTTP/1.1\r\nHost: a\r\nx-log: prophex response~flags\r\n\r\n")
+        wait_for("the upstream", lambda: slow.connections == 2)
+    wait_for("the client's leaving", lambda: len(flags()) == 3)
+    assert [struct.unpack("<q", bytes.fromhex(f))[0] for f in flags()] == [0x40, 0x4, 0x4000]
+    held.set()
+    cut.close()
+    slow.close()
+
+
+def test_size_of_a_chunked_request(probe):
+    size = "prophex request~size"
+    r = probe({"log": size}, method="POST", headers=[("Transfer-Encoding", "chunked")], body=b"3\r\nabc\r\n4\r\ndefg\r\n0\r\n\r\n")
+    assert r.status == 200 and number(r, size) == 7
 
 
 def test_local_response(probe, gw):

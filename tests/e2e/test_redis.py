@@ -103,8 +103,8 @@ def test_names(gw, name):
 
 
 def test_unknown(gw):
-    _, said, callbacks = ask(gw, "redis nobody _ PING; rinit nobody _ _ 100")
-    assert (said["redis nobody _ PING"], said["rinit nobody _ _ 100"], callbacks) == ("2 77", "2", [])
+    _, said, callbacks = ask(gw, "redis nobody _ PING; rinit nobody _ _ 100; redis _ _ PING")
+    assert (said["redis nobody _ PING"], said["rinit nobody _ _ 100"], said["redis _ _ PING"], callbacks) == ("2 77", "2", "2 77", [])
 
 
 def test_replies_and_errors(gw):
@@ -176,6 +176,16 @@ def test_logins(gw):
     settled(gw)
 
 
+def test_another_plugin_has_no_part_in_a_login(gateway, echo, probe_module, locked):
+    """Each plugin by its own init, over its own connection."""
+    c = config(echo, probe_module, {"locked": locked.address}, init="configure: rinit locked _ secret 1000")
+    c["plugins"].append({"name": "other", "url": probe_module, "defaultConfig": {}})
+    g = gateway(c, "--workers", "1", "--plugin-log-level", "trace")
+    g.send("/p", headers=[("x-request", "redis locked then PING; ret 1"), ("x-then", "buf 9 0 99; " + GO)])
+    assert "plugin probe: buf 9 0 99 = 0 +PONG" in g.error_log and "plugin other: buf 9 0 99 = 0 -NOAUTH" in g.error_log
+    assert len(state(g)["clients"]) == 2
+
+
 def test_wrong_logins(gw):
     """No command is carried out as another user or in another database: each gets what Redis said to the login."""
     for _ in range(6):
@@ -202,6 +212,42 @@ def test_refused(gw):
         assert (status, why) == (1, "11 refused") and took < 0.8 * SLOW
     down = state(gw, "down")
     assert down["refused"] == 8 and down["connect_failures"] >= 3 and down["in_flight"] == down["waiting"] == 0
+
+
+def test_several_endpoints(gateway, echo, probe_module, tmp_path):
+    """One is taken; where it refuses or dies, another, and nobody is told of the detour."""
+    servers = [RedisServer(tmp_path / str(i)) for i in range(2)]
+    c = config(echo, probe_module, {"redis": servers[0].address})
+    c["services"][1]["endpoints"] = [f"127.0.0.1:{free_port()}", servers[0].address, f"127.0.0.1:{free_port()}", servers[1].address]
+    g = gateway(c, "--workers", "1", "--plugin-log-level", "trace")
+    try:
+        for _ in range(3):
+            assert get(g, "redis", "PING")[:2] == (0, "+PONG")
+        used = next(s for s in servers if s.address == state(g, "redis")["connections"][0]["address"])
+        used.kill()
+        wait_for("the loss", lambda: not state(g, "redis")["connections"])
+        assert get(g, "redis", "PING")[:2] == (0, "+PONG")
+        for s in servers:
+            s.kill()
+        wait_for("the loss", lambda: not state(g, "redis")["connections"])
+        assert get(g, "redis", "PING")[:2] == (1, "11 refused")
+        settled(g, connections=0)
+    finally:
+        for s in servers:
+            s.kill()
+
+
+def test_ipv6(gateway, echo, probe_module, tmp_path):
+    redis = RedisServer(tmp_path / "r", "--bind", "127.0.0.1", "::1")
+    try:
+        with socket.create_connection(("::1", redis.port)):
+            pass
+    except OSError:
+        redis.kill()
+        pytest.skip("this machine has no IPv6")
+    g = start(gateway, echo, probe_module, {"redis": f"[::1]:{redis.port}"})
+    assert get(g, "redis", "PING")[:2] == (0, "+PONG")
+    redis.kill()
 
 
 def test_timeout(gateway, echo, probe_module, tmp_path):
@@ -273,21 +319,19 @@ def test_idle_connections_are_closed(gateway, echo, probe_module, redis):
     assert get(g, "redis", "PING")[0] == 0 and state(g, "redis")["connects"] == 2 and state(g, "redis")["disconnected"] == 0
 
 
-def storm(g, seconds, service="redis"):
-    """Requests one after another until the time is over: [(when, status of the callback, why)]."""
-    seen, end = [], time.monotonic() + seconds
-    while time.monotonic() < end:
-        status, why, _ = get(g, service, "INCR", "storm")
+def storm(g, seen, over):
+    """Requests one after another until it is over: (when, status of the callback, why) of each."""
+    while not over.is_set():
+        status, why, _ = get(g, "redis", "INCR", "storm")
         seen.append((time.monotonic(), status, why))
-    return seen
 
 
 def test_kill_under_load(gateway, echo, probe_module, tmp_path):
     """kill -9 with commands under way: each ends; when Redis is there again, so is the service within a second; nothing leaks."""
     redis = RedisServer(tmp_path / "r")
     g = start(gateway, echo, probe_module, {"redis": redis.address}, init="configure: rinit redis _ _ 400")
-    result = []
-    load = threading.Thread(target=lambda: result.extend(storm(g, 4)))
+    result, over = [], threading.Event()
+    load = threading.Thread(target=storm, args=(g, result, over))
     try:
         load.start()
         wait_for("load", lambda: redis.ask("GET", "storm") is not None)
@@ -296,7 +340,8 @@ def test_kill_under_load(gateway, echo, probe_module, tmp_path):
             time.sleep(0.4)
             redis.start()
             back = time.monotonic()
-            time.sleep(1 * SLOW)
+            time.sleep(1.5 * SLOW)
+        over.set()
         load.join()
         assert any(status == 1 for _, status, _ in result) and result[-1][1] == 0
         late = [(when - back, why) for when, status, why in result if status != 0 and when > back + 1 * SLOW]
@@ -305,6 +350,7 @@ def test_kill_under_load(gateway, echo, probe_module, tmp_path):
         s = state(g, "redis")
         assert s["commands"] == s["replies"] + s["refused"] + s["disconnected"] + s["timed_out"] + s["cancelled"]
     finally:
+        over.set()
         load.join()
         redis.kill()
 

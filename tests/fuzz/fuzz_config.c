@@ -42,12 +42,33 @@ static void ask(const struct gw_generation *g, struct str host, struct str path)
     mem_free(steps);
 }
 
+/* What connections to a listener lead to. */
+static void ask_listener(const struct gw_generation *g, uint32_t listener)
+{
+    const struct gw_config *c = gw_generation_config(g);
+    const struct gw_listener *l = &c->listeners[listener];
+    bool tcp = l->protocol == GW_TCP;
+    uint32_t n;
+    const struct gw_step *steps = gw_generation_connection_plugins(g, listener, &n);
+
+    WEIR_ASSERT(n <= c->nplugins && (tcp || n == 0));
+    WEIR_ASSERT(tcp ? l->service < c->nservices : l->service == GW_NONE);
+    WEIR_ASSERT(gw_generation_find_listener(g, l->text) == (tcp ? listener : GW_NONE));
+    for (uint32_t i = 0; i < n; i++) {
+        WEIR_ASSERT(c->plugins[steps[i].plugin].type == GW_PLUGIN_NETWORK);
+        WEIR_ASSERT(steps[i].config < c->plugins[steps[i].plugin].nconfigs);
+    }
+}
+
 static void use(struct gw_generation *g)
 {
     const struct gw_config *c = gw_generation_config(g);
 
     ask(g, STR(""), STR(""));
     ask(g, STR("Shop.Example:80"), STR("/orders/1"));
+    for (uint32_t i = 0; i < c->nlisteners && i < 16; i++) {
+        ask_listener(g, i);
+    }
     for (uint32_t i = 0; i < c->nroutes && i < 16; i++) {
         const struct gw_match *m = &c->routes[i].match;
         header_text = m->nheaders == 0 ? STR("") : m->headers[0].value.text;

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from test_plugins import ROOT, WEIR, run_try, values
+from test_plugins import BUILD, ROOT, TIERS, WEIR, run_try, values
 
 README = os.path.join(ROOT, "sdk/c/README.md")
 
@@ -51,3 +51,25 @@ def test_refuses_an_empty_configuration(hello, tmp_path):
         pytest.skip("weir is not built")
     code, lines = run_try(hello, "", [], "auto", tmp_path)
     assert code == 1 and lines[-1]["configure"] is False
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_calls_and_what_is_shared(tier, tmp_path):
+    """tests/guests/sdk_calls.c: Redis, then HTTP, then metrics, shared data and a queue."""
+    if tier == "aot" and not os.path.exists(os.path.join(BUILD, "weirc")):
+        pytest.skip("weirc is not built")
+    subprocess.run(["make", "-s", "build/guests/sdk_calls.wasm"], cwd=ROOT, check=True)
+    requests = [
+        {"headers": [], "redis": [{"reply": 7}], "callouts": [{"status": 200, "body": "fine"}]},
+        {"headers": [], "redis": [{"reply": {"error": "ERR why"}}]},
+        {"headers": [], "redis": [{"unreachable": True}]},
+        {"headers": [], "redis": [{"reply": 8}], "callouts": [{"fail": True}]},
+        {"headers": [], "redis": [{"reply": ["a", [1, None]]}]},
+        {"headers": [], "redis": [{"reply": 9, "delay_ms": 40}], "callouts": [{"status": 204}]},
+    ]
+    code, lines = run_try(os.path.join(ROOT, "build/guests/sdk_calls.wasm"), "x", requests, tier, tmp_path)
+    assert code == 0, lines
+    assert values(lines[0]["request_headers"], "x-said") == ["200 fine 7 1 7"]
+    assert lines[0]["redis"][0]["command"] == ["INCR", "hits"] and lines[0]["redis"][0]["db"] == 2
+    assert ["redis: ERR why", "redis: refused", "http: no answer", "redis: "] == [line["body"] for line in lines[1:5]]
+    assert values(lines[5]["request_headers"], "x-said") == ["204  9 2 7,9"]

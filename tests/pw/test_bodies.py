@@ -145,6 +145,14 @@ def test_resumed_by_another_step(run):
     assert answer["action"] == "continue" and "response_body" not in answer
 
 
+def test_a_continue_does_not_undo_a_later_pause(run):
+    """Step 1 (context 3) continues step 2 before that pauses: then there is nothing to continue, and the pause holds."""
+    request = {"headers": [["x-reqbody", "ret 1|effective 4; continue 0; ret 0"]], "body": ["a", "b"], "response": {}}
+    answer = run("probe_body", [request], ["0", "1"])[0]
+    assert any("effective 4 = 0" in line for line in answer["logs"])
+    assert answer["action"] == "paused" and answer["request_body"] == ""
+
+
 def test_pause_on_the_end_of_stream(chain):
     answer = chain({"reqbody": "ret 0|ret 1"}, body=["a", "b"], response={})
     assert answer["action"] == "paused" and answer["request_body"] == "a"

@@ -85,6 +85,12 @@ def test_refused(probe):
     assert statuses(answer) == [2, 10, 0] and outcomes(answer)["redis c _ GET c"] == "0 15"
 
 
+def test_no_service_has_an_empty_name(probe):
+    """The SDK asks so whether there is Redis at all: no answer is taken for it."""
+    answer = probe({"request": "redis _ _ PING; redis svc then GET a", "then": "buf 9 0 9"}, redis=[{"reply": "v"}])
+    assert statuses(answer) == [2, 0, 0] and len(answer["redis"]) == 1 and outcomes(answer)["buf 9 0 9"] == "0 $1\r\nv\r\n"
+
+
 def test_roots_have_their_own_inits(run):
     """What a root said counts for it; one that said nothing takes what another said."""
     request = {"headers": [["x-request", "redis svc _ GET a; redis other _ GET b"]], "redis": [{"reply": 1}] * 6}

@@ -107,3 +107,11 @@ def test_local_response_in_context_create(probe):
     answer = probe({"create": "local 401 d b -1"})
     assert (answer["action"], answer["status"]) == ("local", 401)
     assert not any("on_request_headers" in line for line in answer["logs"])
+
+
+def test_a_stream_takes_so_much_memory(run):
+    """16 MiB: what does not fit is PW_INTERNAL_FAILURE (10), and the request goes on."""
+    answer = run("greedy", [{}], [""])[0]
+    said = dict(line.removeprefix("info: ").split("=") for line in answer["logs"])
+    assert (said["status"], said["answer"]) == ("10", "10") and 3000 < int(said["changes"]) < 4096
+    assert answer["action"] == "continue"

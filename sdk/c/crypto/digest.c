@@ -4,14 +4,13 @@
  * such states rather than with mbedtls_md_hmac: that hashes the key's blocks again for each message, which
  * doubles the cost of a short one. */
 #include <mbedtls/md5.h>
-#include <mbedtls/platform_util.h>
 #include <mbedtls/sha1.h>
 #include <mbedtls/sha256.h>
 #include <mbedtls/sha512.h>
 
 #include "weir_crypto.h"
 
-void mbedtls_platform_zeroize(void *at, size_t len)
+static void wipe(void *at, size_t len)
 {
     memset(at, 0, len);
     __asm__ volatile("" : : "r"(at) : "memory"); /* so that the bytes are really written */
@@ -103,7 +102,7 @@ static void begin_with(struct wp_digest_state *s, enum wp_digest d, const unsign
     }
     wp_digest_begin(s, d);
     wp_digest_add(s, (struct wp_str){block, digests[d].block_bytes});
-    mbedtls_platform_zeroize(block, sizeof block);
+    wipe(block, sizeof block);
 }
 
 void wp_hmac_key_init(struct wp_hmac_key *key, enum wp_digest d, struct wp_str secret)
@@ -119,7 +118,7 @@ void wp_hmac_key_init(struct wp_hmac_key *key, enum wp_digest d, struct wp_str s
     }
     begin_with(&key->inner, d, block, 0x36);
     begin_with(&key->outer, d, block, 0x5c);
-    mbedtls_platform_zeroize(block, sizeof block);
+    wipe(block, sizeof block);
 }
 
 static size_t mac_of(const struct wp_hmac_key *key, const struct wp_str *pieces, size_t n,

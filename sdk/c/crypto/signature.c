@@ -49,7 +49,7 @@ static const mbedtls_md_type_t md_types[] = {
 
 void sodium_memzero(void *at, size_t len)
 {
-    mbedtls_platform_zeroize(at, len);
+    memset(at, 0, len);
 }
 
 int sodium_memcmp(const void *a, const void *b, size_t len)

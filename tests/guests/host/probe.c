@@ -9,6 +9,8 @@
  * x-respbody, x-reqtrailers and x-resptrailers: one for each call, separated by '|', the last for all that
  * follow.
  *
+ * Built as probe_tcp, it has the callbacks of connections (probe_tcp.c).
+ *
  * A script is commands separated by ';', each a word and its arguments separated by blanks; '~' in an
  * argument stands for a NUL, '_' as a whole argument for the empty string, '@' for the callback's own
  * context.  `call SERVICE PATH TIMEOUT BODY NAME [trailer value]` sends a request; its answer runs the script
@@ -22,6 +24,13 @@ IMPORT(wasi_snapshot_preview1, proc_exit) void proc_exit(u32 code);
 IMPORT(wasi_unstable, environ_sizes_get) u32 environ_sizes_get(u32 *count, u32 *bytes);
 IMPORT(wasi_unstable, environ_get) u32 environ_get(char **list, char *text);
 IMPORT(wasi_snapshot_preview1, clock_time_get) u32 clock_time_get(u32 id, u64 precision, u64 *time);
+
+#ifdef PROBE_TCP
+static void tcp_configure(u32 root);
+static void tcp_create(u32 ctx, u32 root);
+static int tcp_find_answer(u32 ctx, char **script, u32 *len);
+static u32 tcp_newest(u32 root);
+#endif
 
 enum { MAX_ARGS = 16 };
 
@@ -467,6 +476,8 @@ static int run_grpc(struct call *c)
 }
 
 #include "probe_redis.h"
+#include "probe_dns.h"
+
 static void run_command(struct call *c)
 {
     if (c->nargs == 0) {
@@ -480,6 +491,7 @@ static void run_command(struct call *c)
     known = known != 0 ? known : run_shared(c);
     known = known != 0 ? known : run_calls(c);
     known = known != 0 ? known : run_grpc(c);
+    known = known != 0 ? known : run_dns(c);
     known = known != 0 ? known : run_redis(c);
     if (known == 0) {
         put(&c->out, " UNKNOWN COMMAND");
@@ -624,6 +636,11 @@ static int find_script(const struct call *c, u32 i, char **script, u32 *len)
         *script = at;
         return 1;
     }
+#ifdef PROBE_TCP
+    if (tcp_find_answer(c->self, script, len)) {
+        return 1;
+    }
+#endif
     name[n++] = ':';
     return find_line(name + 2, n - 2, script, len);
 }
@@ -653,6 +670,9 @@ EXPORT(proxy_on_context_create) void on_context_create(u32 ctx, u32 parent)
     if (parent == 0) {
         run_line(ctx, "create:", 0);
     } else {
+#ifdef PROBE_TCP
+        tcp_create(ctx, parent);
+#endif
         run_header(ctx, "x-create", 0);
     }
 }
@@ -671,12 +691,18 @@ EXPORT(proxy_on_configure) u32 on_configure(u32 ctx, u32 size)
     trace("on_configure", ctx, size, 0, 2);
     keep_line("tick:", tick_script, &tick_len);
     keep_line("queue:", queue_script, &queue_len);
+#ifdef PROBE_TCP
+    tcp_configure(ctx);
+#endif
     return run_line(ctx, "configure:", 1);
 }
 
 EXPORT(proxy_on_tick) void on_tick(u32 ctx)
 {
     trace("on_tick", ctx, 0, 0, 1);
+#ifdef PROBE_TCP
+    ctx = tcp_newest(ctx);
+#endif
     run_script(ctx, tick_script, tick_len, 0);
 }
 
@@ -725,6 +751,12 @@ void on_redis_call_response(u32 root, u32 token, u32 status, u32 size)
 {
     trace5("on_redis_call_response", (const u32[]){root, token, status, size}, 4);
     run_answer(token);
+}
+
+EXPORT(envoy_on_resolve_dns) void on_resolve_dns(u32 root, u32 token, u32 size)
+{
+    trace("on_resolve_dns", root, token, size, 3);
+    run_answer(token | 1u << 31);
 }
 
 static void run_grpc_part(u32 token, int last)

@@ -3,12 +3,15 @@
  * The first body callback of a message puts the configuration's letter before the body, the last one puts it
  * behind; Content-Length goes.  Any callback may pause: headers in each of the ways there are, chunks with
  * and without back-pressure, the end of the stream.  The callout's answer lets go of what is held.  A request
- * with x-storm: LETTER is answered with 418 by the plugin of that letter when its first callout returns.  The
- * configuration is one string: the letter, and a digit for how often in 16 callbacks it pauses. */
+ * with x-storm: LETTER is answered with 418 by the plugin of that letter when a callout returns: one from the
+ * headers callback, or if it is a small letter one from the first body callback, unless that comes while
+ * another is under way.  The configuration has a capital letter, and behind it a digit: in how many of 16
+ * callbacks it pauses. */
 #define GUEST_MARKER proxy_abi_version_0_2_100
 #include "guest.h"
 
 enum { SLOTS = 1 << 16 };
+enum { NEVER, IN_HEADERS, IN_BODY, NOW }; /* when a stream is answered */
 
 static struct {
     unsigned char begun[2], waits[2], answers;
@@ -104,8 +107,8 @@ void on_http_call_response(u32 root, u32 token, u32 nheaders, u32 body, u32 trai
         return; /* the client left */
     }
     streams[ctx % SLOTS].waits[direction] = 0;
-    if (streams[ctx % SLOTS].answers && direction == 0) {
-        streams[ctx % SLOTS].answers = 0;
+    if (streams[ctx % SLOTS].answers == NOW && direction == 0) {
+        streams[ctx % SLOTS].answers = NEVER;
         proxy_send_local_response(418, "storm", 5, "answer", 6, "", 0, (u32)-1);
         return;
     }
@@ -115,13 +118,16 @@ void on_http_call_response(u32 root, u32 token, u32 nheaders, u32 body, u32 trai
 static u32 on_headers(u32 ctx, u32 map, u32 end)
 {
     static const unsigned char ways[] = {1, 3, 4};
-    u32 direction = map / 2, asked = streams[ctx % SLOTS].answers && direction == 0;
+    u32 direction = map / 2, asked = streams[ctx % SLOTS].answers == IN_HEADERS && direction == 0;
 
     heap_reset();
     if (!end) {
         proxy_remove_header_map_value(map, "content-length", 14);
     }
     if ((draw(16) < often || asked) && ask(ctx, direction)) {
+        if (asked) {
+            streams[ctx % SLOTS].answers = NOW;
+        }
         return asked ? 4 : ways[draw(3)];
     }
     return 0;
@@ -129,10 +135,10 @@ static u32 on_headers(u32 ctx, u32 map, u32 end)
 
 static u32 on_body(u32 ctx, u32 direction, u32 end)
 {
-    u32 slot = ctx % SLOTS;
+    u32 slot = ctx % SLOTS, first = !streams[slot].begun[direction];
 
     heap_reset();
-    if (!streams[slot].begun[direction]) {
+    if (first) {
         streams[slot].begun[direction] = 1;
         proxy_set_buffer_bytes(direction, 0, 0, &letter, 1);
     }
@@ -140,6 +146,10 @@ static u32 on_body(u32 ctx, u32 direction, u32 end)
         proxy_set_buffer_bytes(direction, 0x7fffffff, 0, &letter, 1);
     }
     if (streams[slot].waits[direction]) {
+        return 1 + draw(2);
+    }
+    if (first && direction == 0 && streams[slot].answers == IN_BODY && ask(ctx, direction)) {
+        streams[slot].answers = NOW;
         return 1 + draw(2);
     }
     if (draw(16) < often && ask(ctx, direction)) {
@@ -155,7 +165,10 @@ EXPORT(proxy_on_request_headers) u32 on_request_headers(u32 ctx, u32 n, u32 end)
     (void)n;
     heap_reset();
     if (proxy_get_header_map_value(0, "x-storm", 7, &at, &len) == 0 && len == 1) {
-        streams[ctx % SLOTS].answers = *(unsigned char *)at == letter;
+        unsigned char asked = *(unsigned char *)at;
+        streams[ctx % SLOTS].answers = asked == letter          ? IN_HEADERS
+                                       : asked == (letter | 32) ? IN_BODY
+                                                                : NEVER;
     }
     return on_headers(ctx, 0, end);
 }

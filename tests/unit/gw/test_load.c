@@ -192,8 +192,8 @@ static void test_plugins(void **state)
          "t:4: plugins[0].defaultConfig: must be a mapping, not a whole number\n"},
         {PLUGIN("defaultConfig: {a: .inf}"),
          "t:4: plugins[0].defaultConfig: JSON has no number like .inf; put it in quotes\n"},
-        {PLUGIN("matchRules: [{config: {}}]"),
-         "t:4: plugins[0].matchRules[0]: matches nothing; add route (ingress), domain or service\n"},
+        {PLUGIN("matchRules: [{config: {}}]"), "t:4: plugins[0].matchRules[0]: matches nothing; add route "
+                                               "(ingress), domain, service or listener\n"},
         {PLUGIN("matchRules: [{route: [r, x], service: [y]}]"),
          "t:4: plugins[0].matchRules[0].route: there is no route 'x'; add it to routes or correct the name\n"
          "t:4: plugins[0].matchRules[0].service: there is no service 'y'; add it to services or correct the "
@@ -216,7 +216,7 @@ static void test_plugins(void **state)
          "  matchRules:\n  - ingress: [nowhere]\n",
          "t:6: spec.name: no such field; there are url, sha256, imagePullPolicy, imagePullSecret, "
          "verificationKey, "
-         "pluginName, phase, priority, failStrategy, vmConfig, pluginConfig, defaultConfig, "
+         "pluginName, type, phase, priority, failStrategy, vmConfig, pluginConfig, defaultConfig, "
          "defaultConfigDisable, "
          "matchRules, vm, limits\n"
          "t:8: spec.matchRules[0].route: there is no route 'nowhere'; add it to routes or correct the "
