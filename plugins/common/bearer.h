@@ -4,8 +4,8 @@
 
 #include "weir_plugin.h"
 
-/* The request's own URL, its path cut to 256 bytes, as the realm of `WWW-Authenticate: Bearer realm="..."`.
- * It holds no quote and no backslash, so it cannot end early. */
+/* The request's own URL, host and path cut to 256 bytes each, as the realm of `WWW-Authenticate: Bearer
+ * realm="..."`. It holds no quote and no backslash, so it cannot end early. */
 struct wp_str bearer_realm(void);
 
 /* "prefix{Jwt_is_missing}": details for the access log, whose readers split lines at spaces. */
