@@ -436,10 +436,10 @@ static enum jwt_status check_consumer(struct request *r, const struct consumer *
         }
         result = check_token(r, c, token);
         if (result != JWT_OK) {
+            wp_debug("consumer %.*s: %.*s", WP_ARG(c->name), WP_ARG(jwt_status_text(result)));
             break;
         }
     }
-    wp_debug("consumer %.*s: %.*s", WP_ARG(c->name), WP_ARG(jwt_status_text(result)));
     return result;
 }
 
@@ -497,12 +497,22 @@ static void set_claim_headers(const struct consumer *c, const struct claims *cla
     }
 }
 
+/* Only the first header of a name was looked at: the upstream must not take another one for verified. */
+static void settle_token_header(const struct consumer *c, struct wp_str name)
+{
+    if (c->keep_token) {
+        wp_header_replace(WP_REQUEST_HEADERS, name, wp_request_header(name));
+    } else {
+        wp_header_remove(WP_REQUEST_HEADERS, name);
+    }
+}
+
 static enum wp_action let_in(struct request *r, const struct consumer *c)
 {
     for (size_t i = 0; i < c->nplaces; i++) {
         const struct token_place *place = &r->config->places[c->places[i]];
-        if (!c->keep_token && place->kind == TOKEN_IN_HEADER && token_at(r, c->places[i])->present) {
-            wp_header_remove(WP_REQUEST_HEADERS, place->name);
+        if (place->kind == TOKEN_IN_HEADER && token_at(r, c->places[i])->present) {
+            settle_token_header(c, place->name);
         }
     }
     wp_header_replace(WP_REQUEST_HEADERS, WP_STR("X-Mse-Consumer"), c->name);

@@ -64,6 +64,12 @@ def test_cookies(gw):
         assert [c for c in response.seen_all("cookie") if token in c]
 
 
+def test_a_second_header_of_the_name(gw):
+    token = sign({"iss": "b"})
+    response = gw.send("/", headers=[("X-Jwt", token), ("X-Jwt", "forged")])
+    assert response.status == 200 and response.seen_all("x-jwt") == [token]
+
+
 def test_refused(gw):
     response = gw.send("/a?b")
     assert (response.status, response.text) == (401, "Jwt is missing")

@@ -298,6 +298,21 @@ static void test_places(void **state)
     assert_int_equal(ASK(.path = text), 0);
 }
 
+/* What was not verified does not reach the upstream next to what was. */
+static void test_a_second_header_of_the_name(void **state)
+{
+    (void)state;
+    const char *good = sign("{}");
+    assert_true(configure(CONFIG(",\"from_headers\":[{\"name\":\"x-a\",\"value_prefix\":\"\"}]")));
+    assert_int_equal(ASK(.headers = {"x-a", good, "x-b", "1", "X-A", "forged"}), 0);
+    assert_header("x-a", good);
+    assert_int_equal(ASK(.headers = {"x-a", "forged", "x-a", good}), 401);
+    assert_true(configure(
+        CONFIG(",\"from_headers\":[{\"name\":\"x-a\",\"value_prefix\":\"\"}],\"keep_token\":\"false\"")));
+    assert_int_equal(ASK(.headers = {"x-a", good, "x-a", "forged"}), 0);
+    assert_header("x-a", NULL);
+}
+
 static void test_cookies(void **state)
 {
     (void)state;
@@ -541,6 +556,7 @@ int main(void)
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_time),
         cmocka_unit_test(test_places),
+        cmocka_unit_test(test_a_second_header_of_the_name),
         cmocka_unit_test(test_cookies),
         cmocka_unit_test(test_claims_of_consumers),
         cmocka_unit_test(test_claims_to_headers),
