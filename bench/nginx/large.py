@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """1 GiB up and down through a plugin that only looks at headers, beside the same nginx without the module.
 
-  large.py [--bytes N] [--runs 15] [--out FILE]
+  large.py [--bytes N] [--runs 7] [--out FILE]
 
 Both gateways have one worker and the same nginx.conf, but for the module's directives; runs are interleaved.  The upstream and the client
 are programs of this file.  Printed: wall time, the worker's CPU time, their ratios, and by how much the worker's peak of resident memory
@@ -141,7 +141,7 @@ def commit():
 
 def report(results, size, runs):
     lines = [f"{size >> 20} MiB through key-auth (headers only) and through the same nginx without the module; {runs} interleaved runs",
-             f"{machine()}; commit {commit()}; {datetime.date.today()}", "",
+             f"{machine()}; load {os.getloadavg()[0]:.1f}; commit {commit()}; {datetime.date.today()}", "",
              f"{'':9}{'nginx, s':>10}{'weir, s':>10}{'throughput':>12}{'best':>9}{'nginx CPU, s':>14}{'weir CPU, s':>13}{'CPU':>7}"
              f"{'weir peak, kB':>15}"]
     for name in ("upload", "download"):
@@ -159,7 +159,7 @@ def report(results, size, runs):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bytes", type=int, default=1 << 30)
-    parser.add_argument("--runs", type=int, default=15)
+    parser.add_argument("--runs", type=int, default=7)
     parser.add_argument("--out")
     args = parser.parse_args()
     child, upstream_port = start_upstream()

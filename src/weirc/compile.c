@@ -56,13 +56,14 @@ static double now_s(void)
 /* ---- a unit ------------------------------------------------------------------------------------------ */
 
 /* Passes per -O.  `exact` ones run between exact_begin and exact_end and keep every trap in its place; they
- * are all that moves or removes memory accesses one by one.  `vectors` finds the loads of floats free, to be
- * made loads of vectors.  `free` ones run afterwards, and every load is fixed.
+ * are all that moves or removes memory accesses one by one.  `vectors` and `floats` find the loads of floats
+ * free, to be made loads of vectors; `floats` are for functions that compute with floating point.  `free`
+ * ones run afterwards, and every load is fixed.
  *
  * Functions are optimised one by one: whoever made the module has inlined, and frames of a backtrace stay
  * functions of the module.  Not among the passes, because measured to cost more than they bring:
- * reassociation (it undoes the addressing the producer chose), SLP vectorisation, and idioms of memset and
- * memcpy, which cannot be called in the GS segment. */
+ * reassociation (it undoes the addressing the producer chose), and idioms of memset and memcpy, which cannot
+ * be called in the GS segment. */
 #define COMBINE "instcombine<no-verify-fixpoint>"
 #define EARLY                                                                                                \
     "early-cse<memssa>,simplifycfg," COMBINE                                                                 \
@@ -73,20 +74,21 @@ static double now_s(void)
     ",loop(indvars,loop-deletion,loop-unroll-full),sroa,vector-combine,gvn<no-load-pre>,sccp,bdce," COMBINE  \
     ",jump-threading,adce,dse,loop-mssa(licm),simplifycfg"
 #define VECTORS "loop-vectorize"
+#define FLOATS "slp-vectorizer"
 #define LATE                                                                                                 \
     "loop-load-elim," COMBINE                                                                                \
     ",simplifycfg<sink-common-insts>,vector-combine,loop-unroll<O3;no-peeling>," COMBINE                     \
     ",alignment-from-assumptions,instsimplify,div-rem-pairs,"                                                \
     "simplifycfg"
 static const struct {
-    const char *exact, *vectors, *free;
+    const char *exact, *vectors, *floats, *free; /* NULL: none */
 } pipelines[] = {
-    {NULL, NULL, NULL},
+    {0},
     {"function(early-cse<memssa>,simplifycfg," COMBINE
      ",loop-mssa(licm),gvn<no-load-pre>,dse,adce,simplifycfg)",
-     NULL, "function(" COMBINE ",simplifycfg)"},
-    {"function(" EARLY LOOPS ")", NULL, "function(" COMBINE ",instsimplify,div-rem-pairs,simplifycfg)"},
-    {"function(" EARLY LOOPS ")", "function(" VECTORS ")", "function(" LATE ")"},
+     NULL, NULL, "function(" COMBINE ",simplifycfg)"},
+    {"function(" EARLY LOOPS ")", NULL, NULL, "function(" COMBINE ",instsimplify,div-rem-pairs,simplifycfg)"},
+    {"function(" EARLY LOOPS ")", "function(" VECTORS ")", "function(" FLOATS ")", "function(" LATE ")"},
 };
 
 static weir_status run_passes(struct unit *u, const char *passes, struct weir_report *rep)
@@ -143,6 +145,18 @@ static weir_status emit_file(struct unit *u, const char *path, LLVMCodeGenFileTy
     return WEIR_E_IO;
 }
 
+static weir_status vectorise(struct unit *u, struct weir_report *rep)
+{
+    weir_status st = run_passes(u, pipelines[u->opt->level].vectors, rep);
+    if (st == WEIR_OK) {
+        vectors_hide_integers(u);
+        st = run_passes(u, pipelines[u->opt->level].floats, rep);
+        vectors_show_all(u);
+    }
+    exact_settle(u);
+    return st;
+}
+
 static weir_status optimise(struct unit *u, struct weir_report *rep)
 {
     if (u->opt->level == 0) {
@@ -156,11 +170,10 @@ static weir_status optimise(struct unit *u, struct weir_report *rep)
     loops_count_up(u);
     exact_begin(u);
     st = run_passes(u, pipelines[u->opt->level].exact, rep);
-    const char *vectors = pipelines[u->opt->level].vectors;
-    exact_end(u, vectors != NULL);
-    if (st == WEIR_OK && vectors != NULL) {
-        st = run_passes(u, vectors, rep);
-        exact_settle(u);
+    bool vectors = pipelines[u->opt->level].vectors != NULL;
+    exact_end(u, vectors);
+    if (st == WEIR_OK && vectors) {
+        st = vectorise(u, rep);
     }
     const char *passes = u->opt->passes != NULL ? u->opt->passes : pipelines[u->opt->level].free;
     if (st == WEIR_OK) {
@@ -209,6 +222,7 @@ static weir_status compile_partition(const struct job *j, const struct partition
     if (st == WEIR_OK) {
         st = optimise(&u, rep);
     }
+    unit_settle_base(&u);
     if (j->opt->emit_llvm) {
         dump_ir(&u, suffix);
     }
@@ -365,6 +379,8 @@ static void init_targets(void)
     static const char *const options[] = {
         "weirc", "-instcombine-code-sinking=false", "-disable-machine-sink",
         "-x86-cmov-converter-force-mem-operand=false",
+        /* as far as clang does for native code with 300: here a load is three or four instructions */
+        "-unroll-threshold=600",
         /* there are no variables: the analysis that follows them is for nothing */
         "-experimental-debug-variable-locations=false"};
     LLVMParseCommandLineOptions(sizeof options / sizeof *options, options, "");

@@ -1,8 +1,9 @@
 /* weirc/emit_memory.c - loads, stores, bulk memory, locals and globals (core spec 4.4.5, 4.4.7).
  *
  * An address is base + zero-extended operand + offset: below 8 GiB, which the reservation covers, so there
- * are no checks: what is outside faults.  Memory 0's base is the GS base with Segue, otherwise, and for other
- * memories, a value loaded once per function (it never changes).  Alignment hints promise nothing. */
+ * are no checks: what is outside faults.  Memory 0's base is the GS base with Segue (unit.c), otherwise, and
+ * for other memories, a value loaded once per function (it never changes).  Alignment hints promise nothing.
+ */
 #include "weirc/unit.h"
 
 static bool in_gs(const struct fn *f, uint32_t memidx)
@@ -14,7 +15,7 @@ static LLVMValueRef base_of(struct fn *f, uint32_t memidx)
 {
     struct unit *u = f->u;
     if (in_gs(f, memidx)) {
-        return LLVMConstNull(u->t_gsptr);
+        return u->gs_base;
     }
     if (f->bases[memidx] == NULL) {
         LLVMBasicBlockRef here = LLVMGetInsertBlock(f->b);

@@ -3,7 +3,8 @@
  *   - A load traps even if nobody needs its value, and all of its bytes count.  exact_begin hands every
  * loaded value to a made-up function with an effect, so that the first passes keep all loads while they find
  * out what is dead. exact_end removes these calls and makes loads volatile; only loads of floats whose whole
- * value is needed stay ordinary for the vectoriser, and exact_settle fixes those it left.
+ * value is needed stay ordinary for the vectorisers, and exact_settle fixes what they left and what they
+ * made.
  *   - x * 1, x + -0, float->double->float and the like must still make a NaN quiet; LLVM folds them to x. */
 #include "weirc/unit.h"
 
@@ -384,7 +385,7 @@ static void end_function(struct unit *u, LLVMValueRef fn, bool vectorise)
             } else if (LLVMIsALoadInst(i) && exact_reads_memory(u, i)) {
                 enum need need = need_of(&n, i);
                 /* A later pass may find that a value is not needed after all, and drop its load, or move it
-                 * behind another trap.  The vectoriser does neither. */
+                 * behind another trap.  The vectorisers do neither. */
                 if (!vectorise || need != ALL || !is_float(u, i)) {
                     LLVMSetVolatile(i, 1);
                 }
@@ -413,7 +414,7 @@ void exact_settle(struct unit *u)
     for (LLVMValueRef f = LLVMGetFirstFunction(u->mod); f != NULL; f = LLVMGetNextFunction(f)) {
         for (LLVMBasicBlockRef bb = LLVMGetFirstBasicBlock(f); bb != NULL; bb = LLVMGetNextBasicBlock(bb)) {
             for (LLVMValueRef i = LLVMGetFirstInstruction(bb); i != NULL; i = LLVMGetNextInstruction(i)) {
-                if (LLVMIsALoadInst(i) && is_float(u, i) && exact_reads_memory(u, i)) {
+                if (LLVMIsALoadInst(i) && exact_reads_memory(u, i)) {
                     LLVMSetVolatile(i, 1);
                 }
             }

@@ -1,7 +1,11 @@
 /* weirc/unit.c - the LLVM module of one partition: types, metadata, declarations.
  *
  * Alias information: linear memories, vmctx, tables and every global have TBAA types of their own, because no
- * guest store can reach the run time's data: the memory reservation holds nothing else. */
+ * guest store can reach the run time's data: the memory reservation holds nothing else.
+ *
+ * Memory 0 in the GS segment begins at its address 0.  LLVM knows nothing of two accesses to constant
+ * addresses that are not parts of one object, though, so until everything is optimised the memory is a
+ * made-up global variable of unknown size, and then null. */
 #include "weirc/unit.h"
 
 #include <stdio.h>
@@ -118,7 +122,24 @@ static void make_attrs(struct unit *u)
     u->attr_cold = enum_attr(u, "cold", 0);
     u->attr_noinline = enum_attr(u, "noinline", 0);
     u->attr_nomerge = enum_attr(u, "nomerge", 0);
+    u->attr_hidden = enum_attr(u, "noimplicitfloat", 0);
     u->attr_noreturn = enum_attr(u, "noreturn", 0);
+}
+
+static void make_gs_base(struct unit *u)
+{
+    LLVMTypeRef unknown = LLVMStructCreateNamed(u->cx, "memory");
+    u->gs_base = LLVMAddGlobalInAddressSpace(u->mod, unknown, "memory", UNIT_GS_SPACE);
+    LLVMSetAlignment(u->gs_base, 1);
+}
+
+void unit_settle_base(struct unit *u)
+{
+    if (u->gs_base != NULL) {
+        LLVMReplaceAllUsesWith(u->gs_base, LLVMConstNull(u->t_gsptr));
+        LLVMDeleteGlobal(u->gs_base);
+        u->gs_base = NULL;
+    }
 }
 
 /* Slots of functions that can be referenced, as weir/vmctx.h numbers them. */
@@ -187,6 +208,9 @@ weir_status unit_init(struct unit *u, const struct wasm_module *m, const struct 
     u->layout = weir_vm_layout_of(m->nglobals, m->ntables, m->nmemories, m->ntypes, nslots);
     make_metadata(u);
     make_attrs(u);
+    if (u->segue) {
+        make_gs_base(u);
+    }
     make_debug_info(u);
     for (size_t i = 0; i < INTR_COUNT; i++) {
         u->intrinsics[i] = LLVMLookupIntrinsicID(intrinsic_names[i], strlen(intrinsic_names[i]));

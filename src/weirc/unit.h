@@ -99,6 +99,7 @@ struct unit {
     LLVMTypeRef t_void, t_i1, t_i8, t_i16, t_i32, t_i64, t_i128, t_f32, t_f64, t_ptr, t_gsptr;
     LLVMTypeRef v_i8, v_i16, v_i32, v_i64, v_f32,
         v_f64;                /* 128-bit vectors; v_i64 stands for v128 across blocks */
+    LLVMValueRef gs_base;     /* memory 0 in the GS segment, with Segue; else NULL */
     LLVMTypeRef *functypes;   /* per type index */
     LLVMValueRef *funcs;      /* per function index, NULL until asked for */
     LLVMValueRef *slow_calls; /* per type index: calls a function entry by cells */
@@ -117,13 +118,15 @@ struct unit {
     } touches[16]; /* exact.c */
     uint32_t ntouches;
     LLVMAttributeRef attr_noalias, attr_nonnull, attr_deref, attr_align, attr_self, attr_cold, attr_noinline,
-        attr_nomerge, attr_noreturn;
+        attr_nomerge, attr_noreturn, attr_hidden;
 };
 
 /* Make the LLVM module and everything that functions share. */
 weir_status unit_init(struct unit *u, const struct wasm_module *m, const struct weirc_options *opt,
                       const struct weirc_facts *facts, struct weir_report *rep);
 void unit_fini(struct unit *u);
+/* Optimised: from now on memory 0 begins at address 0 of the GS segment. */
+void unit_settle_base(struct unit *u);
 
 LLVMTypeRef unit_type(const struct unit *u, uint8_t valtype);
 LLVMTypeRef unit_functype(struct unit *u, uint32_t typeidx);
@@ -253,13 +256,16 @@ void memory_store(struct fn *f, LLVMValueRef v, LLVMValueRef address, uint32_t m
 
 /* Leave the function with the values on top of the stack (terminates the block). */
 void control_return(struct fn *f, LLVMValueRef *results);
-/* Before the first passes, in SSA form; behind them, when the vectoriser runs next or not; behind the
- * vectoriser: exact.c. */
+/* Before the first passes, in SSA form; behind them, when the vectorisers run next or not; behind the
+ * vectorisers: exact.c. */
 void exact_begin(struct unit *u);
 void exact_end(struct unit *u, bool vectorise);
 void exact_settle(struct unit *u);
 /* Counters that run from -n to 0 made to run from 0 to n: loops.c.  In SSA form. */
 void loops_count_up(struct unit *u);
+/* Around the SLP vectoriser: vectors.c. */
+void vectors_hide_integers(struct unit *u);
+void vectors_show_all(struct unit *u);
 /* Is it a load of linear memory? */
 bool exact_reads_memory(const struct unit *u, LLVMValueRef load);
 /* Behind all passes: masked.c. */

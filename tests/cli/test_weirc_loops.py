@@ -1,4 +1,5 @@
-"""weirc on loops: counters in every shape compute what the interpreter does, and array loops are vectorised."""
+"""weirc's optimisations: counters in every shape compute what the interpreter does, array loops and pairs of floats are
+vectorised, static variables are told apart."""
 import os
 import re
 import subprocess
@@ -64,7 +65,14 @@ COUNTERS = """(module
       (f64.store offset=32768 (i32.add (local.get $i) (i32.const 8192))
         (f64.add (f64.load offset=32768 (i32.add (local.get $i) (i32.const 8192)))
           (f64.mul (local.get $x) (f64.load (i32.add (local.get $i) (i32.const 8192))))))
-      (br_if $l (local.tee $i (i32.add (local.get $i) (i32.const 8)))))))"""
+      (br_if $l (local.tee $i (i32.add (local.get $i) (i32.const 8))))))
+  (func (export "apart") (result i32) (local $x i32)
+    (local.set $x (i32.load (i32.const 1024)))
+    (i32.store (i32.const 2048) (i32.const 7))
+    (i32.add (local.get $x) (i32.load (i32.const 1024))))
+  (func (export "pair") (param $x f64)
+    (f64.store (i32.const 2048) (f64.sqrt (f64.mul (f64.load (i32.const 1024)) (local.get $x))))
+    (f64.store (i32.const 2056) (f64.sqrt (f64.mul (f64.load (i32.const 1032)) (local.get $x))))))"""
 
 
 @pytest.fixture(name="wasm", scope="module")
@@ -95,8 +103,30 @@ def test_counters(wasm, tmp_path, options):
         assert compiled == result(wasm, call, "--tier", "interp"), call
 
 
-def test_array_loops_are_vectorised(wasm, tmp_path):
-    subprocess.run([WEIRC, wasm, "-o", tmp_path / "i", "--cpu", "x86-64-v3", "--emit-asm"], check=True, timeout=120)
-    asm = (tmp_path / "i.s").read_text()
-    axpy = re.search(r"^w\d+\.axpy:$(.*?)^\s+\.size\s+w\d+\.axpy", asm, re.M | re.S)
-    assert axpy and re.search(r"vmulpd\s.*%ymm", axpy.group(1)), "four elements at a time"
+@pytest.fixture(name="code", scope="module")
+def fixture_code(wasm, tmp_path_factory):
+    """The assembly of a function, by both ways to address memory."""
+    folder = tmp_path_factory.mktemp("code")
+    for way in ("segue", "no-segue"):
+        subprocess.run([WEIRC, wasm, "-o", folder / way, f"--{way}", "--cpu", "x86-64-v3", "--emit-asm"], check=True,
+                       timeout=120)
+
+    def code(way, name):
+        asm = (folder / f"{way}.s").read_text()
+        return re.search(rf"^w\d+\.{name}:$(.*?)^\s+\.size\s+w\d+\.{name}", asm, re.M | re.S).group(1)
+    return code
+
+
+@pytest.mark.parametrize("way", ["segue", "no-segue"])
+def test_array_loops_are_vectorised(code, way):
+    assert re.search(r"vmulpd\s.*%ymm", code(way, "axpy")), "four elements at a time"
+
+
+@pytest.mark.parametrize("way", ["segue", "no-segue"])
+def test_pairs_of_floats_are_vectorised(code, way):
+    assert "vsqrtpd" in code(way, "pair") and "vsqrtsd" not in code(way, "pair")
+
+
+@pytest.mark.parametrize("way", ["segue", "no-segue"])
+def test_a_store_elsewhere_leaves_a_value_known(code, way):
+    assert len(re.findall(r"\b1024\b", code(way, "apart"))) == 1, "loaded once"
