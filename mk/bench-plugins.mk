@@ -13,7 +13,7 @@ $(B)/bench/plugins/%: $(BENCH_HOST) $(BENCH_HOST_OBJS) $(GUEST_LIBS) $(LIBCONTRO
 	$(call say,BENCH,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(GUEST_CFLAGS) $(CPPFLAGS) -Ibench/plugins $(BENCH_HOST) $(if $(filter empty,$*),bench/plugins/empty.c,plugins/$*/plugin.c) \
-	  $(GUEST_LIBS) $(BENCH_HOST_OBJS) $(LIBCONTROL) $(LIBFOREIGN) $(LIBGW) $(LIBWEIR) $(LDFLAGS) $(CLI_LIBS) -o $@
+	  $(GUEST_LIBS) $(BENCH_HOST_OBJS) $(LIBCONTROL) $(LIBFOREIGN) $(LIBGW) $(LIBWEIR) $(LDFLAGS) $(CLI_LIBS) -Wl,--as-needed -lstdc++ -o $@
 
 build/plugins/bench/empty.wasm: bench/plugins/empty.c $(SDK_LIBS)
 	@mkdir -p $(@D)
