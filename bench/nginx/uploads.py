@@ -141,7 +141,7 @@ def main():
         finally:
             sides.stop()
     text = "\n".join(lines + ["", "nginx: uploads a second and the worker's CPU time for one, medians; the others' rates: median of pairs / best run to best run;",
-                              "the others' CPU: median of pairs.  buffered waits for the upstream's delayed acknowledgements: nginx sets TCP_NODELAY only if unbuffered"])
+                              "the others' CPU: median of pairs.  Where `again` is far from 100%, the row says little"])
     print(text)
     if args.out:
         with open(args.out, "w", encoding="utf-8") as f:
