@@ -340,3 +340,26 @@ const char *deploy_plugin_state(struct deploy *d, uint32_t plugin, const char **
            : images_awaited(d->images, p)         ? "compiling"
                                                   : "ready";
 }
+
+void deploy_status_json(struct deploy *d, struct strbuf *out)
+{
+    const struct channel *ch = images_channel(d->images);
+    bool kept;
+    const char *cause;
+
+    strbuf_printf(out, "\"generation\":\"%s\",\"workers\":[", d->files.name);
+    for (size_t i = 0; i < channel_nclients(ch); i++) {
+        const struct channel_client *c = channel_client_at(ch, i);
+        strbuf_printf(out, "%s{\"pid\":%d,\"generation\":%u}", i == 0 ? "" : ",", (int)c->pid, c->applied);
+    }
+    strbuf_printf(out, "],\"plugins\":[");
+    for (uint32_t i = 0; i < d->published->nplugins; i++) {
+        strbuf_printf(out, "%s{\"name\":", i == 0 ? "" : ",");
+        strbuf_add_json(out, d->published->plugins[i].name);
+        strbuf_printf(out, ",\"state\":\"%s\"", deploy_plugin_state(d, i, &cause, &kept));
+        strbuf_printf(out, ",\"kept\":%s,\"cause\":", kept ? "true" : "false");
+        strbuf_add_json(out, str_of(cause));
+        strbuf_printf(out, "}");
+    }
+    strbuf_printf(out, "]");
+}

@@ -57,4 +57,7 @@ size_t deploy_nrefused(const struct deploy *d);
  * "" if there is nothing to say. */
 const char *deploy_plugin_state(struct deploy *d, uint32_t plugin, const char **cause, bool *kept);
 
+/* Members of a JSON object, without its braces: generation, workers, plugins. */
+void deploy_status_json(struct deploy *d, struct strbuf *out);
+
 #endif

@@ -28,6 +28,7 @@
 #include "base/str.h"
 #include "cli/cli.h"
 #include "cli/deploy.h"
+#include "control/admin.h"
 #include "control/images.h"
 #include "control/nginx_conf.h"
 #include "control/nginx_process.h"
@@ -42,6 +43,8 @@ enum { EXIT_NGINX = 3 };
 
 enum {
     READY_POLL_MS = 20,
+    APPLY_POLL_MS = 2,
+    APPLY_PATIENCE_MS = 30000,
     READY_PATIENCE_MS =
         15000, /* a running nginx that does not take the generation in this time keeps its own */
     BACKOFF_FIRST_MS = 200,
@@ -167,7 +170,11 @@ struct run {
     char module[PATH_MAX], weirc[PATH_MAX];
     char *config;      /* the path that is read and watched */
     bool conf_changed; /* since the nginx that may run read nginx.conf */
-    char control_sock[64];
+    char control_sock[64], admin_sock[64];
+    struct admin *admin;
+    uint64_t asking; /* the client whose change is not in all workers yet, 0: none */
+    bool asked_changed;
+    uint64_t ask_deadline_ms;
     struct images *images;
     int lock;
     const char *user;
@@ -447,6 +454,139 @@ static int start_publishing(struct run *run)
     return change(run, true, &changed, &run->conf_changed, NULL) == WEIR_OK ? CLI_GO_ON : CLI_EXIT_FAILED;
 }
 
+/* ---- changes -------------------------------------------------------------------------------- */
+
+/* Do all workers have the generation in force, and nginx.conf? */
+static bool all_have_it(const struct run *run)
+{
+    size_t n = nginx_process_nworkers(&run->nginx);
+    return n != 0 && deploy_napplied(&run->deploy) >= n && !nginx_process_old_workers_serve(&run->nginx);
+}
+
+/* Read the configuration; what is wrong is on standard error, and what was in force stays. */
+static weir_status take_change(struct run *run, bool again, bool *changed, struct strbuf *said)
+{
+    bool reload;
+    weir_status st = change(run, again, changed, &reload, said);
+
+    if (st != WEIR_OK) {
+        fprintf(stderr, "weir: the change was refused; %s stays in force\n", run->deploy.files.name);
+        return st;
+    }
+    if (*changed || reload) {
+        fprintf(stderr, "weir: %s is in force%s\n", run->deploy.files.name,
+                reload ? "; listeners changed, nginx is reloaded" : "");
+    }
+    if (reload && run->nginx.pid != 0) {
+        run->ready = false;
+        run->adopted = true;
+        run->started_ms = now_ms();
+        nginx_process_reload(&run->nginx);
+    }
+    return st;
+}
+
+static void answer_status(struct run *run, uint64_t client, unsigned status, const char *error,
+                          struct str problems, bool changed)
+{
+    struct strbuf json = {0};
+
+    strbuf_printf(&json, "{");
+    if (error != NULL) {
+        strbuf_printf(&json, "\"error\":");
+        strbuf_add_json(&json, str_of(error));
+        strbuf_printf(&json, ",");
+    }
+    if (problems.len != 0) {
+        strbuf_printf(&json, "\"problems\":");
+        strbuf_add_json(&json, problems);
+        strbuf_printf(&json, ",");
+    }
+    strbuf_printf(&json, "\"changed\":%s,\"ready\":%s,\"config\":", changed ? "true" : "false",
+                  all_have_it(run) ? "true" : "false");
+    strbuf_add_json(&json, str_of(run->config));
+    strbuf_printf(&json, ",");
+    deploy_status_json(&run->deploy, &json);
+    strbuf_printf(&json, "}\n");
+    admin_answer(run->admin, client, status, strbuf_str(&json));
+    strbuf_fini(&json);
+}
+
+/* Another path than before; false: it cannot be watched. */
+static bool set_config(struct run *run, const char *path)
+{
+    struct watch *watch;
+
+    if (watch_new(path, &watch, NULL) != WEIR_OK) {
+        return false;
+    }
+    watch_free(run->watch);
+    run->watch = watch;
+    char *old = run->config;
+    run->config = mem_strndup(path, strlen(path));
+    mem_free(old);
+    return true;
+}
+
+static void apply(struct run *run, uint64_t client, struct str body)
+{
+    struct strbuf said = {0};
+    json_t *json = json_loadb(body.at, body.len, 0, NULL);
+    const char *path = json_string_value(json_object_get(json, "config"));
+    char *before = mem_strndup(run->config, strlen(run->config));
+    bool changed;
+
+    if ((body.len != 0 && !json_is_object(json)) || (path != NULL && !set_config(run, path))) {
+        answer_status(run, client, 400, "the body must be an object; config, the path of a file", STR(""),
+                      false);
+    } else if (run->asking != 0 || run->stopping) {
+        answer_status(run, client, 409, "another change is on its way", STR(""), false);
+    } else if (take_change(run, true, &changed, &said) != WEIR_OK) {
+        if (path != NULL) {
+            set_config(run, before);
+        }
+        answer_status(run, client, 422, "the configuration has errors; nothing changed", strbuf_str(&said),
+                      false);
+    } else {
+        run->asking = client;
+        run->asked_changed = changed;
+        run->ask_deadline_ms = now_ms() + APPLY_PATIENCE_MS;
+    }
+    mem_free(before);
+    json_decref(json);
+    strbuf_fini(&said);
+}
+
+static void on_request(void *ctx, uint64_t client, const struct http_request *r)
+{
+    struct run *run = ctx;
+
+    if (str_eq(r->method, STR("GET")) && str_eq(r->target, STR("/v1/status"))) {
+        answer_status(run, client, 200, NULL, STR(""), false);
+    } else if (str_eq(r->method, STR("POST")) && str_eq(r->target, STR("/v1/apply"))) {
+        apply(run, client, r->body);
+    } else {
+        answer_status(run, client, 404, "there are GET /v1/status and POST /v1/apply", STR(""), false);
+    }
+}
+
+/* Tell who asked for a change, once it is everywhere. */
+static void answer_apply(struct run *run)
+{
+    if (run->asking == 0) {
+        return;
+    }
+    if (all_have_it(run)) {
+        answer_status(run, run->asking, 200, NULL, STR(""), run->asked_changed);
+    } else if (now_ms() >= run->ask_deadline_ms || deploy_nrefused(&run->deploy) != 0) {
+        answer_status(run, run->asking, 504, "not all workers have it; logs/error.log may say why", STR(""),
+                      run->asked_changed);
+    } else {
+        return;
+    }
+    run->asking = 0;
+}
+
 /* Images are compiled while nginx serves; workers connect to hear of them.  Sockets have short paths, so the
  * folder is named by its descriptor. */
 static int open_images(struct run *run)
@@ -468,6 +608,10 @@ static int open_images(struct run *run)
         return cli_fail("%s", dir < 0 ? strerror(errno) : rep.message);
     }
     deploy_connect(&run->deploy, run->images);
+    snprintf(run->admin_sock, sizeof run->admin_sock, "/proc/self/fd/%d/" ADMIN_SOCKET, dir);
+    if (admin_open(run->admin_sock, on_request, run, &run->admin, &rep) != WEIR_OK) {
+        return cli_fail("%s", rep.message);
+    }
     return CLI_GO_ON;
 }
 
@@ -514,13 +658,7 @@ static void print_ready(struct run *run, const json_t *status)
     fflush(stdout);
 }
 
-/* Do all workers have the generation in force, and nginx.conf? */
-static bool all_have_it(const struct run *run)
-{
-    size_t n = nginx_process_nworkers(&run->nginx);
-    return n != 0 && deploy_napplied(&run->deploy) >= n && !nginx_process_old_workers_serve(&run->nginx);
-}
-
+/* Is the gateway what it should be? */
 static void check_ready(struct run *run)
 {
     struct strbuf text = {0};
@@ -613,6 +751,9 @@ static int wait_ms(const struct run *run)
     if (run->nginx.pid != 0 && !run->ready && !run->stopping) {
         return READY_POLL_MS;
     }
+    if (run->asking != 0) {
+        return APPLY_POLL_MS;
+    }
     next = run->stopping ? run->deadline_ms : run->restart_ms;
     uint64_t watched = run->stopping ? 0 : watch_when_ms(run->watch);
     if (watched != 0 && (next == 0 || watched < next)) {
@@ -627,30 +768,9 @@ static int wait_ms(const struct run *run)
     return next > now ? (int)(next - now) : 0;
 }
 
-/* Somebody wrote the configuration.  What is wrong is on standard error; what was in force stays. */
-static void config_written(struct run *run)
-{
-    bool changed, reload;
-
-    if (change(run, false, &changed, &reload, NULL) != WEIR_OK) {
-        fprintf(stderr, "weir: the change was refused; %s stays in force\n", run->deploy.files.name);
-        return;
-    }
-    if (changed || reload) {
-        fprintf(stderr, "weir: %s is in force%s\n", run->deploy.files.name,
-                reload ? "; listeners changed, nginx is reloaded" : "");
-    }
-    if (reload && run->nginx.pid != 0) {
-        run->ready = false;
-        run->adopted = true;
-        run->started_ms = now_ms();
-        nginx_process_reload(&run->nginx);
-    }
-}
-
 static int supervise(struct run *run, int signals)
 {
-    enum { SIGNALS, NGINX, WATCH, IMAGES };
+    enum { SIGNALS, NGINX, WATCH, ADMIN, IMAGES = ADMIN + ADMIN_MAX_CLIENTS + 1 };
     static struct pollfd fds[IMAGES + IMAGES_MAX_FDS];
     int code = CLI_GO_ON;
 
@@ -660,6 +780,7 @@ static int supervise(struct run *run, int signals)
         fds[SIGNALS] = (struct pollfd){.fd = signals, .events = POLLIN};
         fds[NGINX] = (struct pollfd){.fd = run->nginx.pidfd, .events = POLLIN};
         fds[WATCH] = (struct pollfd){.fd = watch_fd(run->watch), .events = POLLIN};
+        size_t nadmin = admin_poll_fds(run->admin, fds + ADMIN);
         size_t nimages = images_poll_fds(run->images, fds + IMAGES);
         if (poll(fds, IMAGES + nimages, wait_ms(run)) < 0) {
             if (errno != EINTR) {
@@ -673,8 +794,11 @@ static int supervise(struct run *run, int signals)
             watch_read(run->watch, now_ms());
         }
         if (!run->stopping && watch_due(run->watch, now_ms())) {
-            config_written(run);
+            bool changed;
+            take_change(run, false, &changed, NULL);
         }
+        admin_polled(run->admin, fds + ADMIN, nadmin);
+        answer_apply(run);
         if (fds[NGINX].revents != 0) {
             code = nginx_ended(run);
         }
@@ -767,6 +891,7 @@ static int run_gateway(int argc, char **argv)
     if (code == CLI_GO_ON) {
         code = supervise(&run, signals);
     }
+    admin_close(run.admin);
     images_free(run.images);
     deploy_fini(&run.deploy);
     watch_free(run.watch);

@@ -3,12 +3,14 @@ import json
 import os
 import shutil
 import signal
+import statistics
+import subprocess
 import threading
 import time
 
 import pytest
 
-from conftest import KEY_AUTH, send, wait_for
+from conftest import KEY_AUTH, PATIENCE_S, WEIR, send, wait_for
 
 
 def write(g, config, how="rename"):
@@ -76,7 +78,7 @@ def test_links_that_are_swapped(gateway, echo, tmp_path):
     (mount / "gateway.yaml").symlink_to("..data/gateway.yaml")
     os.remove(g.config)
     os.makedirs(os.path.join(g.state, "x"), exist_ok=True)
-    from conftest import Process, WEIR
+    from conftest import Process
     run = Process([WEIR, "run", "-c", str(mount / "gateway.yaml"), "--state", g.state, "--workers", "1"], str(tmp_path / "log"))
     try:
         wait_for("readiness", lambda: "weir: ready" in run.output())
@@ -235,3 +237,52 @@ def test_the_control_process_dies_in_the_middle(gateway, echo):
     stop.set()
     t.join()
     assert not failures
+
+
+def weir(*args):
+    done = subprocess.run([WEIR, *args], capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_apply_and_status(gateway, echo, tmp_path):
+    g = gateway(route(echo, "first", [key_auth("k1")]), "--workers", "2")
+    code, out = weir("status", "--state", g.state)
+    assert code == 0 and out.count("worker ") == 2 and "plugin key-auth: " in out, out
+    assert weir("apply", "--state", g.state)[0] == 0
+
+    other = tmp_path / "other.yaml"
+
+    def put(config):
+        other.write_text(json.dumps({"listeners": [f"127.0.0.1:{g.port}"], **config}, indent=1))
+
+    put(route(echo, "second", [key_auth("k1")]))
+    code, out = weir("apply", "-c", str(other), "--state", g.state)
+    assert code == 0 and "generation-2.json is in force" in out, out
+    assert all(mark(g, headers={"x-k": "k1"}) == "second" for _ in range(20)), "all workers have it"
+
+    put(route(echo, "third", [broken("no file", tmp_path)]))
+    code, out = weir("apply", "--state", g.state)
+    assert code == 3 and "plugin key-auth: " in out and "last good version" in out and "nowhere.wasm" in out, out
+    assert mark(g, headers={"x-k": "k1"}) == "third"
+    assert weir("status", "--state", g.state)[0] == 3
+
+    put({**route(echo, "fourth"), "routes": [{"name": "r", "match": {}, "service": "nowhere"}]})
+    code, out = weir("apply", "--state", g.state)
+    assert code == 1 and f"{other}:" in out and "nowhere" in out, out
+    assert mark(g, headers={"x-k": "k1"}) == "third"
+
+    assert weir("apply", "--state", str(tmp_path))[0] == 4
+    assert weir("status", "--state", str(tmp_path))[0] == 4
+    assert weir("apply", "--nonsense")[0] == 2
+
+
+def test_the_socket_is_the_owners(gateway, echo):
+    import socket
+    g = gateway(route(echo, "first"))
+    assert os.stat(g.state + "/admin.sock").st_mode & 0o777 == 0o600
+    for request, status in ((b"GET / HTTP/1.1\r\n\r\n", b"404"), (b"junk\r\n\r\n", b"400"), (b"GET /v1/status HTTP/1.0\r\n\r\n", b"200")):
+        with socket.socket(socket.AF_UNIX) as s:
+            s.settimeout(PATIENCE_S)
+            s.connect(g.state + "/admin.sock")
+            s.sendall(request)
+            assert s.recv(65536).split()[1] == status
