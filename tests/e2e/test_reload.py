@@ -47,6 +47,11 @@ def mark(g, **kwargs):
     return response.seen_header("host")
 
 
+def both(g):
+    """The pids of two workers, once both are there."""
+    return wait_for("both workers", lambda: len(found := g.workers()) == 2 and found)
+
+
 def generations(g):
     return g.worker_status()["live"]["generations"]
 
@@ -54,7 +59,7 @@ def generations(g):
 @pytest.mark.parametrize("how", ["rename", "truncate"])
 def test_a_written_file_is_in_force(gateway, echo, how):
     g = gateway(route(echo, "first"), "--workers", "2")
-    workers, master = g.workers(), g.master()
+    workers, master = both(g), g.master()
     assert mark(g) == "first"
     for i in range(5):
         write(g, route(echo, f"change-{i}"), how)
@@ -211,7 +216,7 @@ def test_only_listeners_reload_nginx(gateway, echo):
 
 def test_the_control_process_dies_in_the_middle(gateway, echo):
     g = gateway(route(echo, "first"), "--workers", "2")
-    workers = g.workers()
+    workers = both(g)
     stop, failures = threading.Event(), []
 
     def traffic():
@@ -250,6 +255,8 @@ def weir(*args):
 
 def test_apply_and_status(gateway, echo, tmp_path):
     g = gateway(route(echo, "first", [key_auth("k1")]), "--workers", "2")
+    both(g)
+    wait_for("both workers' words", lambda: in_all_workers(g, 1))
     code, out = weir("status", "--state", g.state)
     assert code == 0 and out.count("worker ") == 2 and "plugin key-auth: " in out, out
     assert weir("apply", "--state", g.state)[0] == 0
@@ -395,7 +402,7 @@ def test_a_storm_of_changes(gateway, echo, tmp_path):
         (tmp_path / f"{n}.wasm").write_bytes(module + bytes([0, 2, 1, 65 + n]))  # another custom section
     ws = Upstream(websocket)
     g = gateway(change(echo, ws, tmp_path, 1), "--workers", "2")
-    workers, master = g.workers(), g.master()
+    workers, master = both(g), g.master()
     sockets, load, took, warm = open_websockets(g.port, 20), Load(g), [], 0
     try:
         number = 1
@@ -414,7 +421,7 @@ def test_a_storm_of_changes(gateway, echo, tmp_path):
                 for n, s in enumerate(sockets):
                     s.sendall(b"message %d" % n)
                     assert read_exactly(s, len(b"message %d" % n)) == b"message %d" % n
-            if i == CHANGES // 2:
+            if i == CHANGES // 2 + 1:
                 warm = rss_kb(workers)
     finally:
         load.end()
