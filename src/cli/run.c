@@ -1,9 +1,11 @@
 /* cli/run.c - `weir run`: the control process.
  *
- * It checks and publishes the configuration, writes nginx.conf, starts nginx or takes over one that an
- * earlier control process left, and watches it until it is told to stop.  Everything it keeps is below the
- * state folder, which a lock gives to one control process at a time.  If it dies, nginx goes on serving; the
- * next `weir run` with the same folder has that nginx take the new generation without closing a socket. */
+ * It checks and publishes the configuration (cli/deploy.h), writes nginx.conf, starts nginx or takes over one
+ * that an earlier control process left, and watches both until it is told to stop.  Changes go to the workers
+ * that run; nginx is only reloaded, gracefully, when nginx.conf is another one: that is, when listeners or
+ * options changed.  Everything it keeps is below the state folder, which a lock gives to one control process
+ * at a time.  If it dies, nginx goes on serving; the next `weir run` with the same folder goes on with that
+ * nginx. */
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -25,12 +27,14 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "cli/cli.h"
+#include "cli/deploy.h"
+#include "control/admin.h"
 #include "control/images.h"
 #include "control/nginx_conf.h"
 #include "control/nginx_process.h"
 #include "control/publish.h"
 #include "control/resolvers.h"
-#include "gw/load.h"
+#include "control/watch.h"
 #include "os/os.h"
 
 #define STREAM_MODULE "/usr/lib/nginx/modules/ngx_stream_module.so" /* where Debian has it */
@@ -39,6 +43,8 @@ enum { EXIT_NGINX = 3 };
 
 enum {
     READY_POLL_MS = 20,
+    APPLY_POLL_MS = 2,
+    APPLY_PATIENCE_MS = 30000,
     READY_PATIENCE_MS =
         15000, /* a running nginx that does not take the generation in this time keeps its own */
     BACKOFF_FIRST_MS = 200,
@@ -157,12 +163,18 @@ static const struct cli_usage usage = {
 /* ---- the state folder ------------------------------------------------------------------------- */
 
 struct run {
-    struct gw_config *config;
-    struct gw_problems problems;
+    struct deploy deploy;
+    struct watch *watch;
     struct store *store;
     char state_dir[PATH_MAX];
     char module[PATH_MAX], weirc[PATH_MAX];
-    char control_sock[64];
+    char *config;      /* the path that is read and watched */
+    bool conf_changed; /* since the nginx that may run read nginx.conf */
+    char control_sock[64], admin_sock[64];
+    struct admin *admin;
+    uint64_t asking; /* the client whose change is not in all workers yet, 0: none */
+    bool asked_changed;
+    uint64_t ask_deadline_ms;
     struct images *images;
     int lock;
     const char *user;
@@ -171,9 +183,6 @@ struct run {
     bool change_compile_user; /* to: */
     uid_t compile_uid;
     gid_t compile_gid;
-    unsigned generation; /* its number, for the file's name */
-    char *generation_file;
-    const char *generation_name; /* of the file, in the state folder */
     struct nginx_process nginx;
 
     bool ready, was_ready, adopted, stopping;
@@ -323,53 +332,17 @@ static int find_programs(struct run *run)
 
 /* ---- configuration -------------------------------------------------------------------------------- */
 
-static void print_problems(struct gw_problems *problems)
+static void print_problems(struct gw_problems *problems, struct strbuf *said)
 {
     gw_problems_sort(problems);
     for (size_t i = 0; i < problems->list.len; i++) {
         struct strbuf line = {0};
         gw_problem_format(&problems->list.at[i], &line);
         fprintf(stderr, "%s\n", line.at);
+        if (said != NULL) {
+            strbuf_printf(said, "%s\n", line.at);
+        }
         strbuf_fini(&line);
-    }
-}
-
-/* Files are numbered, so that a worker's answer tells which one it has. */
-static void name_generation(struct run *run)
-{
-    char *last = state_path(run, "generation");
-    char text[32] = "";
-    FILE *f = fopen(last, "re");
-    if (f != NULL) {
-        run->generation = fgets(text, sizeof text, f) != NULL ? (unsigned)strtoul(text, NULL, 10) : 0;
-        fclose(f);
-    }
-    mem_free(last);
-    run->generation++;
-
-    struct strbuf name = {0};
-    strbuf_printf(&name, "%s/generation-%u.json", run->state_dir, run->generation);
-    run->generation_file = name.at;
-    run->generation_name = strrchr(name.at, '/') + 1;
-}
-
-static void number_is_taken(struct run *run)
-{
-    struct strbuf text = {0}, old = {0};
-    struct weir_report rep;
-
-    weir_report_init(&rep);
-    char *path = state_path(run, "generation");
-    strbuf_printf(&text, "%u\n", run->generation);
-    publish_file(path, strbuf_str(&text), &rep);
-    mem_free(path);
-    strbuf_fini(&text);
-
-    /* The one before may still be in a worker's start; older ones are in nobody's. */
-    if (run->generation > 2) {
-        strbuf_printf(&old, "%s/generation-%u.json", run->state_dir, run->generation - 2);
-        unlink(old.at);
-        strbuf_fini(&old);
     }
 }
 
@@ -389,28 +362,30 @@ static uint32_t connections(void)
     return want / 2 < CONNECTIONS_MAX ? (uint32_t)(want / 2) : CONNECTIONS_MAX;
 }
 
-static int publish(struct run *run)
+/* Is it what the file holds? */
+static bool same_text(const char *path, struct str text)
 {
-    struct weir_report rep;
+    uint8_t *bytes;
+    size_t len;
+
+    if (store_read_file(path, text.len + 1, &bytes, &len, NULL) != WEIR_OK) {
+        return false;
+    }
+    bool same = str_eq(str_make((const char *)bytes, len), text);
+    mem_free(bytes);
+    return same;
+}
+
+/* nginx.conf for the generation in force.  *changed: it is another one than before. */
+static weir_status write_conf(struct run *run, bool *changed, struct weir_report *rep)
+{
     struct strbuf conf = {0}, resolvers = {0};
-
-    weir_report_init(&rep);
-    gw_problems_init(&run->problems);
-    weir_status st = gw_config_load(args.config, &run->config, &run->problems);
-    if (st == WEIR_OK) {
-        name_generation(run);
-        st = publish_generation(run->store, run->config, run->generation_file, &run->problems, &rep);
-    }
-    print_problems(&run->problems);
-    if (st != WEIR_OK) {
-        return rep.message[0] != '\0' ? cli_fail("%s", rep.message) : CLI_EXIT_FAILED;
-    }
-
+    weir_status st = WEIR_OK;
     struct nginx_conf_options opt = {
         .state_dir = run->state_dir,
         .stream_module = STREAM_MODULE,
         .module = run->module,
-        .generation = run->generation_name,
+        .generation = GENERATIONS_LINK,
         .user = run->user,
         .group = run->group,
         .plugin_log_level = args.plugin_log_level < 0 ? "info" : level_names[args.plugin_log_level],
@@ -421,6 +396,7 @@ static int publish(struct run *run)
                                                   : args.shared_mib)
                         << 20,
     };
+
     for (size_t i = 0; i < args.resolvers.len; i++) {
         strbuf_printf(&resolvers, " %s", args.resolvers.at[i]);
     }
@@ -429,16 +405,186 @@ static int publish(struct run *run)
     }
     opt.resolvers = strbuf_str(&resolvers);
     char *path = state_path(run, "nginx.conf");
-    nginx_conf_write(&opt, run->config, &conf);
-    st = publish_file(path, strbuf_str(&conf), &rep);
+    nginx_conf_write(&opt, run->deploy.published, &conf);
+    *changed = !same_text(path, strbuf_str(&conf));
+    if (*changed) {
+        st = publish_file(path, strbuf_str(&conf), rep);
+    }
     mem_free(path);
     strbuf_fini(&conf);
     strbuf_fini(&resolvers);
-    if (st != WEIR_OK) {
+    return st;
+}
+
+/* The configuration in force, and nginx.conf.  Every problem is printed and added to `said` (may be NULL), a
+ * line each. */
+static weir_status change(struct run *run, bool again, bool *changed, bool *reload, struct strbuf *said)
+{
+    struct weir_report rep;
+    struct gw_problems problems;
+
+    *reload = false;
+    weir_report_init(&rep);
+    gw_problems_init(&problems);
+    weir_status st = deploy_change(&run->deploy, run->config, again, changed, &problems, &rep);
+    if (st == WEIR_OK) {
+        st = write_conf(run, reload, &rep);
+    }
+    print_problems(&problems, said);
+    if (st != WEIR_OK && rep.message[0] != '\0') {
+        fprintf(stderr, "weir: %s\n", rep.message);
+        if (said != NULL) {
+            strbuf_printf(said, "%s\n", rep.message);
+        }
+    }
+    gw_problems_fini(&problems);
+    return st;
+}
+
+static int start_publishing(struct run *run)
+{
+    struct weir_report rep;
+    bool changed;
+
+    weir_report_init(&rep);
+    deploy_init(&run->deploy, run->store, run->state_dir);
+    if (watch_new(run->config, &run->watch, &rep) != WEIR_OK) {
         return cli_fail("%s", rep.message);
     }
-    number_is_taken(run);
-    return CLI_GO_ON;
+    return change(run, true, &changed, &run->conf_changed, NULL) == WEIR_OK ? CLI_GO_ON : CLI_EXIT_FAILED;
+}
+
+/* ---- changes -------------------------------------------------------------------------------- */
+
+/* Do all workers have the generation in force, and nginx.conf? */
+static bool all_have_it(const struct run *run)
+{
+    size_t n = nginx_process_nworkers(&run->nginx);
+    return n != 0 && deploy_napplied(&run->deploy) >= n && !nginx_process_old_workers_serve(&run->nginx);
+}
+
+/* Read the configuration; what is wrong is on standard error, and what was in force stays. */
+static weir_status take_change(struct run *run, bool again, bool *changed, struct strbuf *said)
+{
+    bool reload;
+    weir_status st = change(run, again, changed, &reload, said);
+
+    if (st != WEIR_OK) {
+        fprintf(stderr, "weir: the change was refused; %s stays in force\n", run->deploy.files.name);
+        return st;
+    }
+    if (*changed || reload) {
+        fprintf(stderr, "weir: %s is in force%s\n", run->deploy.files.name,
+                reload ? "; listeners changed, nginx is reloaded" : "");
+    }
+    if (reload && run->nginx.pid != 0) {
+        run->ready = false;
+        run->adopted = true;
+        run->started_ms = now_ms();
+        nginx_process_reload(&run->nginx);
+    }
+    return st;
+}
+
+static void answer_status(struct run *run, uint64_t client, unsigned status, const char *error,
+                          struct str problems, bool changed)
+{
+    struct strbuf json = {0};
+
+    strbuf_printf(&json, "{");
+    if (error != NULL) {
+        strbuf_printf(&json, "\"error\":");
+        strbuf_add_json(&json, str_of(error));
+        strbuf_printf(&json, ",");
+    }
+    if (problems.len != 0) {
+        strbuf_printf(&json, "\"problems\":");
+        strbuf_add_json(&json, problems);
+        strbuf_printf(&json, ",");
+    }
+    strbuf_printf(&json, "\"changed\":%s,\"ready\":%s,\"config\":", changed ? "true" : "false",
+                  all_have_it(run) ? "true" : "false");
+    strbuf_add_json(&json, str_of(run->config));
+    strbuf_printf(&json, ",");
+    deploy_status_json(&run->deploy, &json);
+    strbuf_printf(&json, "}\n");
+    admin_answer(run->admin, client, status, strbuf_str(&json));
+    strbuf_fini(&json);
+}
+
+/* Another path than before; false: it cannot be watched. */
+static bool set_config(struct run *run, const char *path)
+{
+    struct watch *watch;
+
+    if (watch_new(path, &watch, NULL) != WEIR_OK) {
+        return false;
+    }
+    watch_free(run->watch);
+    run->watch = watch;
+    char *old = run->config;
+    run->config = mem_strndup(path, strlen(path));
+    mem_free(old);
+    return true;
+}
+
+static void apply(struct run *run, uint64_t client, struct str body)
+{
+    struct strbuf said = {0};
+    json_t *json = json_loadb(body.at, body.len, 0, NULL);
+    const char *path = json_string_value(json_object_get(json, "config"));
+    char *before = mem_strndup(run->config, strlen(run->config));
+    bool changed;
+
+    if ((body.len != 0 && !json_is_object(json)) || (path != NULL && !set_config(run, path))) {
+        answer_status(run, client, 400, "the body must be an object; config, the path of a file", STR(""),
+                      false);
+    } else if (run->asking != 0 || run->stopping) {
+        answer_status(run, client, 409, "another change is on its way", STR(""), false);
+    } else if (take_change(run, true, &changed, &said) != WEIR_OK) {
+        if (path != NULL) {
+            set_config(run, before);
+        }
+        answer_status(run, client, 422, "the configuration has errors; nothing changed", strbuf_str(&said),
+                      false);
+    } else {
+        run->asking = client;
+        run->asked_changed = changed;
+        run->ask_deadline_ms = now_ms() + APPLY_PATIENCE_MS;
+    }
+    mem_free(before);
+    json_decref(json);
+    strbuf_fini(&said);
+}
+
+static void on_request(void *ctx, uint64_t client, const struct http_request *r)
+{
+    struct run *run = ctx;
+
+    if (str_eq(r->method, STR("GET")) && str_eq(r->target, STR("/v1/status"))) {
+        answer_status(run, client, 200, NULL, STR(""), false);
+    } else if (str_eq(r->method, STR("POST")) && str_eq(r->target, STR("/v1/apply"))) {
+        apply(run, client, r->body);
+    } else {
+        answer_status(run, client, 404, "there are GET /v1/status and POST /v1/apply", STR(""), false);
+    }
+}
+
+/* Tell who asked for a change, once it is everywhere. */
+static void answer_apply(struct run *run)
+{
+    if (run->asking == 0) {
+        return;
+    }
+    if (all_have_it(run)) {
+        answer_status(run, run->asking, 200, NULL, STR(""), run->asked_changed);
+    } else if (now_ms() >= run->ask_deadline_ms || deploy_nrefused(&run->deploy) != 0) {
+        answer_status(run, run->asking, 504, "not all workers have it; logs/error.log may say why", STR(""),
+                      run->asked_changed);
+    } else {
+        return;
+    }
+    run->asking = 0;
 }
 
 /* Images are compiled while nginx serves; workers connect to hear of them.  Sockets have short paths, so the
@@ -461,16 +607,20 @@ static int open_images(struct run *run)
     if (dir < 0 || images_new(run->store, &how, &run->images, &rep) != WEIR_OK) {
         return cli_fail("%s", dir < 0 ? strerror(errno) : rep.message);
     }
-    images_want(run->images, run->config);
+    deploy_connect(&run->deploy, run->images);
+    snprintf(run->admin_sock, sizeof run->admin_sock, "/proc/self/fd/%d/" ADMIN_SOCKET, dir);
+    if (admin_open(run->admin_sock, on_request, run, &run->admin, &rep) != WEIR_OK) {
+        return cli_fail("%s", rep.message);
+    }
     return CLI_GO_ON;
 }
 
 /* ---- being ready ------------------------------------------------------------------------------------ */
 
-static void print_tries(void)
+static void print_tries(const struct run *run)
 {
     char line[4096];
-    FILE *f = fopen(args.config, "re");
+    FILE *f = fopen(run->config, "re");
 
     while (f != NULL && fgets(line, sizeof line, f) != NULL) {
         if (strncmp(line, "# try: ", 7) == 0) {
@@ -484,7 +634,7 @@ static void print_tries(void)
 
 static void print_ready(struct run *run, const json_t *status)
 {
-    const struct gw_config *c = run->config;
+    const struct gw_config *c = run->deploy.published;
     size_t i;
     json_t *plugin;
 
@@ -503,12 +653,12 @@ static void print_ready(struct run *run, const json_t *status)
     }
     printf("; logs in %s/logs\n", args.state);
     if (!run->was_ready) {
-        print_tries();
+        print_tries(run);
     }
     fflush(stdout);
 }
 
-/* Does a worker have our generation, and none an older one? */
+/* Is the gateway what it should be? */
 static void check_ready(struct run *run)
 {
     struct strbuf text = {0};
@@ -516,8 +666,7 @@ static void check_ready(struct run *run)
     if (nginx_process_status(&run->nginx, &text)) {
         json_t *status = json_loadb(text.at, text.len, 0, NULL);
         const char *file = json_string_value(json_object_get(status, "generation"));
-        if (file != NULL && strcmp(file, run->generation_name) == 0 &&
-            !nginx_process_old_workers_serve(&run->nginx)) {
+        if (file != NULL && strcmp(file, run->deploy.files.name) == 0 && all_have_it(run)) {
             run->ready = true;
             print_ready(run, status);
             run->was_ready = true;
@@ -602,7 +751,14 @@ static int wait_ms(const struct run *run)
     if (run->nginx.pid != 0 && !run->ready && !run->stopping) {
         return READY_POLL_MS;
     }
+    if (run->asking != 0) {
+        return APPLY_POLL_MS;
+    }
     next = run->stopping ? run->deadline_ms : run->restart_ms;
+    uint64_t watched = run->stopping ? 0 : watch_when_ms(run->watch);
+    if (watched != 0 && (next == 0 || watched < next)) {
+        next = watched;
+    }
     if (images_busy(run->images) && (next == 0 || next > now + IMAGES_STEP_MS)) {
         next = now + IMAGES_STEP_MS;
     }
@@ -614,28 +770,40 @@ static int wait_ms(const struct run *run)
 
 static int supervise(struct run *run, int signals)
 {
-    static struct pollfd fds[2 + IMAGES_MAX_FDS];
+    enum { SIGNALS, NGINX, WATCH, ADMIN, IMAGES = ADMIN + ADMIN_MAX_CLIENTS + 1 };
+    static struct pollfd fds[IMAGES + IMAGES_MAX_FDS];
     int code = CLI_GO_ON;
 
     while (code == CLI_GO_ON) {
         struct signalfd_siginfo info;
 
-        fds[0] = (struct pollfd){.fd = signals, .events = POLLIN};
-        fds[1] = (struct pollfd){.fd = run->nginx.pidfd, .events = POLLIN};
-        size_t nimages = images_poll_fds(run->images, fds + 2);
-        if (poll(fds, 2 + nimages, wait_ms(run)) < 0) {
+        fds[SIGNALS] = (struct pollfd){.fd = signals, .events = POLLIN};
+        fds[NGINX] = (struct pollfd){.fd = run->nginx.pidfd, .events = POLLIN};
+        fds[WATCH] = (struct pollfd){.fd = watch_fd(run->watch), .events = POLLIN};
+        size_t nadmin = admin_poll_fds(run->admin, fds + ADMIN);
+        size_t nimages = images_poll_fds(run->images, fds + IMAGES);
+        if (poll(fds, IMAGES + nimages, wait_ms(run)) < 0) {
             if (errno != EINTR) {
                 return cli_fail("poll: %s", strerror(errno));
             }
             continue;
         }
-        images_polled(run->images, fds + 2, nimages);
+        images_polled(run->images, fds + IMAGES, nimages);
         images_step(run->images);
-        if (fds[1].revents != 0) {
+        if (fds[WATCH].revents != 0) {
+            watch_read(run->watch, now_ms());
+        }
+        if (!run->stopping && watch_due(run->watch, now_ms())) {
+            bool changed;
+            take_change(run, false, &changed, NULL);
+        }
+        admin_polled(run->admin, fds + ADMIN, nadmin);
+        answer_apply(run);
+        if (fds[NGINX].revents != 0) {
             code = nginx_ended(run);
         }
-        if (code == CLI_GO_ON && fds[0].revents != 0 && read(signals, &info, sizeof info) == sizeof info &&
-            info.ssi_signo != SIGCHLD) {
+        if (code == CLI_GO_ON && fds[SIGNALS].revents != 0 &&
+            read(signals, &info, sizeof info) == sizeof info && info.ssi_signo != SIGCHLD) {
             code = stop_harder(run);
         }
         if (code != CLI_GO_ON) {
@@ -663,7 +831,9 @@ static int take_over_or_start(struct run *run)
         printf("weir: taking over the nginx that runs here (process %d)\n", (int)run->nginx.pid);
         run->started_ms = now_ms();
         run->adopted = true;
-        nginx_process_reload(&run->nginx);
+        if (run->conf_changed) {
+            nginx_process_reload(&run->nginx);
+        }
         return CLI_GO_ON;
     }
     start_nginx(run);
@@ -708,7 +878,8 @@ static int run_gateway(int argc, char **argv)
         code = find_programs(&run);
     }
     if (code == CLI_GO_ON) {
-        code = publish(&run);
+        run.config = mem_strndup(args.config, strlen(args.config));
+        code = start_publishing(&run);
     }
     if (code == CLI_GO_ON) {
         code = open_images(&run);
@@ -720,11 +891,12 @@ static int run_gateway(int argc, char **argv)
     if (code == CLI_GO_ON) {
         code = supervise(&run, signals);
     }
+    admin_close(run.admin);
     images_free(run.images);
-    gw_config_free(run.config);
-    gw_problems_fini(&run.problems);
+    deploy_fini(&run.deploy);
+    watch_free(run.watch);
     store_close(run.store);
-    mem_free(run.generation_file);
+    mem_free(run.config);
     mem_free(run.group);
     return code;
 }

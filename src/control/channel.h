@@ -6,7 +6,13 @@
  *
  *     worker -> control   hello PID              first, once
  *                         refused SHA256 REASON  the store's image of this module cannot be used here
+ *                         applied FILE           this generation is in force here
+ *                         failed FILE N REASON   before that: its plugin N (from 0) does not run
+ *                         declined FILE N REASON its plugin N does not start, and did before: not in force
+ *                         unusable FILE          it cannot be loaded; not in force
  *     control -> worker   image SHA256           the store has an image of this module
+ *                         generation FILE        the link to the generation in force may have changed; always
+ *                                                answered
  *
  * The control process may come and go: workers keep what they have and connect again.  Nothing here blocks; a
  * worker that does not read is cut off and will connect again. */
@@ -25,7 +31,9 @@ enum { CHANNEL_MESSAGE_BYTES = 4096, CHANNEL_MAX_CLIENTS = 1024 };
 
 struct channel_client {
     int fd;
-    pid_t pid; /* 0 before hello */
+    pid_t pid;        /* 0 before hello */
+    unsigned applied; /* number of the generation in force there, 0: not known */
+    unsigned refused; /* of one that could not be used there */
 };
 
 struct channel;

@@ -26,6 +26,8 @@ struct images {
     struct store *store;
     struct compiler *compiler;
     struct channel *channel;
+    channel_on_message *listener; /* NULL: none */
+    void *listener_ctx;
     VEC(struct wanted) wanted;
 };
 
@@ -85,6 +87,11 @@ static void on_message(void *ctx, struct channel_client *from, struct str text)
 
     if (str_eq(verb, STR("hello"))) {
         greet(im, from);
+    }
+    if (im->listener != NULL && !str_eq(verb, STR("refused"))) {
+        im->listener(im->listener_ctx, from, text);
+    } else if (str_eq(verb, STR("hello"))) {
+        return;
     } else if (str_eq(verb, STR("refused"))) {
         refused(im, rest);
     } else {
@@ -119,6 +126,17 @@ weir_status images_new(struct store *store, const struct images_options *options
     im->compiler = compiler_new(store, &opt);
     *out = im;
     return WEIR_OK;
+}
+
+void images_set_listener(struct images *im, channel_on_message *listener, void *ctx)
+{
+    im->listener = listener;
+    im->listener_ctx = ctx;
+}
+
+struct channel *images_channel(struct images *im)
+{
+    return im->channel;
 }
 
 void images_free(struct images *im)
@@ -196,6 +214,32 @@ void images_want(struct images *im, const struct gw_config *config)
         vec_push(&im->wanted, w);
         ask(im, &w);
     }
+}
+
+bool images_awaited(struct images *im, const struct gw_plugin *p)
+{
+    const struct wanted *w = find(im, hex_of(p));
+
+    if (w == NULL || w->refusals > MOST_REFUSALS || store_has_image(im->store, w->hex, weir_image_key())) {
+        return false;
+    }
+    char *why = store_failure(im->store, w->hex, weir_image_key());
+    mem_free(why);
+    return why == NULL;
+}
+
+char *images_path(struct images *im, const struct gw_plugin *p)
+{
+    struct str s = hex_of(p);
+    char hex[HASH_SHA256_HEX] = "";
+
+    if (s.len == 0 || p->runtime == GW_RUNTIME_INTERP) {
+        return NULL;
+    }
+    memcpy(hex, s.at, s.len);
+    return store_has_image(im->store, hex, weir_image_key())
+               ? store_image_path(im->store, hex, weir_image_key())
+               : NULL;
 }
 
 size_t images_poll_fds(const struct images *im, struct pollfd *fds)

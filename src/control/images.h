@@ -29,11 +29,18 @@ struct images_options {
  * for compilations cannot be had, `rep` says why. */
 weir_status images_new(struct store *store, const struct images_options *options, struct images **out,
                        struct weir_report *rep);
+/* Who hears of the workers' other messages, and of "hello". */
+void images_set_listener(struct images *im, channel_on_message *listener, void *ctx);
+struct channel *images_channel(struct images *im);
 void images_free(struct images *im); /* NULL is fine; a running compilation is ended */
 
 /* Compile what the plugins of a published configuration (their URLs are files of the store) have no image of.
  * A plugin that may use the image its module carries, and can, needs none. */
 void images_want(struct images *im, const struct gw_config *config);
+/* Is the plugin's image still to be made? */
+bool images_awaited(struct images *im, const struct gw_plugin *p);
+/* The path of the image that is there; NULL: there is none.  The caller frees it. */
+char *images_path(struct images *im, const struct gw_plugin *p);
 
 /* For the control process's poll loop: descriptors to wait for, and what to do with them. */
 size_t images_poll_fds(const struct images *im, struct pollfd *fds);

@@ -140,22 +140,34 @@ static bool is_serving_worker(pid_t pid)
     return strstr(title, "worker process") != NULL && strstr(title, "shutting down") == NULL;
 }
 
-void nginx_process_reload(struct nginx_process *p)
+static size_t serving_workers(const struct nginx_process *p, pid_t pids[NGINX_WORKERS_MAX])
 {
     char path[64], list[16384];
+    size_t n = 0;
 
     snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)p->pid, (int)p->pid);
     read_start(path, list, sizeof list);
-    p->nold = 0;
-    for (char *at = list, *end; p->nold < NGINX_WORKERS_MAX; at = end) {
+    for (char *at = list, *end; n < NGINX_WORKERS_MAX; at = end) {
         long pid = strtol(at, &end, 10);
         if (end == at) {
             break;
         }
         if (is_serving_worker((pid_t)pid)) {
-            p->old_workers[p->nold++] = (pid_t)pid;
+            pids[n++] = (pid_t)pid;
         }
     }
+    return n;
+}
+
+size_t nginx_process_nworkers(const struct nginx_process *p)
+{
+    pid_t pids[NGINX_WORKERS_MAX];
+    return serving_workers(p, pids);
+}
+
+void nginx_process_reload(struct nginx_process *p)
+{
+    p->nold = serving_workers(p, p->old_workers);
     nginx_process_signal(p, SIGHUP);
 }
 

@@ -37,6 +37,8 @@ weir_status nginx_process_start(struct nginx_process *p, struct weir_report *rep
 void nginx_process_reload(struct nginx_process *p);
 /* Do workers of before the reload still take connections? */
 bool nginx_process_old_workers_serve(const struct nginx_process *p);
+/* How many workers take connections. */
+size_t nginx_process_nworkers(const struct nginx_process *p);
 /* Send the master a signal. */
 void nginx_process_signal(const struct nginx_process *p, int signal_number);
 /* The master has ended: forget it, and have workers that it left behind finish their requests and go.

@@ -1,16 +1,14 @@
-/* control/publish.c - modules into the store, the model into a file. */
+/* control/publish.c - modules into the store, texts into files. */
 #include "control/publish.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/mem.h"
 #include "base/str.h"
-#include "gw/load.h"
 
 enum { MODULE_BYTES_MAX = 256 << 20 };
 
@@ -24,77 +22,39 @@ static const char *below_state(const char *path)
     return *at == '/' ? at + 1 : at + (at != path);
 }
 
-static void publish_module(struct store *store, struct gw_config *config, struct gw_plugin *p,
-                           struct gw_problems *problems)
+weir_status publish_module(struct store *store, struct gw_config *config, struct gw_plugin *p,
+                           const char **field, struct weir_report *rep)
 {
     struct str file;
-    struct weir_report rep;
     uint8_t *bytes;
     size_t len;
     char hex[HASH_SHA256_HEX];
+    weir_status st;
 
+    *field = "url";
     if (!gw_plugin_file(p, &file)) {
-        gw_problems_add(problems, false, p->at, "url",
-                        "only file: modules can be loaded so far; use file:PATH");
-        return;
+        return weir_report_set(rep, WEIR_E_UNSUPPORTED, WEIR_NO_OFFSET, "",
+                               "only file: modules can be loaded so far; use file:PATH");
     }
-    weir_report_init(&rep);
     const char *path = arena_strndup(&config->arena, file.at, file.len);
-    if (store_read_file(path, MODULE_BYTES_MAX, &bytes, &len, &rep) != WEIR_OK) {
-        gw_problems_add(problems, false, p->at, "url", "cannot read the module: %s", rep.message);
-        return;
+    st = store_read_file(path, MODULE_BYTES_MAX, &bytes, &len, rep);
+    if (st != WEIR_OK) {
+        return st;
     }
-    if (store_put_module(store, bytes, len, hex, &rep) != WEIR_OK) {
-        gw_problems_add(problems, false, p->at, "url", "cannot keep the module: %s", rep.message);
-    } else if (p->sha256.at != NULL && !str_eq(p->sha256, str_of(hex))) {
-        gw_problems_add(problems, false, p->at, "sha256", "the module \"%s\" has %s; is it the right file?",
-                        path, hex);
-    } else {
-        char *kept = store_module_path(store, hex);
-        p->url = str_of(arena_printf(&config->arena, "file:%s", below_state(kept)));
-        mem_free(kept);
-    }
+    st = store_put_module(store, bytes, len, hex, rep);
     mem_free(bytes);
-}
-
-/* nginx gives its workers no environment, and a later one could be another. */
-static void look_up_env(struct gw_plugin *p)
-{
-    uint32_t n = 0;
-
-    for (uint32_t i = 0; i < p->nenv; i++) {
-        struct gw_env *e = &p->env[i];
-        if (e->from == GW_ENV_HOST) {
-            char *name = mem_strndup(e->name.at, e->name.len);
-            const char *value = getenv(name);
-            mem_free(name);
-            if (value == NULL) {
-                continue;
-            }
-            e->value = str_of(value);
-            e->from = GW_ENV_INLINE;
-        }
-        p->env[n++] = *e;
+    if (st != WEIR_OK) {
+        return st;
     }
-    p->nenv = n;
-}
-
-weir_status publish_generation(struct store *store, struct gw_config *config, const char *path,
-                               struct gw_problems *problems, struct weir_report *rep)
-{
-    struct strbuf json = {0};
-
-    for (uint32_t i = 0; i < config->nplugins; i++) {
-        publish_module(store, config, &config->plugins[i], problems);
-        look_up_env(&config->plugins[i]);
+    if (p->sha256.at != NULL && !str_eq(p->sha256, str_of(hex))) {
+        *field = "sha256";
+        return weir_report_set(rep, WEIR_E_MISMATCH, WEIR_NO_OFFSET, "",
+                               "the module \"%s\" has %s; is it the right file?", path, hex);
     }
-    if (problems->nerrors != 0) {
-        return WEIR_E_CONFIG;
-    }
-    gw_config_write(config, &json);
-    weir_status st = publish_file(path, strbuf_str(&json), rep);
-    strbuf_fini(&json);
-    return st;
+    char *kept = store_module_path(store, hex);
+    p->url = str_of(arena_printf(&config->arena, "file:%s", below_state(kept)));
+    mem_free(kept);
+    return WEIR_OK;
 }
 
 weir_status publish_file(const char *path, struct str text, struct weir_report *rep)

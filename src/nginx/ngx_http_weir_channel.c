@@ -58,6 +58,18 @@ ngx_http_weir_channel_refused(const char *sha256, const char *reason)
 }
 
 
+void
+ngx_http_weir_channel_tell(const char *what, const char *generation, const char *words)
+{
+    char    text[1024];
+    u_char *end;
+
+    end = ngx_slprintf((u_char *) text, (u_char *) text + sizeof(text), "%s %s%s%s", what, generation,
+                       words[0] == '\0' ? "" : " ", words);
+    ngx_http_weir_channel_send(text, (char *) end - text);
+}
+
+
 static void
 ngx_http_weir_channel_message(struct str text)
 {
@@ -65,6 +77,11 @@ ngx_http_weir_channel_message(struct str text)
 
     if (str_eq(verb, STR("image"))) {
         channel.ops->image(channel.data, rest);
+        return;
+    }
+
+    if (str_eq(verb, STR("generation"))) {
+        channel.ops->generation(channel.data);
         return;
     }
 

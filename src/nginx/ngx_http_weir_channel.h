@@ -14,6 +14,8 @@
 typedef struct {
     /* The store has an image of the module with this SHA-256 (64 hexadecimal digits). */
     void (*image)(void *data, struct str sha256);
+    /* Another generation may be in force. */
+    void (*generation)(void *data);
 } ngx_http_weir_channel_ops_t;
 
 /* Connect to the socket at `path`, which must live as long as the cycle.  NGX_ERROR: no memory; a socket that
@@ -24,5 +26,7 @@ void ngx_http_weir_channel_stop(void);
 
 /* The store's image of this module cannot be used, because... */
 void ngx_http_weir_channel_refused(const char *sha256, const char *reason);
+/* What became of a generation (control/channel.h): "applied", "failed", "declined" or "unusable". */
+void ngx_http_weir_channel_tell(const char *what, const char *generation, const char *words);
 
 #endif

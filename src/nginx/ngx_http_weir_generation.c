@@ -1,14 +1,23 @@
 /*
  * ngx_http_weir_generation.c - a worker's copy of the generation the control process published.
  *
- * The file was checked before it was written, so a file that does not load is a fault of the
- * installation and the worker does not start. A plugin that does not load or start does not
- * stop the worker: its requests fail, or pass it by, as its policy says.
+ * A link names the file of the generation in force. A worker loads it when it starts, before it accepts, and
+ * again when the control process says that the link changed: between two events it builds the new generation
+ * and swaps one pointer. Requests keep the one they began with; the last of them has it freed.
+ *
+ * A plugin whose VM would be the same goes over from the generation before, VM and all. One that does not load
+ * or start any more, but did before, has the worker decline the whole generation: the control process then
+ * publishes one with that plugin's last good version. One that never ran does not stop anything: its requests
+ * fail, or pass it by, as its policy says.
+ *
+ * The file was checked before it was written, so a file that does not load is a fault of the installation: a
+ * worker that has none does not start, one that has keeps its own.
  */
 
 #include "ngx_http_weir_module.h"
 
 #include "gw/load.h"
+#include "gw/same.h"
 #include "ngx_http_weir_channel.h"
 #include "ngx_stream_weir_module.h"
 
@@ -37,7 +46,7 @@ log_problems(ngx_http_weir_worker_t *w, struct gw_problems *problems)
 
 
 static struct gw_config *
-load_config(ngx_http_weir_worker_t *w)
+load_config(ngx_http_weir_worker_t *w, const char *file)
 {
     struct gw_config   *config;
     struct gw_problems  problems;
@@ -45,9 +54,9 @@ load_config(ngx_http_weir_worker_t *w)
     config = NULL;
     gw_problems_init(&problems);
 
-    if (gw_config_load((char *) w->file.data, &config, &problems) != WEIR_OK) {
+    if (gw_config_load(file, &config, &problems) != WEIR_OK) {
         log_problems(w, &problems);
-        ngx_log_error(NGX_LOG_EMERG, w->cycle->log, 0, "[weir] the generation \"%V\" does not load", &w->file);
+        ngx_log_error(NGX_LOG_EMERG, w->cycle->log, 0, "[weir] the generation \"%s\" does not load", file);
         config = NULL;
     }
 
@@ -288,6 +297,13 @@ start_plugin(ngx_http_weir_worker_t *w, ngx_pool_t *pool, ngx_http_weir_plugin_t
     const struct gw_plugin   *conf = p->conf;
     const struct pw_server   *server;
 
+    p->sharers = ngx_alloc(sizeof(ngx_uint_t), w->cycle->log);
+    if (p->sharers == NULL) {
+        (void) snprintf(p->error, sizeof(p->error), "no memory");
+        return;
+    }
+
+    *p->sharers = 1;
     p->module = load_module(p);
     if (p->module == NULL) {
         return;
@@ -335,12 +351,124 @@ start_plugin(ngx_http_weir_worker_t *w, ngx_pool_t *pool, ngx_http_weir_plugin_t
 }
 
 
-static ngx_int_t
-fill(ngx_http_weir_worker_t *w, ngx_http_weir_generation_t *g)
+static void
+drop_plugin(ngx_http_weir_plugin_t *p)
 {
-    uint32_t                 i, index;
-    const uint32_t          *order;
-    ngx_http_weir_plugin_t  *p;
+    if (p->sharers == NULL || --*p->sharers != 0) {
+        return;
+    }
+
+    if (p->plugin != NULL) {
+        pw_plugin_free(p->plugin);
+    }
+
+    weir_module_unref(p->module);
+    ngx_free(p->sharers);
+}
+
+
+static ngx_http_weir_plugin_t *
+find_plugin(ngx_http_weir_generation_t *g, struct str name)
+{
+    uint32_t  i;
+
+    i = g == NULL ? GW_NONE : gw_config_find_plugin(g->config, name);
+
+    return i == GW_NONE ? NULL : &g->plugins[i];
+}
+
+
+/* Take the plugin over from the generation before, if its VM would be the same. */
+
+static bool
+share_plugin(ngx_http_weir_plugin_t *p, const ngx_http_weir_plugin_t *before)
+{
+    uint32_t  i;
+
+    if (before == NULL || before->plugin == NULL || before->error[0] != '\0'
+        || !gw_plugin_same_vm(before->conf, p->conf, p->roots))
+    {
+        return false;
+    }
+
+    for (i = 0; i < p->conf->nconfigs; i++) {
+        p->roots[i] = before->roots[p->roots[i]];
+    }
+
+    p->sharers = before->sharers;
+    p->module = before->module;
+    p->plugin = before->plugin;
+    ngx_memcpy(p->sha256, before->sha256, sizeof(p->sha256));
+    (*p->sharers)++;
+
+    return true;
+}
+
+
+static void
+tell_plugin(const char *what, const char *file, uint32_t index, const char *why)
+{
+    char  words[600];
+
+    (void) snprintf(words, sizeof(words), "%u %s", index, why);
+    ngx_http_weir_channel_tell(what, file, words);
+}
+
+
+/* NGX_DECLINED: it did not start, and did before. */
+
+static ngx_int_t
+fill_plugin(ngx_http_weir_worker_t *w, ngx_http_weir_generation_t *g, const char *file, uint32_t index)
+{
+    uint32_t                 i;
+    ngx_http_weir_plugin_t  *before, *p = &g->plugins[index];
+
+    p->conf = &g->config->plugins[index];
+    p->roots = ngx_palloc(g->pool, (p->conf->nconfigs + 1) * sizeof(uint32_t));
+
+    if (p->roots == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (p->conf->nconfigs == 0) {
+        (void) snprintf(p->error, sizeof(p->error), "nothing can match it");
+        return NGX_OK;
+    }
+
+    before = find_plugin(w->generation, p->conf->name);
+
+    if (share_plugin(p, before)) {
+        return NGX_OK;
+    }
+
+    for (i = 0; i < p->conf->nconfigs; i++) {
+        p->roots[i] = i;
+    }
+
+    start_plugin(w, g->pool, p);
+
+    if (p->error[0] == '\0') {
+        return NGX_OK;
+    }
+
+    ngx_log_error(NGX_LOG_ERR, w->cycle->log, 0, "[weir] plugin %*s does not run: %s",
+                  p->conf->name.len, p->conf->name.at, p->error);
+
+    if (before != NULL && before->conf->nconfigs != 0 && before->error[0] == '\0') {
+        tell_plugin("declined", file, index, p->error);
+        return NGX_DECLINED;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+fill(ngx_http_weir_worker_t *w, ngx_http_weir_generation_t *g, const char *file)
+{
+    uint32_t         i;
+    ngx_int_t        rc;
+    const uint32_t  *order;
 
     g->services = ngx_pcalloc(g->pool, (g->config->nservices + 1) * sizeof(ngx_http_weir_service_t));
     g->plugins = ngx_pcalloc(g->pool, (g->config->nplugins + 1) * sizeof(ngx_http_weir_plugin_t));
@@ -358,20 +486,10 @@ fill(ngx_http_weir_worker_t *w, ngx_http_weir_generation_t *g)
     order = gw_generation_plugin_order(g->gw);
 
     for (i = 0; i < g->config->nplugins; i++) {
-        index = order[i];
-        p = &g->plugins[index];
-        p->conf = &g->config->plugins[index];
+        rc = fill_plugin(w, g, file, order[i]);
 
-        if (p->conf->nconfigs == 0) {
-            (void) snprintf(p->error, sizeof(p->error), "nothing can match it");
-            continue;
-        }
-
-        start_plugin(w, g->pool, p);
-
-        if (p->error[0] != '\0') {
-            ngx_log_error(NGX_LOG_ERR, w->cycle->log, 0, "[weir] plugin %*s does not run: %s",
-                          p->conf->name.len, p->conf->name.at, p->error);
+        if (rc != NGX_OK) {
+            return rc;
         }
     }
 
@@ -379,15 +497,68 @@ fill(ngx_http_weir_worker_t *w, ngx_http_weir_generation_t *g)
 }
 
 
-ngx_int_t
-ngx_http_weir_generation_load(ngx_http_weir_worker_t *w)
+/* ---- building, swapping, freeing ---- */
+
+static void
+free_generation(ngx_http_weir_worker_t *w, ngx_http_weir_generation_t *g)
+{
+    uint32_t  i;
+
+    for (i = 0; g->plugins != NULL && i < g->config->nplugins; i++) {
+        drop_plugin(&g->plugins[i]);
+    }
+
+    gw_generation_unref(g->gw);
+    ngx_destroy_pool(g->pool);
+    w->generations--;
+}
+
+
+void
+ngx_http_weir_generation_free_retired(ngx_http_weir_worker_t *w)
+{
+    ngx_http_weir_generation_t  *g;
+
+    while ((g = w->retired) != NULL) {
+        w->retired = g->retired;
+        free_generation(w, g);
+    }
+}
+
+
+static void
+retire_handler(ngx_event_t *ev)
+{
+    ngx_http_weir_generation_free_retired(ev->data);
+}
+
+
+void
+ngx_http_weir_generation_unref(ngx_http_weir_generation_t *g)
+{
+    ngx_http_weir_worker_t  *w = &ngx_http_weir_worker;
+
+    if (--g->refs != 0) {
+        return;
+    }
+
+    g->retired = w->retired;
+    w->retired = g;
+    ngx_post_event(&w->retire, &ngx_posted_events);
+}
+
+
+/* Put the generation of a file in force. NGX_DECLINED: a plugin does not start, and did before. */
+
+static ngx_int_t
+take(ngx_http_weir_worker_t *w, const char *file)
 {
     ngx_int_t                    rc;
     ngx_pool_t                  *pool;
     struct gw_config            *config;
-    ngx_http_weir_generation_t  *g;
+    ngx_http_weir_generation_t  *g, *before;
 
-    config = load_config(w);
+    config = load_config(w, file);
     if (config == NULL) {
         return NGX_ERROR;
     }
@@ -409,39 +580,102 @@ ngx_http_weir_generation_load(ngx_http_weir_worker_t *w)
     g->pool = pool;
     g->gw = gw_generation_build(config);
     g->config = gw_generation_config(g->gw);
+    w->generations++;
 
     w->loading = g;
-    rc = fill(w, g);
+    rc = fill(w, g, file);
     w->loading = NULL;
 
     if (rc != NGX_OK) {
-        ngx_http_weir_generation_unref(g);
-        return NGX_ERROR;
+        free_generation(w, g);
+        return rc;
     }
 
+    before = w->generation;
     w->generation = g;
+    ngx_cpystrn((u_char *) w->file, (u_char *) file, sizeof(w->file));
+
+    if (before != NULL) {
+        ngx_http_weir_generation_unref(before);
+    }
 
     return NGX_OK;
 }
 
 
-void
-ngx_http_weir_generation_unref(ngx_http_weir_generation_t *g)
-{
-    uint32_t  i;
+/* The file that the link names now; a file that is no link names itself. */
 
-    if (--g->refs != 0) {
+static ngx_int_t
+read_link(ngx_http_weir_worker_t *w, char *file)
+{
+    ssize_t  n;
+
+    n = readlink((char *) w->link.data, file, NGX_HTTP_WEIR_NAME_BYTES - 1);
+
+    if (n < 0 && ngx_errno == NGX_EINVAL && w->link.len < NGX_HTTP_WEIR_NAME_BYTES) {
+        n = w->link.len;
+        ngx_memcpy(file, w->link.data, n);
+    }
+
+    if (n < 0) {
+        ngx_log_error(NGX_LOG_EMERG, w->cycle->log, ngx_errno, "[weir] cannot read the link \"%V\"", &w->link);
+        return NGX_ERROR;
+    }
+
+    file[n] = '\0';
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_weir_generation_load(ngx_http_weir_worker_t *w)
+{
+    char  file[NGX_HTTP_WEIR_NAME_BYTES];
+
+    w->retire.handler = retire_handler;
+    w->retire.data = w;
+    w->retire.log = w->cycle->log;
+
+    if (read_link(w, file) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return take(w, file) == NGX_OK ? NGX_OK : NGX_ERROR;
+}
+
+
+/* The control process also says so to whom it does not know: the answer tells what is in force here. */
+
+void
+ngx_http_weir_generation_change(void *data)
+{
+    char                     file[NGX_HTTP_WEIR_NAME_BYTES];
+    uint32_t                 i;
+    ngx_int_t                rc = NGX_OK;
+    ngx_http_weir_worker_t  *w = data;
+
+    if (w->generation == NULL || read_link(w, file) != NGX_OK) {
         return;
     }
 
-    for (i = 0; g->plugins != NULL && i < g->config->nplugins; i++) {
-        if (g->plugins[i].plugin != NULL) {
-            pw_plugin_free(g->plugins[i].plugin);
-        }
-
-        weir_module_unref(g->plugins[i].module);
+    if (ngx_strcmp(file, w->file) != 0) {
+        rc = take(w, file);
     }
 
-    gw_generation_unref(g->gw);
-    ngx_destroy_pool(g->pool);
+    if (rc == NGX_ERROR) {
+        ngx_http_weir_channel_tell("unusable", file, "");
+    }
+
+    if (rc != NGX_OK) {
+        return;
+    }
+
+    for (i = 0; i < w->generation->config->nplugins; i++) {
+        if (w->generation->plugins[i].error[0] != '\0' && w->generation->config->plugins[i].nconfigs != 0) {
+            tell_plugin("failed", file, i, w->generation->plugins[i].error);
+        }
+    }
+
+    ngx_http_weir_channel_tell("applied", file, "");
 }

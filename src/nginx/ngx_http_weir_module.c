@@ -1,7 +1,7 @@
 /*
  * ngx_http_weir_module.c - the module as nginx sees it: directives, variables, hooks.
  *
- *   weir_generation FILE;          http: what each worker loads
+ *   weir_generation FILE;          http: what each worker loads; a link that names another file later
  *   weir_store DIR;                http: where images of modules are (control/store.h)
  *   weir_control SOCKET;           http: the line to the control process (control/channel.h)
  *   weir_shared_size SIZE;         http: memory that plugins of all workers share, default 16m
@@ -63,7 +63,8 @@ static ngx_conf_enum_t  log_levels[] = {
 
 
 static const ngx_http_weir_channel_ops_t  channel_ops = {
-    ngx_http_weir_generation_image
+    ngx_http_weir_generation_image,
+    ngx_http_weir_generation_change
 };
 
 
@@ -439,8 +440,9 @@ status_json(struct strbuf *b)
     ngx_http_weir_generation_t  *g = ngx_http_weir_worker.generation;
 
     strbuf_printf(b, "{\"worker\":%d,\"generation\":", (int) ngx_pid);
-    strbuf_add_json(b, ngx_http_weir_str(&ngx_http_weir_worker.file));
-    strbuf_printf(b, ",\"live\":{\"connections\":%zu", (size_t) ngx_http_weir_worker.connections);
+    strbuf_add_json(b, str_of(ngx_http_weir_worker.file));
+    strbuf_printf(b, ",\"live\":{\"generations\":%zu", (size_t) ngx_http_weir_worker.generations);
+    strbuf_printf(b, ",\"connections\":%zu", (size_t) ngx_http_weir_worker.connections);
     strbuf_printf(b, ",\"requests\":%zu,\"streams\":%zu,\"contexts\":%zu,\"callouts\":%zu",
                   (size_t) ngx_http_weir_worker.requests, live.streams, live.contexts, live.callouts);
     strbuf_printf(b, ",\"bodies\":%zu,\"body_bytes\":%llu},\"heap_bytes\":%zu,\"plugins\":[", live.bodies,
@@ -617,7 +619,7 @@ init_process(ngx_cycle_t *cycle)
     w->log_level = mcf->log_level;
 
     if (ngx_array_init(&w->peers, cycle->pool, 16, sizeof(ngx_http_weir_peer_t *)) != NGX_OK
-        || ngx_http_weir_copy(cycle->pool, ngx_http_weir_str(&mcf->generation), &w->file) != NGX_OK)
+        || ngx_http_weir_copy(cycle->pool, ngx_http_weir_str(&mcf->generation), &w->link) != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -650,9 +652,10 @@ exit_process(ngx_cycle_t *cycle)
     ngx_http_weir_notify_stop();
 
     if (w->generation != NULL) {
-        last = w->generation->refs == 1;
         ngx_http_weir_generation_unref(w->generation);
         w->generation = NULL;
+        ngx_http_weir_generation_free_retired(w);
+        last = w->generations == 0;
 
         if (last) {    /* no request that was cut off has VMs that use it */
             pw_shared_close(w->shared);

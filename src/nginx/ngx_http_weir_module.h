@@ -36,6 +36,7 @@
 
 #define NGX_HTTP_WEIR_BUFFERED      0x08
 #define NGX_HTTP_WEIR_MAX_PEERS     64      /* addresses of a service */
+#define NGX_HTTP_WEIR_NAME_BYTES    256     /* of a generation's file */
 
 
 typedef struct ngx_http_weir_tls_s  ngx_http_weir_tls_t;     /* ngx_http_weir_tls.c: a TLS context */
@@ -72,36 +73,47 @@ typedef struct {
 } ngx_http_weir_service_t;
 
 
+/* A plugin of a generation. Generations between which nothing of its VM changed share module and plugin. */
+
 typedef struct {
     const struct gw_plugin         *conf;
+    ngx_uint_t                     *sharers;    /* generations that have module and plugin, or NULL: none ran */
     struct weir_module             *module;     /* NULL: it did not load */
     char                            sha256[HASH_SHA256_HEX]; /* of the module */
     struct pw_plugin               *plugin;     /* NULL: the module did not load */
+    uint32_t                       *roots;      /* for each of conf->configs its index in the plugin */
     char                            error[512]; /* why it did not load or start, or "" */
 } ngx_http_weir_plugin_t;
 
 
 /* A generation as this worker uses it; a request holds a reference to the one it began with. */
 
-typedef struct {
+typedef struct ngx_http_weir_generation_s  ngx_http_weir_generation_t;
+
+struct ngx_http_weir_generation_s {
     ngx_uint_t                      refs;
+    ngx_http_weir_generation_t     *retired;    /* the next of those that wait to be freed */
     ngx_pool_t                     *pool;
     struct gw_generation           *gw;
     const struct gw_config         *config;
     ngx_http_weir_service_t        *services;   /* as config->services */
     ngx_http_weir_plugin_t         *plugins;    /* as config->plugins */
-} ngx_http_weir_generation_t;
+};
 
 
 typedef struct {
     ngx_cycle_t                    *cycle;
-    ngx_str_t                       file;       /* the generation's */
+    ngx_str_t                       link;       /* to the file of the generation that is in force, or that file */
+    char                            file[NGX_HTTP_WEIR_NAME_BYTES]; /* the generation's */
     ngx_str_t                       store;      /* folder with images, or empty */
     ngx_str_t                       control;    /* socket of the control process, or empty */
     enum pw_log_level               log_level;  /* of plugins */
     ngx_http_weir_generation_t     *generation; /* NULL until the worker started */
     struct pw_shared               *shared;     /* memory of all workers */
     ngx_http_weir_generation_t     *loading;    /* whose plugins start now, or NULL */
+    ngx_http_weir_generation_t     *retired;    /* without references, to be freed by: */
+    ngx_event_t                     retire;
+    ngx_uint_t                      generations; /* that are in memory */
     ngx_uint_t                      requests;   /* that have a context now */
     ngx_uint_t                      connections; /* of TCP, that have a context now */
     ngx_array_t                     peers;      /* of ngx_http_weir_peer_t *, whatever the generation */
@@ -235,11 +247,14 @@ ngx_http_weir_ngx_str(struct str s)
 ngx_int_t ngx_http_weir_copy(ngx_pool_t *pool, struct str s, ngx_str_t *out);
 
 
-/* ngx_http_weir_generation.c: what a worker loads when it starts. */
+/* ngx_http_weir_generation.c: what a worker loads when it starts, and when the control process says so. */
 ngx_int_t ngx_http_weir_generation_load(ngx_http_weir_worker_t *w);
+void ngx_http_weir_generation_change(void *data); /* the link may name another one */
 void ngx_http_weir_generation_image(void *data, struct str sha256); /* the store has one of this module */
 const char *ngx_http_weir_plugin_tier(const ngx_http_weir_plugin_t *p); /* "aot", "interp" or "none" */
+/* The last reference has it freed by the event loop: a call into one of its plugins may be on the stack. */
 void ngx_http_weir_generation_unref(ngx_http_weir_generation_t *g);
+void ngx_http_weir_generation_free_retired(ngx_http_weir_worker_t *w);
 
 /* ngx_http_weir_module.c: does the client ask for a protocol that may pass as a tunnel? */
 bool ngx_http_weir_upgrades(ngx_http_request_t *r);

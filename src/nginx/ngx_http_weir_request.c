@@ -295,7 +295,7 @@ make_stream(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx, uint32_t backend)
         }
 
         steps[nsteps].plugin = plugin->plugin;
-        steps[nsteps].config = found[i].config;
+        steps[nsteps].config = plugin->roots[found[i].config];
         ctx->steps[nsteps] = plugin;
         nsteps++;
     }

@@ -734,7 +734,7 @@ make_stream(ngx_stream_weir_ctx_t *ctx, ngx_uint_t listener)
 
         if (plugin->plugin != NULL) {
             steps[nsteps].plugin = plugin->plugin;
-            steps[nsteps].config = found[i].config;
+            steps[nsteps].config = plugin->roots[found[i].config];
             ctx->steps[nsteps] = plugin;
             nsteps++;
 

@@ -1,0 +1,201 @@
+/* control/admin.c - a listener, and clients that are read, then written. */
+#include "control/admin.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+
+struct client {
+    int fd; /* -1: a free place */
+    uint64_t id;
+    bool asked; /* the request is complete */
+    struct strbuf in, out;
+    size_t sent;
+};
+
+struct admin {
+    int listener;
+    char *path;
+    admin_on_request *on_request;
+    void *ctx;
+    uint64_t last_id;
+    struct client clients[ADMIN_MAX_CLIENTS];
+};
+
+weir_status admin_open(const char *path, admin_on_request *on_request, void *ctx, struct admin **out,
+                       struct weir_report *rep)
+{
+    struct sockaddr_un addr = {.sun_family = AF_UNIX};
+
+    snprintf(addr.sun_path, sizeof addr.sun_path, "%s", path);
+    unlink(path);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    mode_t mask = umask(0177);
+    int bound = fd < 0 ? -1 : bind(fd, (struct sockaddr *)&addr, sizeof addr);
+    umask(mask);
+    if (bound != 0 || listen(fd, ADMIN_MAX_CLIENTS) != 0) {
+        weir_status st = weir_report_set(rep, WEIR_E_IO, WEIR_NO_OFFSET, "administration socket", "%s: %s",
+                                         path, strerror(errno));
+        if (fd >= 0) {
+            close(fd);
+        }
+        return st;
+    }
+    struct admin *a = mem_zalloc(sizeof *a);
+    a->listener = fd;
+    a->path = mem_strndup(path, strlen(path));
+    a->on_request = on_request;
+    a->ctx = ctx;
+    for (size_t i = 0; i < ADMIN_MAX_CLIENTS; i++) {
+        a->clients[i].fd = -1;
+    }
+    *out = a;
+    return WEIR_OK;
+}
+
+static void drop(struct client *c)
+{
+    if (c->fd >= 0) {
+        close(c->fd);
+    }
+    strbuf_fini(&c->in);
+    strbuf_fini(&c->out);
+    *c = (struct client){.fd = -1};
+}
+
+void admin_close(struct admin *a)
+{
+    if (a == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < ADMIN_MAX_CLIENTS; i++) {
+        drop(&a->clients[i]);
+    }
+    close(a->listener);
+    unlink(a->path);
+    mem_free(a->path);
+    mem_free(a);
+}
+
+/* A place that is free waits for nothing: poll leaves out negative descriptors. */
+size_t admin_poll_fds(const struct admin *a, struct pollfd *fds)
+{
+    bool full = true;
+
+    for (size_t i = 0; i < ADMIN_MAX_CLIENTS; i++) {
+        const struct client *c = &a->clients[i];
+        fds[i + 1] = (struct pollfd){.fd = c->fd,
+                                     .events = c->out.len != 0 ? POLLOUT
+                                               : c->asked      ? 0
+                                                               : POLLIN};
+        full = full && c->fd >= 0;
+    }
+    fds[0] = (struct pollfd){.fd = full ? -1 : a->listener, .events = POLLIN};
+    return ADMIN_MAX_CLIENTS + 1;
+}
+
+static void accept_client(struct admin *a)
+{
+    for (size_t i = 0; i < ADMIN_MAX_CLIENTS; i++) {
+        if (a->clients[i].fd < 0) {
+            a->clients[i].fd = accept4(a->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+            a->clients[i].id = ++a->last_id;
+            return;
+        }
+    }
+}
+
+static void read_client(struct admin *a, struct client *c)
+{
+    char part[4096];
+    struct http_request r;
+    ssize_t n = recv(c->fd, part, sizeof part, 0);
+
+    if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+        return;
+    }
+    if (n <= 0) {
+        drop(c);
+        return;
+    }
+    strbuf_add_bytes(&c->in, part, (size_t)n);
+    switch (http_request_parse(strbuf_str(&c->in), &r)) {
+    case HTTP_REQUEST_MORE:
+        break;
+    case HTTP_REQUEST_BAD:
+        c->asked = true;
+        admin_answer(a, c->id, 400, STR("{\"error\":\"this is no request that could be understood\"}\n"));
+        break;
+    case HTTP_REQUEST_DONE:
+        c->asked = true;
+        a->on_request(a->ctx, c->id, &r);
+        break;
+    }
+}
+
+static void write_client(struct client *c)
+{
+    ssize_t n = send(c->fd, c->out.at + c->sent, c->out.len - c->sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+    if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+        return;
+    }
+    c->sent += n > 0 ? (size_t)n : 0;
+    if (n <= 0 || c->sent == c->out.len) {
+        drop(c);
+    }
+}
+
+void admin_polled(struct admin *a, const struct pollfd *fds, size_t n)
+{
+    for (size_t i = 1; i < n; i++) {
+        struct client *c = &a->clients[i - 1];
+        if (fds[i].revents == 0 || fds[i].fd < 0) {
+            continue;
+        }
+        if (c->out.len != 0) {
+            write_client(c);
+        } else if (c->asked) { /* it hung up before its answer */
+            drop(c);
+        } else {
+            read_client(a, c);
+        }
+    }
+    if (fds[0].revents != 0) {
+        accept_client(a);
+    }
+}
+
+static const char *reason(unsigned status)
+{
+    static const struct {
+        unsigned status;
+        const char *text;
+    } reasons[] = {{200, "OK"},       {400, "Bad Request"},           {404, "Not Found"},
+                   {409, "Conflict"}, {422, "Unprocessable Content"}, {504, "Gateway Timeout"}};
+    for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++) {
+        if (reasons[i].status == status) {
+            return reasons[i].text;
+        }
+    }
+    return "Error";
+}
+
+void admin_answer(struct admin *a, uint64_t client, unsigned status, struct str json)
+{
+    for (size_t i = 0; i < ADMIN_MAX_CLIENTS; i++) {
+        struct client *c = &a->clients[i];
+        if (c->fd >= 0 && c->id == client && c->out.len == 0) {
+            strbuf_printf(&c->out,
+                          "HTTP/1.1 %u %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n"
+                          "Connection: close\r\n\r\n%.*s",
+                          status, reason(status), json.len, STR_ARG(json));
+        }
+    }
+}

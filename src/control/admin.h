@@ -1,0 +1,36 @@
+/* control/admin.h - the administration API's server: HTTP over a Unix socket in the state folder.
+ *
+ * Each connection carries one request and its answer, JSON both ways.  The socket is its owner's alone, who
+ * may do everything.  Nothing blocks: an answer may be given later, and a client that does not read is cut
+ * off. */
+#ifndef CONTROL_ADMIN_H
+#define CONTROL_ADMIN_H
+
+#include <poll.h>
+
+#include "base/str.h"
+#include "http/request.h"
+#include "weir/status.h"
+
+#define ADMIN_SOCKET "admin.sock"
+
+enum { ADMIN_MAX_CLIENTS = 16 };
+
+struct admin;
+
+/* `client` names who asked until admin_answer; it may be gone by then, which is no error. */
+typedef void admin_on_request(void *ctx, uint64_t client, const struct http_request *r);
+
+/* Listen at `path`, replacing a socket that is there: the lock of the state folder says that it is nobody's.
+ * WEIR_E_IO: `rep` says why. */
+weir_status admin_open(const char *path, admin_on_request *on_request, void *ctx, struct admin **out,
+                       struct weir_report *rep);
+void admin_close(struct admin *a); /* NULL is fine; removes the socket */
+
+/* Fill `fds` (room for ADMIN_MAX_CLIENTS + 1) for poll; after it, hand the same array back. */
+size_t admin_poll_fds(const struct admin *a, struct pollfd *fds);
+void admin_polled(struct admin *a, const struct pollfd *fds, size_t n);
+
+void admin_answer(struct admin *a, uint64_t client, unsigned status, struct str json);
+
+#endif

@@ -1,0 +1,203 @@
+/* control/watch.c - inotify on every folder that holds a name on the way to the configuration. */
+#include "control/watch.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+#include "base/vec.h"
+
+enum { MAX_LINKS = 16 };
+
+#define EVENTS (IN_CLOSE_WRITE | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_ONLYDIR)
+
+/* A name in a folder that matters; `name` NULL: each of a folder of configuration files. */
+struct watched {
+    int wd;
+    char *name;
+};
+
+struct watch {
+    int fd;
+    char *path;
+    VEC(struct watched) names;
+    uint64_t first_ms, last_ms; /* of the changes that were not reported yet; 0: none */
+};
+
+static void forget(struct watch *w)
+{
+    for (size_t i = 0; i < w->names.len; i++) {
+        inotify_rm_watch(w->fd, w->names.at[i].wd); /* the second time for a folder fails, which is fine */
+        mem_free(w->names.at[i].name);
+    }
+    w->names.len = 0;
+}
+
+static void add(struct watch *w, const char *dir, const char *name)
+{
+    int wd = inotify_add_watch(w->fd, dir, EVENTS);
+
+    if (wd >= 0) {
+        struct watched one = {wd, name == NULL ? NULL : mem_strndup(name, strlen(name))};
+        vec_push(&w->names, one);
+    }
+}
+
+/* Watch the links on the way along `path`, and the last name.  `path` is absolute and changed meanwhile. */
+static void follow(struct watch *w, char path[PATH_MAX], unsigned links)
+{
+    struct stat info;
+    char target[PATH_MAX], next[2 * PATH_MAX];
+
+    for (char *at = path + 1; *at != '\0' || at[-1] != '/'; at++) {
+        if (*at != '/' && *at != '\0') {
+            continue;
+        }
+        bool last = *at == '\0';
+        char *slash;
+        *at = '\0';
+        bool link = lstat(path, &info) == 0 && S_ISLNK(info.st_mode);
+        slash = strrchr(path, '/');
+        if (link || last) {
+            char name[NAME_MAX + 1];
+            snprintf(name, sizeof name, "%s", slash + 1);
+            *slash = '\0';
+            add(w, slash == path ? "/" : path, name);
+            *slash = '/';
+        }
+        ssize_t n = link && links < MAX_LINKS ? readlink(path, target, sizeof target - 1) : -1;
+        if (n > 0) {
+            target[n] = '\0';
+            *slash = '\0';
+            snprintf(next, sizeof next, "%s%s%s%s%s", target[0] == '/' ? "" : path,
+                     target[0] == '/' ? "" : "/", target, last ? "" : "/", last ? "" : at + 1);
+            if (strlen(next) < PATH_MAX) {
+                memcpy(path, next, strlen(next) + 1);
+                follow(w, path, links + 1);
+            }
+            return;
+        }
+        if (last) {
+            return;
+        }
+        *at = '/';
+    }
+}
+
+static void look(struct watch *w)
+{
+    char path[PATH_MAX], cwd[PATH_MAX];
+    struct stat info;
+
+    forget(w);
+    if (w->path[0] == '/') {
+        snprintf(path, sizeof path, "%s", w->path);
+    } else if (getcwd(cwd, sizeof cwd) == NULL ||
+               snprintf(path, sizeof path, "%s/%s", cwd, w->path) >= (int)sizeof path) {
+        return;
+    }
+    for (size_t n = strlen(path); n > 1 && path[n - 1] == '/'; n--) {
+        path[n - 1] = '\0';
+    }
+    follow(w, path, 0);
+    if (stat(w->path, &info) == 0 && S_ISDIR(info.st_mode)) {
+        add(w, w->path, NULL);
+    }
+}
+
+weir_status watch_new(const char *path, struct watch **out, struct weir_report *rep)
+{
+    int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+
+    if (fd < 0) {
+        return weir_report_set(rep, WEIR_E_IO, WEIR_NO_OFFSET, "", "cannot watch \"%s\": %s", path,
+                               strerror(errno));
+    }
+    struct watch *w = mem_zalloc(sizeof *w);
+    w->fd = fd;
+    w->path = mem_strndup(path, strlen(path));
+    look(w);
+    *out = w;
+    return WEIR_OK;
+}
+
+void watch_free(struct watch *w)
+{
+    if (w != NULL) {
+        forget(w);
+        vec_fini(&w->names);
+        close(w->fd);
+        mem_free(w->path);
+        mem_free(w);
+    }
+}
+
+int watch_fd(const struct watch *w)
+{
+    return w->fd;
+}
+
+/* In a folder of files, those that are read (gw_config_load), and links that others go through. */
+static bool is_config_name(const char *name)
+{
+    struct str s = str_of(name);
+    return str_starts_with(s, STR("..")) ||
+           (name[0] != '.' && (str_ends_with(s, STR(".yaml")) || str_ends_with(s, STR(".yml"))));
+}
+
+static bool matters(const struct watch *w, const struct inotify_event *e)
+{
+    if ((e->mask & IN_Q_OVERFLOW) != 0) {
+        return true;
+    }
+    for (size_t i = 0; e->len != 0 && i < w->names.len; i++) {
+        const struct watched *n = &w->names.at[i];
+        if (n->wd == e->wd && (n->name == NULL ? is_config_name(e->name) : strcmp(n->name, e->name) == 0)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void watch_read(struct watch *w, uint64_t now_ms)
+{
+    char buffer[8192] __attribute__((aligned(__alignof__(struct inotify_event))));
+    ssize_t n;
+
+    while ((n = read(w->fd, buffer, sizeof buffer)) > 0) {
+        for (char *at = buffer; at < buffer + n;) {
+            const struct inotify_event *e = (const struct inotify_event *)(const void *)at;
+            if (matters(w, e)) {
+                w->first_ms = w->first_ms == 0 ? now_ms : w->first_ms;
+                w->last_ms = now_ms;
+            }
+            at += sizeof *e + e->len;
+        }
+    }
+}
+
+uint64_t watch_when_ms(const struct watch *w)
+{
+    if (w->first_ms == 0) {
+        return 0;
+    }
+    uint64_t quiet = w->last_ms + WATCH_QUIET_MS, patience = w->first_ms + WATCH_PATIENCE_MS;
+    return quiet < patience ? quiet : patience;
+}
+
+bool watch_due(struct watch *w, uint64_t now_ms)
+{
+    if (w->first_ms == 0 || now_ms < watch_when_ms(w)) {
+        return false;
+    }
+    w->first_ms = 0;
+    look(w);
+    return true;
+}

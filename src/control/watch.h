@@ -1,0 +1,31 @@
+/* control/watch.h - has somebody changed the configuration?
+ *
+ * Watches the names that lead to a file, or to a folder and what is in it, not the file itself: so it sees
+ * files that are written in place, files that are renamed into their place, and links that are swapped, as
+ * Kubernetes does with `..data`.  A change counts when a writer has closed the file.  Several in a row are
+ * one: it is reported when nothing followed for a moment. */
+#ifndef CONTROL_WATCH_H
+#define CONTROL_WATCH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "weir/status.h"
+
+enum { WATCH_QUIET_MS = 5, WATCH_PATIENCE_MS = 50 };
+
+struct watch;
+
+/* `path` is copied; it need not exist yet.  WEIR_E_IO: the system has no watches left. */
+weir_status watch_new(const char *path, struct watch **out, struct weir_report *rep);
+void watch_free(struct watch *w); /* NULL is fine */
+
+int watch_fd(const struct watch *w); /* readable: call watch_read */
+/* Take in what happened. */
+void watch_read(struct watch *w, uint64_t now_ms);
+/* Is there a change to look at?  Says so once; looks anew at where links lead. */
+bool watch_due(struct watch *w, uint64_t now_ms);
+/* When watch_due will have something to say, 0: not known. */
+uint64_t watch_when_ms(const struct watch *w);
+
+#endif
