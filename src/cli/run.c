@@ -163,6 +163,7 @@ struct run {
     char state_dir[PATH_MAX];
     char module[PATH_MAX], weirc[PATH_MAX];
     char control_sock[64];
+    struct crashes *crashes;
     struct images *images;
     int lock;
     const char *user;
@@ -457,6 +458,20 @@ static int open_images(struct run *run)
         .gid = run->compile_gid,
     };
     weir_report_init(&rep);
+    char *reports = state_path(run, "crashes");
+    struct crashes_options kept = {
+        .dir = reports,
+        .store = run->store,
+        .change_user = run->change_compile_user,
+        .uid = run->compile_uid,
+        .gid = run->compile_gid,
+    };
+    weir_status st = crashes_open(&kept, &run->crashes, &rep);
+    mem_free(reports);
+    if (st != WEIR_OK) {
+        return cli_fail("%s", rep.message);
+    }
+    how.crashes = run->crashes;
     snprintf(run->control_sock, sizeof run->control_sock, "/proc/self/fd/%d/control.sock", dir);
     if (dir < 0 || images_new(run->store, &how, &run->images, &rep) != WEIR_OK) {
         return cli_fail("%s", dir < 0 ? strerror(errno) : rep.message);
@@ -721,6 +736,7 @@ static int run_gateway(int argc, char **argv)
         code = supervise(&run, signals);
     }
     images_free(run.images);
+    crashes_close(run.crashes);
     gw_config_free(run.config);
     gw_problems_fini(&run.problems);
     store_close(run.store);

@@ -6,6 +6,7 @@
  *
  *     worker -> control   hello PID              first, once
  *                         refused SHA256 REASON  the store's image of this module cannot be used here
+ *                         crash REPORT           a plugin trapped (observe/crash.h)
  *     control -> worker   image SHA256           the store has an image of this module
  *
  * The control process may come and go: workers keep what they have and connect again.  Nothing here blocks; a

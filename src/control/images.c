@@ -26,6 +26,7 @@ struct images {
     struct store *store;
     struct compiler *compiler;
     struct channel *channel;
+    struct crashes *crashes;
     VEC(struct wanted) wanted;
 };
 
@@ -87,6 +88,8 @@ static void on_message(void *ctx, struct channel_client *from, struct str text)
         greet(im, from);
     } else if (str_eq(verb, STR("refused"))) {
         refused(im, rest);
+    } else if (str_eq(verb, STR("crash"))) {
+        crashes_take(im->crashes, from->pid, rest);
     } else {
         log_line(LOG_WARN, "worker %d said something unknown: %.*s", (int)from->pid, STR_ARG(text));
     }
@@ -116,6 +119,7 @@ weir_status images_new(struct store *store, const struct images_options *options
         return st;
     }
     im->store = store;
+    im->crashes = options->crashes;
     im->compiler = compiler_new(store, &opt);
     *out = im;
     return WEIR_OK;

@@ -135,7 +135,13 @@ static bool find_dwarf(const struct weir_module *m, const char *module_path,
 
 /* ---- the child --------------------------------------------------------------------------------------- */
 
-static _Noreturn void child(const struct symbolizer_options *opt, char **argv, int out)
+/* Another user may be let into the last folder of a path alone: the child stands in it. */
+static bool enter_folder(const struct symbolizer_options *opt, const char *folder)
+{
+    return !opt->change_user || chdir(folder) == 0;
+}
+
+static _Noreturn void child(const struct symbolizer_options *opt, const char *folder, char **argv, int out)
 {
     struct os_confinement rights = {
         .memory_limit_bytes = (uint64_t)CHILD_MEMORY_GIB << 30,
@@ -153,7 +159,7 @@ static _Noreturn void child(const struct symbolizer_options *opt, char **argv, i
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     if (null < 0 || dup2(null, 0) < 0 || dup2(out, 1) < 0 || dup2(null, 2) < 0 ||
-        os_confine_self(&rights, &weaker, &rep) != WEIR_OK) {
+        !enter_folder(opt, folder) || os_confine_self(&rights, &weaker, &rep) != WEIR_OK) {
         _exit(126);
     }
     execvp(argv[0], argv);
@@ -196,8 +202,8 @@ static bool read_all(int fd, struct strbuf *out)
     }
 }
 
-static bool run_child(const struct symbolizer_options *opt, char **argv, struct strbuf *out,
-                      struct weir_report *rep)
+static bool run_child(const struct symbolizer_options *opt, const char *folder, char **argv,
+                      struct strbuf *out, struct weir_report *rep)
 {
     int fds[2], status = 0;
     pid_t pid = -1;
@@ -205,7 +211,7 @@ static bool run_child(const struct symbolizer_options *opt, char **argv, struct 
     if (pipe2(fds, O_CLOEXEC) == 0) {
         pid = fork();
         if (pid == 0) {
-            child(opt, argv, fds[1]);
+            child(opt, folder, argv, fds[1]);
         }
         close(fds[1]);
     }
@@ -296,8 +302,12 @@ weir_status symbolizer_run(const char *module_path, const struct symbolizer_opti
     argv[argc] = NULL;
     struct str text = {0};
     if (argc > 2 && find_dwarf(m, module_path, opt, dwarf, rep)) {
-        snprintf(obj, sizeof obj, "--obj=%s", dwarf);
-        if (run_child(opt, argv, &out, rep)) {
+        char *slash = opt->change_user ? strrchr(dwarf, '/') : NULL;
+        snprintf(obj, sizeof obj, "--obj=%s", slash == NULL ? dwarf : slash + 1);
+        if (slash != NULL) {
+            *slash = '\0';
+        }
+        if (run_child(opt, dwarf, argv, &out, rep)) {
             text = strbuf_str(&out);
         }
     }
