@@ -40,9 +40,10 @@ struct pw_plugin_options {
     size_t nconfigs;
     bool fail_open; /* failStrategy FAIL_OPEN */
     enum weir_tier tier;
-    uint64_t memory_limit_bytes; /* 0: 128 MiB */
-    uint32_t cpu_budget_ms; /* of a callback; past it the VM traps. 0: 100. Start and configure: 5 s each */
-    uint64_t body_limit_bytes; /* of one message that a step holds back; 0: 1 MiB */
+    uint64_t memory_limit_bytes;  /* 0: 128 MiB */
+    uint32_t cpu_budget_ms;       /* of a callback; past it the VM traps. 0: 100 */
+    uint32_t start_cpu_budget_ms; /* of each call while a VM starts. 0: 5,000 */
+    uint64_t body_limit_bytes;    /* of one message that a step holds back; 0: 1 MiB */
 };
 
 struct pw_plugin;

@@ -13,6 +13,7 @@
 enum {
     DEFAULT_MEMORY_BYTES = 128 << 20,
     DEFAULT_CPU_BUDGET_MS = 100,
+    DEFAULT_START_CPU_BUDGET_MS = 5000,
     PATIENCE = 5,               /* failures in a row that are healed at once */
     FIRST_DELAY_NS = 100000000, /* then wait 0.1 s, doubled with every further failure */
     MAX_DOUBLINGS = 8,          /* to 25.6 s at most */
@@ -87,6 +88,9 @@ static void copy_options(struct pw_plugin *p, const struct pw_plugin_options *op
     }
     if (p->opt.cpu_budget_ms == 0) {
         p->opt.cpu_budget_ms = DEFAULT_CPU_BUDGET_MS;
+    }
+    if (p->opt.start_cpu_budget_ms == 0) {
+        p->opt.start_cpu_budget_ms = DEFAULT_START_CPU_BUDGET_MS;
     }
     if (p->opt.body_limit_bytes == 0) {
         p->opt.body_limit_bytes = PW_BODY_DEFAULT_LIMIT_BYTES;

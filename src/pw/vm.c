@@ -16,8 +16,6 @@ enum {
     MAX_OUTPUT_LINE = 65536, /* a longer line of fd 1 or 2 is cut into several */
 };
 
-#define START_BUDGET_NS 5000000000ull /* of every call while a VM starts */
-
 static const struct {
     const char *name;
     uint8_t least, most;
@@ -484,7 +482,7 @@ static struct weir_instance_options instance_options(struct pw_vm *vm)
     return (struct weir_instance_options){
         .tier = vm->plugin->opt.tier,
         .memory_limit_bytes = vm->plugin->opt.memory_limit_bytes,
-        .budget_ns = START_BUDGET_NS,
+        .budget_ns = (uint64_t)vm->plugin->opt.start_cpu_budget_ms * 1000000,
         .host = vm,
     };
 }
