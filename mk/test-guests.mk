@@ -1,5 +1,5 @@
 # Modules for the tests: build/guests/NAME.wasm from tests/guests/NAME.c (with the SDK, DWARF kept) and
-# build/guests/as-headers.wasm from AssemblyScript.  Included after plugins.mk, which has the variables.
+# build/guests/as-NAME.wasm from AssemblyScript.  Included after plugins.mk, which has the variables.
 GUESTS := $(patsubst tests/guests/%.c,build/guests/%.wasm,$(sort $(wildcard tests/guests/*.c)))
 
 $(GUESTS): build/guests/%.wasm: tests/guests/%.c $(SDK_LIBS) mk/test-guests.mk
@@ -17,11 +17,13 @@ $(AS_BUILD)/.installed: $(AS_SRC)/package.json $(AS_SRC)/package-lock.json
 	$(Q)cp $^ $(@D) && cd $(@D) && npm ci --no-audit --no-fund --silent
 	@touch $@
 
-build/guests/as-headers.wasm: $(AS_BUILD)/.installed $(AS_SRC)/assembly/index.ts $(AS_SRC)/assembly/tsconfig.json
+AS_GUESTS := $(addprefix build/guests/as-,headers.wasm body.wasm callout.wasm shared.wasm tick.wasm)
+
+$(AS_GUESTS): build/guests/as-%.wasm: $(AS_BUILD)/.installed $(wildcard $(AS_SRC)/assembly/*)
 	$(call say,ASC,$@)
 	$(Q)mkdir -p $(AS_BUILD)/assembly && cp $(AS_SRC)/assembly/* $(AS_BUILD)/assembly
-	$(Q)cd $(AS_BUILD) && node_modules/.bin/asc assembly/index.ts -b ../as-headers.wasm \
+	$(Q)cd $(AS_BUILD) && node_modules/.bin/asc assembly/$*.ts -b ../as-$*.wasm \
 	  --use abort=abort_proc_exit --optimize --debug
 
 .PHONY: guests
-guests: $(GUESTS) build/guests/as-headers.wasm
+guests: $(GUESTS) $(AS_GUESTS)

@@ -144,7 +144,7 @@ def main():
         name = os.path.join(ROOT, "bench/results/engine")
         with open(name + ".txt", "w", encoding="utf-8") as f:
             f.write("\n".join(lines) + "\n")
-        with open(name + ".json", "w", encoding="utf-8") as f:
+        with open(os.path.join(OUT, "engine.json"), "w", encoding="utf-8") as f:
             json.dump({"machine": machine(), "commit": commit, "median_cpu_s": median}, f, indent=1)
             f.write("\n")
     return 0

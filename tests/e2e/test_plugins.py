@@ -1,4 +1,4 @@
-"""Plugins in the path of requests: key-auth, policies for plugins that fail, somebody else's SDK."""
+"""Plugins in the path of requests: key-auth, and policies for plugins that fail."""
 import json
 import os
 import shutil
@@ -230,26 +230,6 @@ def test_a_module_that_is_none(gateway, echo, tmp_path, strategy, status):
     assert "weir: plugin trapper does not run: malformed" in g.output()
     assert g.send().status == status
 
-
-# ---- somebody else's SDK
-
-
-def test_assemblyscript(gateway, echo):
-    ok, why = make("build/guests/assemblyscript/.installed")
-    if not ok:
-        pytest.skip("npm cannot install AssemblyScript here: " + why[-200:])
-    ok, why = make("build/guests/as-headers.wasm")
-    assert ok, why
-    g = gateway({"services": [{"name": "echo", "endpoints": [echo.address]}],
-                 "routes": [{"name": "r", "match": {}, "service": "echo"}],
-                 "plugins": [{"name": "as", "url": "file:" + os.path.join(GUESTS, "as-headers.wasm"), "defaultConfig": {"hello": 1}}]})
-    for _ in range(100):
-        response = g.send()
-        assert response.status == 200
-        assert (response.seen_header("x-as-request"), response.header("x-as-response")) == ('{"hello":1}', '{"hello":1}')
-        response = g.send(headers=[("X-Block", "me")])
-        assert (response.status, response.text, response.header("x-as")) == (403, "blocked: me", "blocked")
-        assert response.header("x-as-response") == '{"hello":1}', "the answer passes the plugin's response callback"
 
 
 # ---- the example

@@ -35,12 +35,12 @@ def config_text(case):
     return config if isinstance(config, str) else json.dumps(config)
 
 
-def run_try(module, config, requests, tier, tmp_path):
+def run_try(module, config, requests, tier, tmp_path, options=()):
     """(exit code, the lines of the answer)"""
     (tmp_path / "config").write_text(config)
     (tmp_path / "requests").write_text(json.dumps(requests))
     done = subprocess.run([WEIR, "try", module, "--config", tmp_path / "config", "--requests", tmp_path / "requests",
-                           "--tier", tier], capture_output=True, text=True, timeout=60, check=False)
+                           "--tier", tier, *options], capture_output=True, text=True, timeout=60, check=False)
     assert "Sanitizer" not in done.stderr and "runtime error" not in done.stderr, done.stderr
     assert done.returncode >= 0, f"weir died of signal {-done.returncode}: {done.stderr}"
     lines = [json.loads(line) for line in done.stdout.splitlines()]

@@ -7,14 +7,7 @@ import {
   RootContext, Context, registerRootContext, FilterHeadersStatusValues, GrpcStatusValues, LogLevelValues, HeaderPair,
   log, send_local_response, stream_context,
 } from "@solo-io/proxy-runtime";
-import { proxy_get_buffer_bytes } from "@solo-io/proxy-runtime/imports";
-
-const PLUGIN_CONFIGURATION = 7;
-
-class View {
-  at: usize;
-  size: usize;
-}
+import { Buffer, read_buffer } from "./plugin";
 
 class Root extends RootContext {
   greeting: string = "";
@@ -29,10 +22,7 @@ class Root extends RootContext {
     // once more here, and the SDK's own reading, which would run wild, is left out when there is nothing to read.
     if (configuration_size != 0) {
       if (!super.onConfigure(configuration_size)) return false;
-      let view = new View();
-      let at = changetype<usize>(view);
-      proxy_get_buffer_bytes(PLUGIN_CONFIGURATION, 0, configuration_size, at + offsetof<View>("at"), at + offsetof<View>("size"));
-      this.greeting = String.UTF8.decodeUnsafe(view.at, view.size);
+      this.greeting = read_buffer(Buffer.PluginConfiguration, configuration_size);
     }
     log(LogLevelValues.info, "as-headers configured: " + this.greeting);
     return this.greeting != "refuse";
