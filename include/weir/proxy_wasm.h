@@ -63,6 +63,10 @@ weir_status pw_plugin_replace_module(struct pw_plugin *p, struct weir_module *m,
 /* Roots are done and deleted; streams must have ended. */
 void pw_plugin_free(struct pw_plugin *p);
 
+/* STOPPED: it did not start.  HEALING: it failed several times in a row, so the next VM waits; streams take
+ * its policy meanwhile. */
+enum pw_plugin_state { PW_PLUGIN_STOPPED, PW_PLUGIN_RUNNING, PW_PLUGIN_HEALING };
+enum pw_plugin_state pw_plugin_state(const struct pw_plugin *p);
 enum weir_tier pw_plugin_tier(const struct pw_plugin *p); /* of the current VM; AUTO if there is none */
 uint64_t pw_plugin_memory_bytes(const struct pw_plugin *p);
 

@@ -78,3 +78,24 @@ def test_a_loop_takes_its_budget_of_the_worker_and_no_more(gw):
         costs.append(cpu_ms(pid) - before)
         assert gw.send("/trapped").status == 200
     assert BUDGET_MS - 10 < min(costs) and sorted(costs)[2] < BUDGET_MS + 10, costs
+
+
+@pytest.mark.parametrize("strategy", POLICIES)
+def test_failures_in_a_row_back_off(gateway, echo, trapper_module, strategy):
+    """While it heals, requests take the policy and the guest does not run; then it serves again."""
+    g = start(gateway, echo, trapper_module, "interp", strategy, 50)
+
+    def state():
+        return g.worker_status()["plugins"][0]["state"]
+    assert state() == "running"
+    for _ in range(12):
+        assert g.send("/trapped", headers={"x-trap": "unreachable"}).status == g.expected
+    assert state() == "healing"
+    assert 5 < g.error_log.count("trap in proxy_on_request_headers") < 12
+    assert g.send("/free").status == 200
+
+    def serves():
+        assert g.send("/trapped").status in (200, g.expected)
+        return state() == "running"
+    wait_for("the plugin to run again", serves)
+    assert g.send("/trapped").status == 200
