@@ -180,7 +180,7 @@ def test_the_command_line(tmp_path):
 def test_files_stay_below_the_state_folder(gateway, echo):
     g = gateway(one_route(echo))
     assert g.send(method="POST", body=b"x" * 3000000).status == 200
-    assert sorted(os.listdir(g.state)) == ["admin.sock", "control.sock", "current", "gateway.yaml", "generation", "generation-1.json", "lock", "logs", "nginx.conf",
+    assert sorted(os.listdir(g.state)) == ["admin.sock", "control.sock", "crashes", "current", "gateway.yaml", "generation", "generation-1.json", "lock", "logs", "nginx.conf",
                                            "nginx.pid", "run-0.log", "status.sock", "store", "tmp"]
     if os.geteuid() != 0 or SANITIZED:
         return
