@@ -12,7 +12,9 @@ V ?= 0
 
 include mk/flags.mk
 include mk/lib.mk
-include $(filter-out mk/flags.mk mk/lib.mk,$(sort $(wildcard mk/*.mk)))
+# Benchmarks last: their prerequisites are variables of the others.
+BENCH_MK := $(sort $(wildcard mk/bench-*.mk))
+include $(filter-out mk/flags.mk mk/lib.mk $(BENCH_MK),$(sort $(wildcard mk/*.mk))) $(BENCH_MK)
 
 .PHONY: all
 all: $(ALL) ## build everything: weir, weirc, the nginx module, the plugins

@@ -3,22 +3,27 @@
 bench-oauth: $(ALL) ## examples/oauth under wrk: the load of bench/k6/oauth.js
 	$(Q)$(PYTHON) bench/oauth.py $(BENCH_FLAGS)
 
+# The libraries are named by files that are read after this one, so prerequisites are expanded when they are used.
+.SECONDEXPANSION:
+
 # Each plugin with a bench.json, and the empty one, natively on the fake server of `weir try`.
 BENCH_PLUGINS := $(patsubst plugins/%/bench.json,%,$(sort $(wildcard plugins/*/bench.json)))
 BENCH_NATIVE := $(BENCH_PLUGINS:%=$(B)/bench/plugins/%) $(B)/bench/plugins/empty
 BENCH_HOST := bench/plugins/native.c bench/plugins/native_host.c
 BENCH_HOST_OBJS := $(filter-out %/main.o %/try.o,$(call objs,cli))
 
-$(B)/bench/plugins/%: $(BENCH_HOST) $(BENCH_HOST_OBJS) $(GUEST_LIBS) $(LIBCONTROL) $(LIBFOREIGN) $(LIBGW) $(LIBWEIR) $(MAKEFILE_LIST)
+bench_source = $(if $(filter empty,$(1)),bench/plugins/empty.c,plugins/$(1)/plugin.c)
+$(B)/bench/plugins/%: $$(call bench_source,$$*) $(BENCH_HOST) $(BENCH_HOST_OBJS) $$(GUEST_LIBS) $$(LIBCONTROL) $$(LIBFOREIGN) \
+    $$(LIBGW) $$(LIBWEIR) mk/bench-plugins.mk
 	$(call say,BENCH,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(GUEST_CFLAGS) $(CPPFLAGS) -Ibench/plugins $(BENCH_HOST) $(if $(filter empty,$*),bench/plugins/empty.c,plugins/$*/plugin.c) \
-	  $(GUEST_LIBS) $(BENCH_HOST_OBJS) $(LIBCONTROL) $(LIBFOREIGN) $(LIBGW) $(LIBWEIR) $(LDFLAGS) $(CLI_LIBS) -o $@
+	$(Q)$(CC) $(GUEST_CFLAGS) $(CPPFLAGS) -Ibench/plugins $(BENCH_HOST) $(call bench_source,$*) \
+	  $(GUEST_LIBS) $(BENCH_HOST_OBJS) $(LIBCONTROL) $(LIBFOREIGN) $(LIBGW) $(LIBWEIR) $(LDFLAGS) $(CLI_LIBS) -Wl,--as-needed -lstdc++ -o $@
 
-build/plugins/bench/empty.wasm: bench/plugins/empty.c $(SDK_LIBS)
+build/plugins/bench/empty.wasm: bench/plugins/empty.c $$(SDK_LIBS)
 	@mkdir -p $(@D)
 	$(Q)$(WASM_CC) $(WASM_CFLAGS) -Ibuild/sdk/include $< -Lbuild/sdk -lweir_plugin $(WASM_LDFLAGS) -o $@
 
 .PHONY: bench-plugins
-bench-plugins: $(ALL) $(BENCH_NATIVE) build/plugins/bench/empty.wasm ## CPU per request of each plugin, compiled and built natively
+bench-plugins: $$(ALL) $(BENCH_NATIVE) build/plugins/bench/empty.wasm ## CPU per request of each plugin, compiled and built natively
 	$(Q)$(PYTHON) bench/plugins/run.py $(BENCH_FLAGS)

@@ -22,3 +22,8 @@ $(FUZZ_BUILD)/fuzz_%: tests/fuzz/fuzz_%.c $(LIBGW) $(LIBWEIR)
 	$(call say,FUZZ,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -Itests -Wno-missing-prototypes -fsanitize=fuzzer $< $(LIBGW) $(LIBWEIR) $(LDFLAGS) $(FUZZ_LIBS_$*) -lm -o $@
+
+# Requests with mutated headers through a real gateway, at each plugin for FUZZ_SECONDS; FUZZ_PLUGINS and FUZZ_SEED pick some.
+.PHONY: fuzz-headers
+fuzz-headers: $(ALL) ## mutated headers through the gateway, each plugin for FUZZ_SECONDS (60)
+	$(Q)cd tests/e2e && $(PYTHON) header_fuzz.py --seconds $(FUZZ_SECONDS) $(if $(FUZZ_SEED),--seed $(FUZZ_SEED)) $(FUZZ_PLUGINS)

@@ -31,9 +31,9 @@ build/sdk/obj/jansson/%.o: build/sdk/include/jansson.h
 # ---- the SDK
 SDK_JSON_SRC := sdk/c/json.c sdk/c/strtod.c
 SDK_SRC := $(sort $(filter-out $(SDK_JSON_SRC),$(wildcard sdk/c/*.c)))
-SDK_HEADERS := $(addprefix build/sdk/include/,weir_plugin.h weir_redis.h weir_json.h weir_crypto.h)
+SDK_HEADERS := $(addprefix build/sdk/include/,weir_plugin.h weir_redis.h weir_json.h weir_crypto.h weir_regex.h)
 SDK_CORE_LIBS := build/sdk/libweir_plugin.a build/sdk/libweir_json.a
-SDK_LIBS := $(SDK_CORE_LIBS) build/sdk/libweir_crypto.a
+SDK_LIBS := $(SDK_CORE_LIBS) build/sdk/libweir_crypto.a build/sdk/libweir_regex.a
 
 build/sdk/include/%.h: sdk/c/%.h
 	@mkdir -p $(@D)
@@ -52,7 +52,7 @@ $(SDK_CORE_LIBS): $(SDK_HEADERS)
 
 # What `weir new-plugin` copies: the template, and the SDK built natively for a plugin's tests.
 SDK_TEMPLATE := $(patsubst sdk/c/%,build/sdk/%,$(wildcard sdk/c/template/*))
-SDK_NATIVE := $(addprefix build/sdk/native/,fake_host.h libweir_native.a libweir_crypto.a)
+SDK_NATIVE := $(addprefix build/sdk/native/,fake_host.h libweir_native.a libweir_crypto.a libweir_regex.a)
 
 build/sdk/template/%: sdk/c/template/%
 	@mkdir -p $(@D)
@@ -66,7 +66,8 @@ build/sdk/native/fake_host.h: sdk/c/tests/fake_host.h
 ifneq ($(SAN),1)
 build/sdk/native/libweir_native.a: build/guest/libsdk.a
 build/sdk/native/libweir_crypto.a: build/guest/libcrypto.a
-build/sdk/native/libweir_native.a build/sdk/native/libweir_crypto.a:
+build/sdk/native/libweir_regex.a: build/guest/libregex.a
+build/sdk/native/libweir_native.a build/sdk/native/libweir_crypto.a build/sdk/native/libweir_regex.a:
 	@mkdir -p $(@D)
 	$(Q)cp $< $@
 ALL += $(SDK_NATIVE)
@@ -74,7 +75,7 @@ endif
 ALL += $(SDK_TEMPLATE)
 
 .PHONY: sdk
-sdk: $(SDK_LIBS) $(SDK_TEMPLATE) $(SDK_NATIVE) ## the C SDK for plugins: build/sdk/include and three libraries
+sdk: $(SDK_LIBS) $(SDK_TEMPLATE) $(SDK_NATIVE) ## the C SDK for plugins: build/sdk/include and four libraries
 
 # ---- plugins: debug/NAME.wasm is what the linker made, NAME.wasm the same without DWARF, function names kept
 PLUGINS := $(patsubst plugins/%/plugin.c,%,$(sort $(wildcard plugins/*/plugin.c)))
@@ -89,11 +90,13 @@ build/plugins/obj/common/%.o: plugins/common/%.c $(wildcard plugins/common/*.h) 
 build/plugins/libcommon.a: $(PLUGIN_COMMON:plugins/common/%.c=build/plugins/obj/common/%.o)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
+# Tables that a plugin includes.
+$(foreach p,$(PLUGINS),$(eval build/plugins/debug/$(p).wasm: $(wildcard plugins/$(p)/*.def)))
 build/plugins/debug/%.wasm: plugins/%/plugin.c build/plugins/libcommon.a $(SDK_LIBS) mk/plugins.mk
 	$(call say,WASM,$@)
 	@mkdir -p $(@D)
 	$(Q)$(WASM_CC) $(WASM_CFLAGS) -Ibuild/sdk/include -Iplugins/common $< build/plugins/libcommon.a \
-	  -Lbuild/sdk -lweir_json -lweir_crypto -lweir_plugin $(WASM_LDFLAGS) -o $@
+	  -Lbuild/sdk -lweir_json -lweir_crypto -lweir_regex -lweir_plugin $(WASM_LDFLAGS) -o $@
 
 # The section external_debug_info names the file with the DWARF: a length and the name.
 build/plugins/%.wasm: build/plugins/debug/%.wasm
@@ -120,20 +123,21 @@ $(B)/guest/libcommon.a: $(call guest_objs,$(PLUGIN_COMMON))
 $(B)/guest/libsdk.a $(B)/guest/libcommon.a:
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
-# Cryptography is an archive of its own (mk/sdk-crypto.mk), linked where it is used.
-GUEST_LIBS := $(B)/guest/libcommon.a $(B)/guest/libsdk.a $(B)/guest/libcrypto.a
+# Cryptography and regular expressions are archives of their own (mk/sdk-crypto.mk, mk/sdk-regex.mk), linked where they are used.
+GUEST_LIBS := $(B)/guest/libcommon.a $(B)/guest/libregex.a $(B)/guest/libsdk.a $(B)/guest/libcrypto.a
+GUEST_LDLIBS := -ljansson -Wl,--as-needed -lstdc++
 
 # A plugin's test is linked with its plugin.c; an SDK test brings its own callbacks.
 $(B)/guest/sdk/c/tests/test_%: sdk/c/tests/test_%.c $(GUEST_LIBS)
 	$(call say,TEST,$<)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(GUEST_CFLAGS) $< $(GUEST_LIBS) $(LDFLAGS) -ljansson -lcmocka -o $@
+	$(Q)$(CC) $(GUEST_CFLAGS) $< $(GUEST_LIBS) $(LDFLAGS) $(GUEST_LDLIBS) -lcmocka -o $@
 
 define PLUGIN_TEST_RULE
-$(B)/guest/plugins/$(1)/tests/test_%: plugins/$(1)/tests/test_%.c plugins/$(1)/plugin.c $(GUEST_LIBS)
+$(B)/guest/plugins/$(1)/tests/test_%: plugins/$(1)/tests/test_%.c plugins/$(1)/plugin.c $(wildcard plugins/$(1)/*.def) $(GUEST_LIBS)
 	$$(call say,TEST,$$<)
 	@mkdir -p $$(@D)
-	$$(Q)$$(CC) $$(GUEST_CFLAGS) $$< plugins/$(1)/plugin.c $(GUEST_LIBS) $$(LDFLAGS) -ljansson -lcmocka -o $$@
+	$$(Q)$$(CC) $$(GUEST_CFLAGS) $$< plugins/$(1)/plugin.c $(GUEST_LIBS) $$(LDFLAGS) $(GUEST_LDLIBS) -lcmocka -o $$@
 endef
 $(foreach p,$(PLUGINS),$(eval $(call PLUGIN_TEST_RULE,$(p))))
 
@@ -141,7 +145,7 @@ $(foreach p,$(PLUGINS),$(eval $(call PLUGIN_TEST_RULE,$(p))))
 $(B)/guest/plugins/common/tests/test_%: plugins/common/tests/test_%.c $(GUEST_LIBS)
 	$(call say,TEST,$<)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(GUEST_CFLAGS) $< $(GUEST_LIBS) $(LDFLAGS) -ljansson -lcmocka -o $@
+	$(Q)$(CC) $(GUEST_CFLAGS) $< $(GUEST_LIBS) $(LDFLAGS) $(GUEST_LDLIBS) -lcmocka -o $@
 
 -include $(shell find $(B)/guest/obj -name '*.d' 2>/dev/null)
 
@@ -150,7 +154,7 @@ test-unit: $(GUEST_TESTS)
 
 # Fuzzing (mk/fuzz.mk) builds these with the SDK, or a plugin, in the place of the library.
 FUZZ_GUEST = $(Q)$(CC) $(GUEST_CFLAGS) -Wno-missing-prototypes -fsanitize=fuzzer $(filter %.c %.a,$^) \
-  $(LDFLAGS) -ljansson -o $@
+  $(LDFLAGS) $(GUEST_LDLIBS) -o $@
 
 FUZZ_GUEST_SHARED := $(addprefix $(B)/fuzz_,resp jwt)
 $(FUZZ_GUEST_SHARED): $(B)/fuzz_%: tests/fuzz/fuzz_%.c $(GUEST_LIBS)

@@ -36,8 +36,8 @@ LAYERS = {
     "redis": ["base"],
     "nginx": ["base", "foreign", "gw", "http", "observe", "redis", "weir"],
     "weirc": ["base", "wasm", "weir/image.h", "weir/vmctx.h", "weir/engine.h", "weir/status.h"],
-    "control": ["base", "os", "gw", "http", "weir"],
-    "cli": ["base", "foreign", "os", "gw", "http", "control", "weir"],
+    "control": ["base", "os", "gw", "http", "observe", "weir"],
+    "cli": ["base", "foreign", "os", "gw", "http", "control", "observe", "weir"],
 }
 # System headers only some folders may use.
 SYSTEM_ONLY = {

@@ -103,7 +103,9 @@ class Plain:
             f.write(plain_conf(conf, self.port, upstream_port, folder))
         for name in ("body", "proxy", "fastcgi", "uwsgi", "scgi"):
             os.makedirs(os.path.join(folder, "tmp", name), exist_ok=True)
-        self.child = subprocess.Popen(["/usr/sbin/nginx", "-p", folder, "-c", os.path.join(folder, "nginx.conf")], cwd=folder)
+        # A session of its own, as weir's nginx has: with autogroups, Linux shares out CPUs by session.
+        self.child = subprocess.Popen(["/usr/sbin/nginx", "-p", folder, "-c", os.path.join(folder, "nginx.conf")], cwd=folder,
+                                      start_new_session=True)
 
     def worker(self):
         def find():

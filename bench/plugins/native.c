@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "cli/cli.h"
+#include "cli/try_redis.h"
 #include "native_host.h"
 #include "weir_plugin.h"
 
@@ -22,6 +23,8 @@ uint32_t proxy_on_configure(uint32_t id, uint32_t size);
 /* Those a plugin need not have. */
 __attribute__((weak)) uint32_t proxy_on_request_headers(uint32_t id, uint32_t count, uint32_t end_of_stream);
 __attribute__((weak)) uint32_t proxy_on_request_body(uint32_t id, uint32_t size, uint32_t end_of_stream);
+__attribute__((weak)) void proxy_on_redis_call_response(uint32_t root_id, uint32_t token, uint32_t status,
+                                                        uint32_t bytes);
 __attribute__((weak)) void proxy_on_log(uint32_t id);
 
 static struct fake_request request;
@@ -83,6 +86,11 @@ static void read_request(struct arena *a, const char *path)
         die(error.text);
     }
     read_headers(a, json_object_get(first, "headers"));
+    const json_t *reply = json_object_get(json_array_get(json_object_get(first, "redis"), 0), "reply");
+    static struct strbuf resp;
+    if (reply && try_redis_reply(reply, &resp)) {
+        native_reply = (struct str){resp.at, resp.len};
+    }
     const json_t *now = json_object_get(first, "now_ns"), *body = json_object_get(first, "body");
     request.has_now = now != NULL;
     request.now_ns = (uint64_t)json_integer_value(now);
@@ -95,6 +103,8 @@ static uint32_t serve(void)
 {
     bool has_body = native_body.len != 0;
     uint32_t action = WP_CONTINUE;
+    native_token = 0;
+    native_resumed = false;
     fake_stream_begin(&native_stream, &request);
     proxy_on_context_create(STREAM, ROOT);
     if (proxy_on_request_headers) {
@@ -102,6 +112,10 @@ static uint32_t serve(void)
     }
     if (has_body && !native_stream.has_local && proxy_on_request_body) {
         action = proxy_on_request_body(STREAM, (uint32_t)native_body.len, 1);
+    }
+    if (native_token != 0 && proxy_on_redis_call_response) {
+        proxy_on_redis_call_response(ROOT, native_token, 0, (uint32_t)native_reply.len);
+        action = native_resumed ? WP_CONTINUE : action;
     }
     if (proxy_on_log) {
         proxy_on_log(STREAM);

@@ -9,9 +9,13 @@
 
 struct fake_server native_server;
 struct fake_stream native_stream;
-struct str native_config, native_body;
+struct str native_config, native_body, native_reply;
+uint32_t native_token;
+bool native_resumed;
 
 void *wp_host_malloc(size_t size); /* the plugin's allocator for results */
+
+enum { REDIS_BUFFER = 9 };
 
 static const struct pw_server *const server = &fake_server_functions;
 
@@ -127,10 +131,12 @@ uint32_t proxy_get_header_map_pairs(uint32_t map, char **data, size_t *data_len)
 
 uint32_t proxy_get_buffer_bytes(uint32_t buffer, size_t start, size_t max_len, char **data, size_t *data_len)
 {
-    if (buffer != WP_PLUGIN_CONFIG && buffer != WP_REQUEST_BODY) {
+    if (buffer != WP_PLUGIN_CONFIG && buffer != WP_REQUEST_BODY && buffer != REDIS_BUFFER) {
         return WP_NOT_FOUND;
     }
-    struct str all = buffer == WP_PLUGIN_CONFIG ? native_config : native_body;
+    struct str all = buffer == WP_PLUGIN_CONFIG ? native_config
+                     : buffer == REDIS_BUFFER   ? native_reply
+                                                : native_body;
     size_t left = start < all.len ? all.len - start : 0;
     return give(str_slice(all, start, start + (max_len < left ? max_len : left)), data, data_len);
 }
@@ -170,6 +176,32 @@ uint32_t proxy_set_tick_period_milliseconds(uint32_t period_ms)
     return WP_OK;
 }
 
+/* Redis: a command is copied as it would be into a connection's buffer, and answered by native.c. */
+uint32_t proxy_redis_init(const char *service, size_t service_len, const char *username, size_t username_len,
+                          const char *password, size_t password_len, uint32_t timeout_ms)
+{
+    (void)service, (void)service_len, (void)username, (void)username_len;
+    (void)password, (void)password_len, (void)timeout_ms;
+    return WP_OK;
+}
+
+uint32_t proxy_redis_call(const char *service, size_t service_len, const char *query, size_t query_len,
+                          uint32_t *token)
+{
+    static uint32_t last;
+    (void)service, (void)service_len;
+    copy(query, query_len);
+    *token = native_token = ++last;
+    return WP_OK;
+}
+
+uint32_t proxy_continue_stream(uint32_t stream_type)
+{
+    (void)stream_type;
+    native_resumed = true;
+    return WP_OK;
+}
+
 /* What the chosen cases of plugins have to do without. */
 #pragma clang diagnostic ignored "-Wunused-parameter"
 #define NOT_HERE(name, ...)                                                                                  \
@@ -182,16 +214,11 @@ uint32_t proxy_set_tick_period_milliseconds(uint32_t period_ms)
 NOT_HERE(proxy_set_property, const char *path, size_t path_len, const char *value, size_t value_len)
 NOT_HERE(proxy_set_header_map_pairs, uint32_t map, const char *data, size_t data_len)
 NOT_HERE(proxy_set_buffer_bytes, uint32_t buffer, size_t start, size_t len, const char *data, size_t data_len)
-NOT_HERE(proxy_continue_stream, uint32_t stream_type)
 NOT_HERE(proxy_close_stream, uint32_t stream_type)
 NOT_HERE(proxy_http_call, const char *service, size_t service_len, const char *headers, size_t headers_len,
          const char *body, size_t body_len, const char *trailers, size_t trailers_len, uint32_t timeout_ms,
          uint32_t *token)
 NOT_HERE(proxy_get_status, uint32_t *code, char **message, size_t *message_len)
-NOT_HERE(proxy_redis_init, const char *service, size_t service_len, const char *username, size_t username_len,
-         const char *password, size_t password_len, uint32_t timeout_ms)
-NOT_HERE(proxy_redis_call, const char *service, size_t service_len, const char *query, size_t query_len,
-         uint32_t *token)
 NOT_HERE(proxy_get_shared_data, const char *key, size_t key_len, char **value, size_t *value_len,
          uint32_t *version)
 NOT_HERE(proxy_set_shared_data, const char *key, size_t key_len, const char *value, size_t value_len,

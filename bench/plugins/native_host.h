@@ -9,6 +9,8 @@
 
 extern struct fake_server native_server;
 extern struct fake_stream native_stream;
-extern struct str native_config, native_body; /* what the buffers hold */
+extern struct str native_config, native_body, native_reply; /* what the buffers hold */
+extern uint32_t native_token; /* of a Redis command that waits for native_reply; 0: none does */
+extern bool native_resumed;   /* the request that was paused goes on */
 
 #endif

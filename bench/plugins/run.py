@@ -3,8 +3,8 @@
 
   run.py [--rounds N] [--iterations N] [--no-save] [PLUGIN ...]
 
-plugins/NAME/bench.json has the case: configuration, one request that passes, and what bounds it (plain, or crypto
-where most of the time is a digest or a signature).  Both run on the same fake server (bench/plugins/native_host.h).
+plugins/NAME/bench.json has the case, or an array of cases with names: configuration, one request that passes, what
+bounds it (plain, or crypto where most of the time is a digest or a signature), and the most iterations that make sense.  Both run on the same fake server (bench/plugins/native_host.h).
 A request through `weir try` also pays for the host: a stream, its chain, the guest's frame.  The empty plugin shows
 what that is, and the second ratio is without it on both sides.  Rounds are interleaved, figures are medians.
 Results go to bench/results/plugins.txt.
@@ -29,9 +29,11 @@ os.environ.setdefault("WEIR_IMAGE_CACHE", os.path.join(ROOT, "build/image-cache"
 
 
 class Case:
-    def __init__(self, name, module, case, folder):
-        self.name, self.module, self.about, self.kind = name, module, case["about"], case["kind"]
-        self.config, self.requests = f"{folder}/{name}.config", f"{folder}/{name}.requests"
+    def __init__(self, plugin, module, case, folder):
+        self.plugin, self.module, self.about, self.kind = plugin, module, case["about"], case["kind"]
+        self.name = " ".join([plugin, case["name"]] if "name" in case else [plugin])
+        self.iterations = case.get("iterations")
+        self.config, self.requests = f"{folder}/{self.name}.config", f"{folder}/{self.name}.requests"
         with open(self.config, "w", encoding="utf-8") as f:
             f.write(json.dumps(case["config"]))
         with open(self.requests, "w", encoding="utf-8") as f:
@@ -39,13 +41,14 @@ class Case:
         self.figures = {"weir": [], "native": []}
 
     def run(self, iterations):
+        iterations = min(iterations, self.iterations or iterations)
         lines = subprocess.run(["build/weir", "try", self.module, "--config", self.config, "--requests", self.requests, "--tier", "aot",
                                 "--bench", str(iterations)], capture_output=True, text=True, check=True).stdout.splitlines()
         bench = json.loads(lines[-1])["bench"]
         assert json.loads(lines[0])["action"] == "continue", lines[0]
         self.calls = bench["host_calls_per_request"]
         self.figures["weir"].append(bench["cpu_ns_per_request"])
-        out = call(f"build/bench/plugins/{self.name}", self.config, self.requests, str(iterations))
+        out = call(f"build/bench/plugins/{self.plugin}", self.config, self.requests, str(iterations))
         assert out.startswith("continue\n"), out
         self.figures["native"].append(float(re.search(r"cpu_ns_per_request ([\d.]+)", out).group(1)))
 
@@ -60,7 +63,9 @@ def cases(wanted, folder):
         name = path.split("/")[1]
         if not wanted or name in wanted:
             with open(path, encoding="utf-8") as f:
-                yield Case(name, f"build/plugins/{name}.wasm", json.load(f), folder)
+                loaded = json.load(f)
+            for case in loaded if isinstance(loaded, list) else [loaded]:
+                yield Case(name, f"build/plugins/{name}.wasm", case, folder)
 
 
 def table(all_cases, rounds, iterations):

@@ -78,6 +78,20 @@ const uint8_t *weir_module_sha256(const struct weir_module *m);
 /* The module's bytes as they were given. */
 const uint8_t *weir_module_bytes(const struct weir_module *m, size_t *len);
 
+/* Which function an instruction is in, for people. */
+struct weir_place {
+    uint32_t funcidx;
+    const char
+        *name;       /* from the name section or an export, not NUL-terminated; lives as long as the module */
+    size_t name_len; /* 0: it has none */
+    uint32_t code_offset; /* of the instruction from the code section's content: an address in DWARF */
+};
+/* False: `offset` in the module's bytes is in no function's body. */
+bool weir_module_place(const struct weir_module *m, uint32_t offset, struct weir_place *out);
+/* The code section's content, from the first function's body to the end of the last; *len 0: there is none.
+ */
+const uint8_t *weir_module_code(const struct weir_module *m, size_t *len);
+
 /* Give the module the native image at `path`, made from it by weirc; instances made from then on may run it.
  * WEIR_OK, also if the module has an image already.  WEIR_E_MALFORMED: truncated or damaged. WEIR_E_MISMATCH:
  * made for another module, CPU or compiler.  WEIR_E_CONFIG: others may write the file or its directory.

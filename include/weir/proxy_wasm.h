@@ -40,9 +40,10 @@ struct pw_plugin_options {
     size_t nconfigs;
     bool fail_open; /* failStrategy FAIL_OPEN */
     enum weir_tier tier;
-    uint64_t memory_limit_bytes; /* 0: 128 MiB */
-    uint32_t cpu_budget_ms; /* of a callback; past it the VM traps. 0: 100. Start and configure: 5 s each */
-    uint64_t body_limit_bytes; /* of one message that a step holds back; 0: 1 MiB */
+    uint64_t memory_limit_bytes;  /* 0: 128 MiB */
+    uint32_t cpu_budget_ms;       /* of a callback; past it the VM traps. 0: 100 */
+    uint32_t start_cpu_budget_ms; /* of each call while a VM starts. 0: 5,000 */
+    uint64_t body_limit_bytes;    /* of one message that a step holds back; 0: 1 MiB */
 };
 
 struct pw_plugin;
@@ -62,6 +63,10 @@ weir_status pw_plugin_replace_module(struct pw_plugin *p, struct weir_module *m,
 /* Roots are done and deleted; streams must have ended. */
 void pw_plugin_free(struct pw_plugin *p);
 
+/* STOPPED: it did not start.  HEALING: it failed several times in a row, so the next VM waits; streams take
+ * its policy meanwhile. */
+enum pw_plugin_state { PW_PLUGIN_STOPPED, PW_PLUGIN_RUNNING, PW_PLUGIN_HEALING };
+enum pw_plugin_state pw_plugin_state(const struct pw_plugin *p);
 enum weir_tier pw_plugin_tier(const struct pw_plugin *p); /* of the current VM; AUTO if there is none */
 uint64_t pw_plugin_memory_bytes(const struct pw_plugin *p);
 

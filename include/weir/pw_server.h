@@ -161,6 +161,20 @@ enum pw_call_start {
     PW_CALL_FAILED,
 };
 
+/* What ended a VM, for people; all of it lives until pw_server.crashed returns. */
+struct weir_trap;
+struct pw_crash {
+    struct str plugin;
+    const uint8_t *sha256;        /* of the module, 32 bytes */
+    const char *callback;         /* the export that was called */
+    const char *reason;           /* "unreachable" */
+    const struct weir_trap *trap; /* its frames; NULL: none are known */
+    uint64_t memory_bytes;        /* of the VM */
+    uint64_t dropped;             /* reports of the plugin that were not taken since the last that was */
+    const struct str *lines;      /* the last ones of the VM's log, oldest first */
+    size_t nlines;
+};
+
 struct pw_server {
     /* One log line of a plugin; `level` has passed the plugin's filter. `plugin` is its name. */
     void (*log)(void *server, void *stream, struct str plugin, enum pw_log_level level, struct str line);
@@ -268,6 +282,10 @@ struct pw_server {
                                      void **handle);
     /* As cancel_call; a command that is under way is carried out all the same. */
     void (*redis_cancel)(void *server, void *handle);
+
+    /* A VM ended by a trap; it was logged besides. `stream` as for log.  False: the report could not be
+     * taken and is to be counted.  May be NULL. */
+    bool (*crashed)(void *server, void *stream, const struct pw_crash *crash);
 };
 
 #endif

@@ -406,6 +406,24 @@ const struct claim *claims_find(const struct claims *c, struct wp_str name)
     return NULL;
 }
 
+bool claims_find_path(const struct claims *c, struct wp_str path, struct claim *out)
+{
+    struct claims level = *c;
+    while (true) {
+        const struct claim *found = claims_find(&level, path);
+        if (found) {
+            *out = *found;
+            return true;
+        }
+        ptrdiff_t dot = wp_str_find(path, '.');
+        found = dot < 0 ? NULL : claims_find(&level, wp_str_slice(path, 0, (size_t)dot));
+        if (!found || found->kind != CLAIM_OBJECT || !claims_parse(found->text, &level)) {
+            return false;
+        }
+        path = wp_str_slice(path, (size_t)dot + 1, path.len);
+    }
+}
+
 bool claims_str(const struct claims *c, struct wp_str name, struct wp_str *out)
 {
     const struct claim *found = claims_find(c, name);

@@ -41,6 +41,9 @@ struct claims {
 bool claims_parse(struct wp_str json, struct claims *out);
 
 const struct claim *claims_find(const struct claims *c, struct wp_str name); /* NULL: there is none */
+/* The same for a member of nested objects, "realm.owner"; a member of exactly this name goes first.
+ * On success *out is a copy. */
+bool claims_find_path(const struct claims *c, struct wp_str path, struct claim *out);
 /* A string; false: missing or another type, and *out is empty. */
 bool claims_str(const struct claims *c, struct wp_str name, struct wp_str *out);
 /* The strings of an array that is its text, in turn: *at begins with 0.  False: no more, or an element that

@@ -219,3 +219,9 @@ enum jwt_status jwt_check_time(const struct claims *claims, int64_t now_s, int64
     }
     return found && now_s > add(exp, skew_s) ? JWT_EXPIRED : JWT_OK;
 }
+
+bool jwt_time_get(const struct claims *claims, struct wp_str name, int64_t *out)
+{
+    const struct claim *c = claims_find(claims, name);
+    return c && seconds_of(c, out);
+}

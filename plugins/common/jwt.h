@@ -91,4 +91,7 @@ struct wp_str jwt_sign_hs256(struct wp_str header, struct wp_str payload, const 
  * exp never expires. */
 enum jwt_status jwt_check_time(const struct claims *claims, int64_t now_s, int64_t skew_s, bool iat);
 
+/* Whole seconds of such a claim.  False: there is none, or it is no number; *out is untouched. */
+bool jwt_time_get(const struct claims *claims, struct wp_str name, int64_t *out);
+
 #endif

@@ -186,7 +186,16 @@ static bool parse_consumer(const json_t *object, const char *where, struct wp_ar
         }
     }
     out->has_keys = json_object_get(object, "keys") != NULL;
-    return !out->has_keys || parse_sources(object, where, arena, &out->sources);
+    if (!out->has_keys) {
+        return true;
+    }
+    if (!parse_sources(object, where, arena, &out->sources)) {
+        return false;
+    }
+    if (!out->sources.in_header && !out->sources.in_query) {
+        wp_warn("configuration: %s: in_query and in_header are both false, so it cannot be found", where);
+    }
+    return true;
 }
 
 static void listen(struct key_auth *c, struct consumer *consumer, const struct sources *s, struct wp_str key)

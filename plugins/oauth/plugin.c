@@ -10,6 +10,7 @@
  * A POST to the token endpoint is held until its body is there: with ABI 0.2.100 a paused headers callback
  * still gets body callbacks, and the upstream hears nothing. */
 #include "auth.h"
+#include "bearer.h"
 #include "jwt.h"
 #include "strmap.h"
 
@@ -40,7 +41,7 @@ struct stream {
 
 WP_PLUGIN_HIGRESS(struct root, struct stream)
 
-enum { MAX_FORM_BYTES = 64 * 1024, MAX_REALM_PATH = 256, UUID_BYTES = 16 };
+enum { MAX_FORM_BYTES = 64 * 1024, UUID_BYTES = 16 };
 
 #define TOKEN_TYPE WP_STR("application/at+jwt")
 #define FORM_TYPE WP_STR("application/x-www-form-urlencoded")
@@ -153,14 +154,10 @@ static bool configure(struct root *root, struct wp_str config)
 
 static enum wp_action deny(uint32_t status, struct wp_str message, struct wp_str bearer_realm)
 {
-    char *details = (char *)wp_format("oauth_access_denied{%.*s}", WP_ARG(message)).at;
-    for (char *c = details; *c != '\0'; c++) {
-        *c = *c == ' ' ? '_' : *c;
-    }
     struct wp_header header = {WP_STR("WWW-Authenticate"),
                                wp_format("Bearer realm=\"%.*s\"", WP_ARG(bearer_realm))};
     wp_respond(&(struct wp_response){.status = status,
-                                     .details = wp_str_of(details),
+                                     .details = bearer_details("oauth_access_denied", message),
                                      .body = message,
                                      .headers = &header,
                                      .nheaders = bearer_realm.len != 0 ? 1 : 0});
@@ -173,27 +170,10 @@ static enum wp_action deny_form(struct wp_str message)
     return deny(400, message, WP_STR(""));
 }
 
-/* The request's own URL; a quote or backslash in it would end the string or hide its end. */
-static struct wp_str realm_of_request(void)
-{
-    struct wp_str path = wp_request_header(WP_STR("x-envoy-original-path"));
-    if (path.len == 0) {
-        path = wp_request_header(WP_STR(":path"));
-    }
-    struct wp_str scheme = wp_request_header(WP_STR(":scheme")),
-                  host = wp_request_header(WP_STR(":authority"));
-    path = wp_str_slice(path, 0, MAX_REALM_PATH);
-    struct wp_str realm = wp_format("%.*s://%.*s%.*s", WP_ARG(scheme), WP_ARG(host), WP_ARG(path));
-    for (char *c = (char *)realm.at; c < realm.at + realm.len; c++) {
-        *c = *c == '"' || *c == '\\' ? '_' : *c;
-    }
-    return realm;
-}
-
 static enum wp_action deny_token(const char *why)
 {
     wp_debug("token refused: %s", why);
-    return deny(401, WP_STR("Invalid Jwt token"), realm_of_request());
+    return deny(401, WP_STR("Invalid Jwt token"), bearer_realm());
 }
 
 /* ---- the token endpoint ---------------------------------------------------------------------- */

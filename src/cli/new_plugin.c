@@ -70,14 +70,17 @@ static const struct {
     {"include/weir_json.h", "sdk/include/weir_json.h", false},
     {"include/weir_redis.h", "sdk/include/weir_redis.h", false},
     {"include/weir_crypto.h", "sdk/include/weir_crypto.h", false},
+    {"include/weir_regex.h", "sdk/include/weir_regex.h", false},
     {"include/jansson.h", "sdk/include/jansson.h", false},
     {"include/jansson_config.h", "sdk/include/jansson_config.h", false},
     {"libweir_plugin.a", "sdk/libweir_plugin.a", false},
     {"libweir_json.a", "sdk/libweir_json.a", false},
     {"libweir_crypto.a", "sdk/libweir_crypto.a", false},
+    {"libweir_regex.a", "sdk/libweir_regex.a", false},
     {"native/fake_host.h", "sdk/native/fake_host.h", false},
     {"native/libweir_native.a", "sdk/native/libweir_native.a", false},
     {"native/libweir_crypto.a", "sdk/native/libweir_crypto.a", false},
+    {"native/libweir_regex.a", "sdk/native/libweir_regex.a", false},
 };
 
 static bool is_name(const char *s)

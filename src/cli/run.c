@@ -175,6 +175,7 @@ struct run {
     uint64_t asking; /* the client whose change is not in all workers yet, 0: none */
     bool asked_changed;
     uint64_t ask_deadline_ms;
+    struct crashes *crashes;
     struct images *images;
     int lock;
     const char *user;
@@ -603,6 +604,20 @@ static int open_images(struct run *run)
         .gid = run->compile_gid,
     };
     weir_report_init(&rep);
+    char *reports = state_path(run, "crashes");
+    struct crashes_options kept = {
+        .dir = reports,
+        .store = run->store,
+        .change_user = run->change_compile_user,
+        .uid = run->compile_uid,
+        .gid = run->compile_gid,
+    };
+    weir_status st = crashes_open(&kept, &run->crashes, &rep);
+    mem_free(reports);
+    if (st != WEIR_OK) {
+        return cli_fail("%s", rep.message);
+    }
+    how.crashes = run->crashes;
     snprintf(run->control_sock, sizeof run->control_sock, "/proc/self/fd/%d/control.sock", dir);
     if (dir < 0 || images_new(run->store, &how, &run->images, &rep) != WEIR_OK) {
         return cli_fail("%s", dir < 0 ? strerror(errno) : rep.message);
@@ -893,6 +908,7 @@ static int run_gateway(int argc, char **argv)
     }
     admin_close(run.admin);
     images_free(run.images);
+    crashes_close(run.crashes);
     deploy_fini(&run.deploy);
     watch_free(run.watch);
     store_close(run.store);

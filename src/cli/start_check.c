@@ -93,6 +93,8 @@ static weir_status start(const struct gw_plugin *p, struct weir_module *m, uint3
         .fail_open = p->fail_strategy == GW_FAIL_OPEN,
         .tier = tiers[p->runtime],
         .memory_limit_bytes = p->memory_limit_bytes,
+        .cpu_budget_ms = p->cpu_limit_ms,
+        .start_cpu_budget_ms = p->start_cpu_limit_ms,
     };
     struct pw_plugin *plugin = NULL;
 

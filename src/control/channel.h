@@ -10,6 +10,7 @@
  *                         failed FILE N REASON   before that: its plugin N (from 0) does not run
  *                         declined FILE N REASON its plugin N does not start, and did before: not in force
  *                         unusable FILE          it cannot be loaded; not in force
+ *                         crash REPORT           a plugin trapped (observe/crash.h)
  *     control -> worker   image SHA256           the store has an image of this module
  *                         generation FILE        the link to the generation in force may have changed; always
  *                                                answered

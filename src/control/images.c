@@ -28,6 +28,7 @@ struct images {
     struct channel *channel;
     channel_on_message *listener; /* NULL: none */
     void *listener_ctx;
+    struct crashes *crashes;
     VEC(struct wanted) wanted;
 };
 
@@ -85,16 +86,21 @@ static void on_message(void *ctx, struct channel_client *from, struct str text)
     struct images *im = ctx;
     struct str rest = text, verb = str_cut(&rest, ' ');
 
-    if (str_eq(verb, STR("hello"))) {
+    if (str_eq(verb, STR("refused"))) {
+        refused(im, rest);
+        return;
+    }
+    if (str_eq(verb, STR("crash"))) {
+        crashes_take(im->crashes, from->pid, rest);
+        return;
+    }
+    bool hello = str_eq(verb, STR("hello"));
+    if (hello) {
         greet(im, from);
     }
-    if (im->listener != NULL && !str_eq(verb, STR("refused"))) {
+    if (im->listener != NULL) {
         im->listener(im->listener_ctx, from, text);
-    } else if (str_eq(verb, STR("hello"))) {
-        return;
-    } else if (str_eq(verb, STR("refused"))) {
-        refused(im, rest);
-    } else {
+    } else if (!hello) {
         log_line(LOG_WARN, "worker %d said something unknown: %.*s", (int)from->pid, STR_ARG(text));
     }
 }
@@ -123,6 +129,7 @@ weir_status images_new(struct store *store, const struct images_options *options
         return st;
     }
     im->store = store;
+    im->crashes = options->crashes;
     im->compiler = compiler_new(store, &opt);
     *out = im;
     return WEIR_OK;

@@ -9,6 +9,7 @@
 #include <poll.h>
 
 #include "control/channel.h"
+#include "control/crashes.h"
 #include "control/store.h"
 #include "gw/config.h"
 
@@ -23,6 +24,7 @@ struct images_options {
     bool change_user;      /* compile as this user; takes root */
     uid_t uid;
     gid_t gid;
+    struct crashes *crashes; /* takes what workers tell of traps */
 };
 
 /* The strings of `options` and `store` must outlive it.  WEIR_E_IO, WEIR_E_CONFIG: the socket or the folder

@@ -193,6 +193,7 @@ struct gw_plugin {
     bool allow_precompiled;
     uint64_t memory_limit_bytes;
     uint64_t body_limit_bytes;
+    uint32_t cpu_limit_ms, start_cpu_limit_ms; /* of one call; of one while a VM starts */
 
     /* What follows from the fields above: the distinct configurations, each to be one root context of the
      * plugin, in order of first use.  default_index: for requests no rule matches. */

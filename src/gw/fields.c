@@ -568,6 +568,22 @@ static const struct gw_field limits_fields[] = {
             "longer response with 500; past it nothing is read from a connection. A plugin changes it for "
             "one request by `set_decoder_buffer_limit` and "
             "`set_encoder_buffer_limit`."},
+    {.name = "cpu",
+     .kind = GW_F_DURATION,
+     .offset = AT(gw_plugin, cpu_limit_ms),
+     .min = 1,
+     .max = 60000,
+     .fallback = "100ms",
+     .doc =
+         "Most CPU time of one call of the plugin, with the host calls it makes; past it the call ends with "
+         "the trap `deadline exceeded` and `failStrategy` decides."},
+    {.name = "startCpu",
+     .kind = GW_F_DURATION,
+     .offset = AT(gw_plugin, start_cpu_limit_ms),
+     .min = 1,
+     .max = 600000,
+     .fallback = "5s",
+     .doc = "The same of each call while the plugin starts and takes its configurations."},
 };
 static const struct gw_type limits_type = {.name = "plugins[].limits",
                                            .about = "What a plugin may use.",

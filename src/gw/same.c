@@ -38,7 +38,8 @@ bool gw_plugin_same_vm(const struct gw_plugin *before, const struct gw_plugin *n
     if (!str_eq(a->name, b->name) || !str_eq(a->url, b->url) || !str_eq(a->plugin_name, b->plugin_name) ||
         a->type != b->type || a->fail_strategy != b->fail_strategy || a->runtime != b->runtime ||
         a->allow_precompiled != b->allow_precompiled || a->memory_limit_bytes != b->memory_limit_bytes ||
-        a->body_limit_bytes != b->body_limit_bytes || a->nconfigs != b->nconfigs || !same_env(a, b)) {
+        a->body_limit_bytes != b->body_limit_bytes || a->cpu_limit_ms != b->cpu_limit_ms ||
+        a->start_cpu_limit_ms != b->start_cpu_limit_ms || a->nconfigs != b->nconfigs || !same_env(a, b)) {
         return false;
     }
     for (uint32_t i = 0; i < b->nconfigs; i++) {
@@ -80,5 +81,7 @@ uint64_t gw_plugin_vm_hash(const struct gw_plugin *p)
                        p->allow_precompiled);
     mix_number(&h, p->memory_limit_bytes);
     mix_number(&h, p->body_limit_bytes);
+    mix_number(&h, p->cpu_limit_ms);
+    mix_number(&h, p->start_cpu_limit_ms);
     return h;
 }

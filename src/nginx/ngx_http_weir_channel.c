@@ -70,6 +70,32 @@ ngx_http_weir_channel_tell(const char *what, const char *generation, const char 
 }
 
 
+ngx_int_t
+ngx_http_weir_channel_crash(struct str report)
+{
+    ssize_t        n;
+    struct iovec   parts[2];
+    struct msghdr  msg;
+
+    if (channel.connection == NULL) {
+        return NGX_ERROR;
+    }
+
+    parts[0].iov_base = (void *) "crash ";
+    parts[0].iov_len = sizeof("crash ") - 1;
+    parts[1].iov_base = (void *) (uintptr_t) report.at;
+    parts[1].iov_len = report.len;
+
+    ngx_memzero(&msg, sizeof(msg));
+    msg.msg_iov = parts;
+    msg.msg_iovlen = 2;
+
+    n = sendmsg(channel.connection->fd, &msg, MSG_NOSIGNAL);
+
+    return n == (ssize_t) (parts[0].iov_len + report.len) ? NGX_OK : NGX_ERROR;
+}
+
+
 static void
 ngx_http_weir_channel_message(struct str text)
 {

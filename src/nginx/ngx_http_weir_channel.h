@@ -24,6 +24,9 @@ ngx_int_t ngx_http_weir_channel_start(ngx_cycle_t *cycle, ngx_str_t *path,
     const ngx_http_weir_channel_ops_t *ops, void *data);
 void ngx_http_weir_channel_stop(void);
 
+/* A crash report (observe/crash.h) without its verb.  NGX_ERROR: there is no line, or it is full. */
+ngx_int_t ngx_http_weir_channel_crash(struct str report);
+
 /* The store's image of this module cannot be used, because... */
 void ngx_http_weir_channel_refused(const char *sha256, const char *reason);
 /* What became of a generation (control/channel.h): "applied", "failed", "declined" or "unusable". */

@@ -439,6 +439,12 @@ status_json(struct strbuf *b)
     struct mallinfo2             heap = mallinfo2();
     ngx_http_weir_generation_t  *g = ngx_http_weir_worker.generation;
 
+    static const char *const  states[] = {
+        [PW_PLUGIN_STOPPED] = "stopped",
+        [PW_PLUGIN_RUNNING] = "running",
+        [PW_PLUGIN_HEALING] = "healing",
+    };
+
     strbuf_printf(b, "{\"worker\":%d,\"generation\":", (int) ngx_pid);
     strbuf_add_json(b, str_of(ngx_http_weir_worker.file));
     strbuf_printf(b, ",\"generations\":%zu", (size_t) ngx_http_weir_worker.generations);
@@ -453,6 +459,8 @@ status_json(struct strbuf *b)
         strbuf_add_json(b, g->config->plugins[i].name);
         strbuf_printf(b, ",\"error\":");
         strbuf_add_json(b, str_of(g->plugins[i].error));
+        strbuf_printf(b, ",\"state\":\"%s\"", states[g->plugins[i].plugin == NULL ? PW_PLUGIN_STOPPED
+                      : pw_plugin_state(g->plugins[i].plugin)]);
         strbuf_printf(b, ",\"tier\":\"%s\"", ngx_http_weir_plugin_tier(&g->plugins[i]));
         strbuf_printf(b, ",\"callouts\":%zu", g->plugins[i].plugin == NULL ? (size_t) 0
                       : pw_plugin_callouts(g->plugins[i].plugin));

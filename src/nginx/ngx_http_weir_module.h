@@ -398,6 +398,9 @@ bool ngx_http_weir_header_ok(struct str name, struct str value);
 void ngx_http_weir_log(ngx_log_t *log, struct str plugin, enum pw_log_level level, struct str line);
 /* As struct pw_server has them. */
 enum pw_log_level ngx_http_weir_log_level(void *server);
+/* pw_server.crashed, for requests and for connections; the latter have no stream to tell of. */
+bool ngx_http_weir_crashed(void *server, void *stream, const struct pw_crash *crash);
+bool ngx_stream_weir_crashed(void *server, void *stream, const struct pw_crash *crash);
 uint64_t ngx_http_weir_now_ns(void *server, void *stream);
 uint64_t ngx_http_weir_monotonic_ns(void *server);
 struct pw_shared *ngx_http_weir_shared(void *server);

@@ -15,6 +15,7 @@
 
 
 #define MAX_LOGGED_BYTES  16384
+#define FOR_EVER_MS       (24 * 3600 * 1000)     /* again and again */
 
 
 static ngx_int_t begin(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx);
@@ -36,6 +37,33 @@ static void resume_handler(ngx_event_t *ev);
 static void resume_body_handler(ngx_event_t *ev);
 static void go_on(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx);
 static void cleanup(void *data);
+
+
+static void
+busy_handler(ngx_event_t *ev)
+{
+    ngx_add_timer(ev, FOR_EVER_MS);
+}
+
+
+/* A worker that shuts down waits for timers only, and a request that plugins hold may have none: one for all of them. */
+
+static void
+count(int n)
+{
+    static ngx_event_t  busy;
+
+    ngx_http_weir_worker.requests += n;
+
+    if (ngx_http_weir_worker.requests == 0) {
+        ngx_del_timer(&busy);
+
+    } else if (!busy.timer_set) {
+        busy.handler = busy_handler;
+        busy.log = ngx_cycle->log;
+        ngx_add_timer(&busy, FOR_EVER_MS);
+    }
+}
 
 
 ngx_int_t
@@ -67,7 +95,7 @@ ngx_http_weir_access_handler(ngx_http_request_t *r)
         ctx->http_version = r->http_version;
         ctx->generation = ngx_http_weir_worker.generation;
         ctx->generation->refs++;
-        ngx_http_weir_worker.requests++;
+        count(1);
         ctx->resume.data = ctx;
         ctx->resume.handler = resume_handler;
         ctx->resume.log = r->connection->log;
@@ -835,6 +863,6 @@ cleanup(void *data)
     }
 
     ngx_http_weir_end(ctx);
-    ngx_http_weir_worker.requests--;
+    count(-1);
     ngx_http_weir_generation_unref(ctx->generation);
 }

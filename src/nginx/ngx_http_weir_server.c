@@ -391,4 +391,5 @@ const struct pw_server  ngx_http_weir_server = {
     .redis_service = ngx_http_weir_redis_service,
     .redis_call = ngx_http_weir_redis_call,
     .redis_cancel = ngx_http_weir_redis_cancel,
+    .crashed = ngx_http_weir_crashed,
 };

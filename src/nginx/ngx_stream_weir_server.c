@@ -343,6 +343,7 @@ const struct pw_server  ngx_stream_weir_server = {
     .timer_clear = ngx_http_weir_timer_clear,
     .shared = ngx_http_weir_shared,
     .notify = ngx_http_weir_notify,
+    .crashed = ngx_stream_weir_crashed,
     .foreign = foreign_functions,
     .upstream_host = server_upstream_host,
     .override_upstream = server_override_upstream,

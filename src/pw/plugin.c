@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 
+#include "base/hash.h"
 #include "base/mem.h"
 #include "pw/abi.h"
 #include "pw/callout.h"
@@ -13,6 +14,7 @@
 enum {
     DEFAULT_MEMORY_BYTES = 128 << 20,
     DEFAULT_CPU_BUDGET_MS = 100,
+    DEFAULT_START_CPU_BUDGET_MS = 5000,
     PATIENCE = 5,               /* failures in a row that are healed at once */
     FIRST_DELAY_NS = 100000000, /* then wait 0.1 s, doubled with every further failure */
     MAX_DOUBLINGS = 8,          /* to 25.6 s at most */
@@ -87,6 +89,9 @@ static void copy_options(struct pw_plugin *p, const struct pw_plugin_options *op
     }
     if (p->opt.cpu_budget_ms == 0) {
         p->opt.cpu_budget_ms = DEFAULT_CPU_BUDGET_MS;
+    }
+    if (p->opt.start_cpu_budget_ms == 0) {
+        p->opt.start_cpu_budget_ms = DEFAULT_START_CPU_BUDGET_MS;
     }
     if (p->opt.body_limit_bytes == 0) {
         p->opt.body_limit_bytes = PW_BODY_DEFAULT_LIMIT_BYTES;
@@ -191,8 +196,20 @@ void pw_plugin_vm_failed(struct pw_plugin *p)
     if (p->failures > PATIENCE) {
         uint32_t doublings = p->failures - PATIENCE - 1;
         doublings = doublings > MAX_DOUBLINGS ? MAX_DOUBLINGS : doublings;
-        p->next_start_ns = p->server->monotonic_ns(p->server_data) + ((uint64_t)FIRST_DELAY_NS << doublings);
+        uint64_t now = p->server->monotonic_ns(p->server_data), delay = (uint64_t)FIRST_DELAY_NS << doublings;
+        /* Up to a quarter less, by the clock's last digits: workers that failed together start apart. */
+        uint64_t seed[2] = {now, (uintptr_t)p};
+        p->next_start_ns = now + delay - hash_bytes(seed, sizeof seed, 0) % (delay / 4);
     }
+}
+
+enum pw_plugin_state pw_plugin_state(const struct pw_plugin *p)
+{
+    if (!p->started) {
+        return PW_PLUGIN_STOPPED;
+    }
+    bool dead = p->vm == NULL || p->vm->dead;
+    return dead && p->failures > PATIENCE ? PW_PLUGIN_HEALING : PW_PLUGIN_RUNNING;
 }
 
 /* From what was saved, if a trap is all that happened; a plugin that traps again and again, or that asked for

@@ -3,6 +3,7 @@
 #define PW_PLUGIN_H
 
 #include "base/arena.h"
+#include "pw/crash.h"
 #include "pw/vm.h"
 #include "weir/proxy_wasm.h"
 
@@ -24,7 +25,8 @@ struct pw_plugin {
     struct pw_saved *saved;         /* what a VM of `module` was after its start, or NULL: pw_vm_save */
     bool started;                   /* once, so that it is worth to start it again */
     uint32_t failures;              /* VMs that died or did not start, since one served a stream unharmed */
-    uint64_t next_start_ns;         /* monotonic: no restart before */
+    struct pw_crash_rate crash_rate;
+    uint64_t next_start_ns; /* monotonic: no restart before */
 };
 
 /* Have a VM in force that serves: a fresh one if the current one is dead or asked to be rebuilt. */

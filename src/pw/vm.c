@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "pw/callout.h"
+#include "pw/crash.h"
 #include "pw/plugin.h"
 #include "pw/shared.h"
 #include "pw/stream.h"
@@ -14,8 +15,6 @@ enum {
     MAX_DEPTH = 64,          /* guest calls within guest calls (an allocator that makes host calls) */
     MAX_OUTPUT_LINE = 65536, /* a longer line of fd 1 or 2 is cut into several */
 };
-
-#define START_BUDGET_NS 5000000000ull /* of every call while a VM starts */
 
 static const struct {
     const char *name;
@@ -37,6 +36,7 @@ static void log_at_level(struct pw_vm *vm, enum pw_log_level level, struct str l
     struct pw_plugin *p = vm->plugin;
 
     if (level >= p->server->log_level(p->server_data)) {
+        pw_tail_add(&vm->tail, line);
         pw_plugin_log(p, effective_stream(vm), level, line);
     }
 }
@@ -167,6 +167,7 @@ static __attribute__((cold, noinline)) void died(struct pw_vm *vm, const char *w
     }
     vm->dead = true;
     stop_listening(vm);
+    pw_crash_tell(vm, where, st, trap);
     struct strbuf b = {0};
     strbuf_printf(&b, "trap in %s: ", where);
     describe_trap(trap, st, &b);
@@ -446,6 +447,7 @@ static void vm_free(struct pw_vm *vm)
     strbuf_fini(&vm->result);
     pw_contexts_fini(&vm->contexts);
     mem_free(vm->roots);
+    mem_free(vm->tail);
     strbuf_fini(&vm->output[0]);
     strbuf_fini(&vm->output[1]);
     weir_module_unref(vm->module);
@@ -480,7 +482,7 @@ static struct weir_instance_options instance_options(struct pw_vm *vm)
     return (struct weir_instance_options){
         .tier = vm->plugin->opt.tier,
         .memory_limit_bytes = vm->plugin->opt.memory_limit_bytes,
-        .budget_ns = START_BUDGET_NS,
+        .budget_ns = (uint64_t)vm->plugin->opt.start_cpu_budget_ms * 1000000,
         .host = vm,
     };
 }

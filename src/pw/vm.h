@@ -64,6 +64,7 @@ struct pw_vm {
 
     struct weir_wasi wasi_table;
     struct strbuf output[2]; /* unfinished lines of fd 1 and 2 */
+    struct pw_tail *tail;    /* of the log, for crash reports; NULL before the first line (crash.h) */
 };
 
 /* Instantiate, start, create and configure the roots.  On WEIR_OK the caller holds one reference. */

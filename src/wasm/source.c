@@ -303,8 +303,7 @@ static bool run(struct program *p, uint64_t want, struct wasm_source_line *out)
     return false;
 }
 
-/* Where the code section's content is; len if there is none. */
-static size_t code_content(const struct wasm_module *m)
+size_t wasm_code_content(const struct wasm_module *m)
 {
     const uint8_t *at = m->bytes + 8, *end = m->bytes + m->len;
     uint32_t len;
@@ -322,7 +321,7 @@ static size_t code_content(const struct wasm_module *m)
 bool wasm_source_find(const struct wasm_module *m, uint32_t offset, struct wasm_source_line *out)
 {
     const struct wasm_custom *c = wasm_module_find_custom(m, STR(".debug_line"));
-    size_t code = c == NULL ? m->len : code_content(m);
+    size_t code = c == NULL ? m->len : wasm_code_content(m);
     struct wasm_source_line found;
 
     if (c == NULL || offset < code) {

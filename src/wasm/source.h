@@ -13,4 +13,8 @@ struct wasm_source_line {
  * say.  Linear in the section's size; for people who read traps, not for every call. */
 bool wasm_source_find(const struct wasm_module *m, uint32_t offset, struct wasm_source_line *out);
 
+/* Where the code section's content is in the module's bytes, which is where DWARF counts addresses from;
+ * m->len if there is none. */
+size_t wasm_code_content(const struct wasm_module *m);
+
 #endif

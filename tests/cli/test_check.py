@@ -245,6 +245,12 @@ def test_plugin_that_hangs(check, guest):
     assert "does not start within 1 s" in lines[0]
 
 
+def test_the_cpu_of_a_start_is_limited(check, guest):
+    code, lines = check(plugin(guest("(loop (br 0)) (i32.const 1)"), "    limits: { startCpu: 50ms }\n"))
+    assert code == 1
+    assert "deadline exceeded" in lines[0]
+
+
 def test_the_configuration_to_blame(check, guest):
     """A plugin that refuses configurations of more than ten bytes: only that rule is named."""
     module = guest("(i32.lt_u (local.get 1) (i32.const 11))")

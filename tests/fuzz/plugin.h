@@ -1,7 +1,7 @@
 /* plugin.h - the shape of a plugin's fuzz target: an input is pieces ended by NUL, first the configuration,
- * then :path, :authority, :method, route_name and cluster_name, then the body, then names and values of
- * headers. Whatever is configured and sent, the plugin answers or lets pass, and says why it refuses a
- * configuration. */
+ * then :path, :authority, :method, route_name and cluster_name, then the body, with FUZZ_REDIS what Redis
+ * answers, then names and values of headers. Whatever is configured and sent, the plugin answers or lets
+ * pass, and says why it refuses a configuration. */
 #ifndef FUZZ_PLUGIN_H
 #define FUZZ_PLUGIN_H
 
@@ -45,6 +45,21 @@ static bool fuzz_configure(struct wp_str config)
 /* Called before the request is sent, if set. */
 static void (*fuzz_prepare)(void);
 
+/* Answer what waits for Redis with `reply`, or with a failure if that is empty; a plugin may ask again. */
+#ifdef FUZZ_REDIS
+static void fuzz_redis(struct wp_str reply)
+{
+    fake.redis_reply = reply;
+    for (uint32_t n = 0; n < fake.nredis && n < FUZZ_REDIS; n++) {
+        uint32_t before = fake.continued;
+        proxy_on_redis_call_response(FUZZ_ROOT, (n + 1) * 4 + 3, reply.len == 0, (uint32_t)reply.len);
+        if (fake.nredis == n + 1 && !fake.responded && fake.continued == before) {
+            abort(); /* the request would hang */
+        }
+    }
+}
+#endif
+
 /* The request of the pieces; its body in two chunks if there is one.  Returns the last action. */
 static uint32_t fuzz_request(struct wp_str rest)
 {
@@ -57,6 +72,10 @@ static uint32_t fuzz_request(struct wp_str rest)
         fuzz_set(&fake.properties, wp_str_of(properties[i]), &rest);
     }
     struct wp_str body = fuzz_take(&rest, 1 << 16);
+#ifdef FUZZ_REDIS
+    struct wp_str reply = fuzz_take(&rest, 1 << 12);
+    fake.nredis = fake.continued = 0;
+#endif
     for (int i = 0; i < FUZZ_HEADERS && rest.len != 0; i++) {
         struct wp_str name = fuzz_take(&rest, 255);
         fuzz_set(&fake.request, name, &rest);
@@ -71,6 +90,10 @@ static uint32_t fuzz_request(struct wp_str rest)
         fake.body = wp_str_slice(body, 0, part == 1 ? body.len / 2 : body.len);
         action = proxy_on_request_body(FUZZ_STREAM, (uint32_t)fake.body.len, part == 2);
     }
+#endif
+#ifdef FUZZ_REDIS
+    fuzz_redis(reply);
+    action = fake.continued != 0 ? (uint32_t)WP_CONTINUE : action;
 #endif
     proxy_on_delete(FUZZ_STREAM);
     if (fake.responded != (action == WP_PAUSE)) {

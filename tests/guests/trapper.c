@@ -1,4 +1,4 @@
-/* trapper - traps as the header x-trap says: unreachable, oob, div0 or stack; else the request goes on.
+/* trapper - traps as the header x-trap says (see trap_by); else the request goes on.
  *
  * Built with DWARF and the name section, so that tests can look for functions, files and lines in a crash
  * report.  x-trap-in says where: request (the default) or response.  A configuration "trap" traps in
@@ -48,13 +48,53 @@ __attribute__((noinline)) static void trap_stack(void)
     sink = recurse(0);
 }
 
+__attribute__((noinline)) static uint32_t trap_by_one(uint32_t n)
+{
+    return n + sink;
+}
+
+__attribute__((noinline)) static void trap_call(void)
+{
+    void (*volatile wrong)(void) = (void (*)(void))(uintptr_t)trap_by_one;
+    wrong();
+}
+
+/* The guest asks for more than its limit, and does what a language's allocator does then. */
+__attribute__((noinline)) static void trap_alloc(void)
+{
+    while (__builtin_wasm_memory_grow(0, 16) != (size_t)-1) {
+        sink++;
+    }
+    __builtin_trap();
+}
+
+__attribute__((noinline)) static void trap_loop(void)
+{
+    for (;;) {
+        sink++;
+    }
+}
+
+__attribute__((noinline)) static void trap_host(void)
+{
+    for (;;) {
+        sink += (uint32_t)wp_now_ns();
+    }
+}
+
 __attribute__((noinline)) static void trap_by(const char *how)
 {
     static const struct {
         const char *name;
         void (*trap)(void);
-    } traps[] = {
-        {"unreachable", trap_unreachable}, {"oob", trap_oob}, {"div0", trap_div0}, {"stack", trap_stack}};
+    } traps[] = {{"unreachable", trap_unreachable},
+                 {"oob", trap_oob},
+                 {"div0", trap_div0},
+                 {"stack", trap_stack},
+                 {"call", trap_call},
+                 {"alloc", trap_alloc},
+                 {"loop", trap_loop},
+                 {"host", trap_host}};
     for (size_t i = 0; i < sizeof traps / sizeof *traps; i++) {
         if (strcmp(how, traps[i].name) == 0) {
             traps[i].trap();

@@ -128,6 +128,25 @@ static void test_consumers(void **state)
     assert_int_equal(ASK(.host = "off.example"), 401);
 }
 
+/* Nobody can find a consumer that listens nowhere, which is worth a word, and no reason to refuse the others.
+ */
+static void test_a_consumer_that_listens_nowhere(void **state)
+{
+    (void)state;
+    assert_true(
+        configure("{\"consumers\":[{\"name\":\"a\",\"credential\":\"c\",\"keys\":[\"k\"],\"in_query\":false,"
+                  "\"in_header\":\"false\"},{\"name\":\"b\",\"credential\":\"d\",\"keys\":[\"k\"]}]}"));
+    assert_string_equal(
+        fake.log,
+        "configuration: consumers[0]: in_query and in_header are both false, so it cannot be found\n");
+    assert_int_equal(ASK(.path = "/?k=c", .header = "k", .value = "c"), 401);
+    assert_int_equal(ASK(.header = "k", .value = "d"), 0);
+    /* in_query and in_header of a consumer are read together with its keys only. */
+    assert_true(configure(
+        "{\"consumers\":[{\"name\":\"a\",\"credential\":\"c\",\"in_query\":false}],\"keys\":[\"k\"]}"));
+    assert_int_equal(ASK(.path = "/?k=c"), 0);
+}
+
 /* A client cannot choose its consumer. */
 static void test_consumer_header_is_replaced(void **state)
 {
@@ -328,6 +347,7 @@ int main(void)
         cmocka_unit_test(test_credentials),
         cmocka_unit_test(test_sources),
         cmocka_unit_test(test_consumers),
+        cmocka_unit_test(test_a_consumer_that_listens_nowhere),
         cmocka_unit_test(test_consumer_header_is_replaced),
         cmocka_unit_test(test_first_consumer_wins),
         cmocka_unit_test(test_global_auth),

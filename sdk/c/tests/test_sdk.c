@@ -154,6 +154,25 @@ static void test_log_is_cheap_when_filtered(void **state)
     assert_string_equal(fake.log, "broken: x\n");
 }
 
+/* Every place in texts of every length up to two words and some, among neighbours that differ in one bit. */
+static void test_find_everywhere(void **state)
+{
+    (void)state;
+    static const unsigned char wanted[] = {0, 1, 'a', 0x7f, 0x80, 0xff};
+    char text[21];
+    for (size_t w = 0; w < sizeof wanted; w++) {
+        for (size_t len = 0; len <= sizeof text; len++) {
+            for (size_t at = 0; at <= len; at++) {
+                for (size_t i = 0; i < len; i++) {
+                    text[i] = (char)(wanted[w] ^ (i < at ? 0x80 : i == at ? 0 : 1));
+                }
+                ptrdiff_t expected = at < len ? (ptrdiff_t)at : -1;
+                assert_int_equal(wp_str_find((struct wp_str){text, len}, (char)wanted[w]), expected);
+            }
+        }
+    }
+}
+
 static void test_strings(void **state)
 {
     (void)state;
@@ -333,17 +352,12 @@ static void test_strtod(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_contexts),
-        cmocka_unit_test(test_many_contexts),
-        cmocka_unit_test(test_arena_marks),
-        cmocka_unit_test(test_format),
-        cmocka_unit_test(test_log_is_cheap_when_filtered),
-        cmocka_unit_test(test_strings),
-        cmocka_unit_test(test_http),
-        cmocka_unit_test(test_pairs),
-        cmocka_unit_test(test_buffers_and_properties),
-        cmocka_unit_test(test_callback_arena),
-        cmocka_unit_test(test_json),
+        cmocka_unit_test(test_find_everywhere), cmocka_unit_test(test_contexts),
+        cmocka_unit_test(test_many_contexts),   cmocka_unit_test(test_arena_marks),
+        cmocka_unit_test(test_format),          cmocka_unit_test(test_log_is_cheap_when_filtered),
+        cmocka_unit_test(test_strings),         cmocka_unit_test(test_http),
+        cmocka_unit_test(test_pairs),           cmocka_unit_test(test_buffers_and_properties),
+        cmocka_unit_test(test_callback_arena),  cmocka_unit_test(test_json),
         cmocka_unit_test(test_strtod),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

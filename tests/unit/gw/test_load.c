@@ -260,7 +260,7 @@ static const char everything[] =
     "  - {service: [echo], configDisable: true}\n"
     "  - {route: [all], config: {allow: [a]}}\n"
     "  vm: {runtime: interp, allowPrecompiled: true}\n"
-    "  limits: {memory: 64Mi}\n"
+    "  limits: {memory: 64Mi, cpu: 20ms, startCpu: 2s}\n"
     "---\n"
     "apiVersion: extensions.higress.io/v1alpha1\n"
     "kind: WasmPlugin\n"
@@ -309,6 +309,8 @@ static void test_model(void **state)
     assert_int_equal(p->priority, 310);
     assert_int_equal(p->fail_strategy, GW_FAIL_CLOSE);
     assert_int_equal(p->memory_limit_bytes, 64 << 20);
+    assert_int_equal(p->cpu_limit_ms, 20);
+    assert_int_equal(p->start_cpu_limit_ms, 2000);
     assert_int_equal(p->nconfigs, 3);
     assert_int_equal(p->default_index, 0);
     assert_str(p->configs[0], "{\"consumers\":[{\"name\":\"a\",\"credential\":\"x\"}],\"keys\":[\"k\"]}");

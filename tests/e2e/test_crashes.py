@@ -1,0 +1,109 @@
+"""Traps become reports that people can read: `weir crashes`, the log of the control process, over restarts."""
+import glob
+import json
+import os
+import subprocess
+
+import pytest
+
+from conftest import WEIR, wait_for
+
+SECRET = "secret-value-of-a-header"
+
+
+def config(echo, module, **rest):
+    return {"services": [{"name": "echo", "endpoints": [echo.address]}],
+            "routes": [{"name": "orders", "match": {"path": {"prefix": "/"}}, "service": "echo"}],
+            "plugins": [{"name": "trapper", "url": module, "defaultConfig": {}, **rest}]}
+
+
+def crashes(g, *args, code=0):
+    done = subprocess.run([WEIR, "crashes", "--state", g.state, *args], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == code, done
+    return done
+
+
+def entries(g):
+    return [json.loads(line) for line in crashes(g, "--json").stdout.splitlines()]
+
+
+def counted(g, n):
+    wait_for(f"{n} crashes", lambda: sum(e["count"] for e in entries(g)) == n)
+    return entries(g)
+
+
+@pytest.mark.parametrize("tier", ["interp", "aot"])
+def test_a_trap_becomes_a_report(gateway, echo, trapper_module, tier):
+    g = gateway(config(echo, trapper_module, vm={"runtime": tier}), "--workers", "1")
+    if tier == "aot":
+        wait_for("the image", lambda: g.worker_status()["plugins"][0]["tier"] == "aot")
+    assert entries(g) == [] and crashes(g).stdout == ""
+    for how in ("unreachable", "unreachable", "div0"):
+        headers = {"x-trap": how, "x-request-id": "id-" + how, "authorization": SECRET}
+        assert g.send(headers=headers).status == 503
+        assert g.send().status == 200
+    found = {e["trap"]: e for e in counted(g, 3)}
+    assert sorted((e["count"], t) for t, e in found.items()) == [(1, "integer divide by zero"), (2, "unreachable")]
+    e = found["unreachable"]
+    assert (e["plugin"], e["route"], e["request"]) == ("trapper", "orders", "id-unreachable")
+    assert e["callback"] == "proxy_on_request_headers" and e["memory_bytes"] >= 65536 and e["dropped"] == 0
+    inner = e["frames"][0]["functions"]
+    assert inner[0]["name"] == "trap_unreachable" and "tests/guests/trapper.c:" in inner[0]["at"]
+    assert any(f["name"] == "request_headers" for frame in e["frames"] for f in frame["functions"])
+    # One line at once, and nothing of the request but its id.
+    line = next(l for l in g.output().splitlines() if '"crash":"' + e["id"] in l)
+    logged = json.loads(line[line.index("{"):])
+    assert logged["plugin"] == "trapper" and logged["function"] == "trap_unreachable" and "trapper.c:" in logged["at"]
+    files = glob.glob(g.state + "/crashes/*")
+    assert len(files) == 2
+    for path in files:
+        with open(path, encoding="utf-8") as f:
+            assert SECRET not in f.read()
+    assert SECRET not in g.output()
+    # For people.
+    rows = crashes(g).stdout.splitlines()
+    assert len(rows) == 2 and any("trapper: unreachable in trap_unreachable" in r for r in rows)
+    whole = crashes(g, e["id"][:6]).stdout
+    assert "request    id-unreachable" in whole and "trapper.c:" in whole and "    0: 0x" in whole
+    assert "no crash report begins with zz" in crashes(g, "zz", code=1).stderr
+
+
+def test_reports_outlive_the_control_process(gateway, echo, trapper_module):
+    g = gateway(config(echo, trapper_module), "--workers", "1")
+    assert g.send(headers={"x-trap": "oob"}).status == 503
+    first = counted(g, 1)[0]
+    assert g.stop() == 0
+    assert [e["id"] for e in entries(g)] == [first["id"]]
+    with open(os.path.join(g.state, "crashes", "0123456789abcdef.crash"), "wb") as f:
+        f.write(b"weir-crash 1\nplugin \xff")
+    assert "1 damaged report is passed by" in crashes(g).stderr
+    h = gateway(config(echo, trapper_module), "--workers", "1", state=g.state)
+    assert "1 damaged crash report is passed by" in h.output()
+    assert h.send(headers={"x-trap": "oob"}).status == 503
+    assert [(e["id"], e["count"]) for e in counted(h, 2)] == [(first["id"], 2)]
+
+
+def test_a_storm_is_bounded(gateway, echo, trapper_module):
+    """More than ten a second are counted, not told apart; with valid requests between, all are served."""
+    g = gateway(config(echo, trapper_module), "--workers", "1")
+    for _ in range(60):
+        assert g.send(headers={"x-trap": "unreachable"}).status == 503
+        assert g.send().status == 200
+    def all_told():
+        assert g.send(headers={"x-trap": "unreachable"}).status == 503
+        assert g.send().status == 200
+        return any(e["dropped"] > 0 for e in entries(g))
+    wait_for("what was dropped to be told", all_told)
+    assert len(entries(g)) == 1
+
+
+def test_the_last_lines_of_the_log(gateway, echo, probe_module):
+    g = gateway(config(echo, probe_module), "--workers", "1", "--plugin-log-level", "info")
+    assert g.send(headers={"x-request": "get 0 :path; trap"}).status == 503
+    e = counted(g, 1)[0]
+    assert "get 0 :path = 0 /" in e["log"], e
+
+
+def test_no_state_folder(tmp_path):
+    done = subprocess.run([WEIR, "crashes", "--state", str(tmp_path / "no")], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1 and "--state" in done.stderr

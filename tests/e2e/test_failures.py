@@ -1,0 +1,101 @@
+"""docs/failure-model.md, row by row: each way a guest can fail × policy × tier, and what others of the worker notice."""
+import pytest
+
+from conftest import wait_for
+
+BUDGET_MS = 50
+KINDS = {"unreachable": "unreachable", "oob": "out of bounds memory access", "stack": "call stack exhausted",
+         "div0": "integer divide by zero", "call": "indirect call type mismatch", "alloc": "unreachable",
+         "loop": "deadline exceeded", "host": "deadline exceeded"}
+
+
+TIERS = ("interp", "aot")
+POLICIES = {"FAIL_CLOSE": 503, "FAIL_OPEN": 200}
+
+
+def start(gateways, echo, module, tier, strategy, budget_ms):
+    g = gateways({"services": [{"name": "echo", "endpoints": [echo.address]}],
+                  "routes": [{"name": "all", "match": {"path": {"prefix": "/trapped"}}, "service": "echo"},
+                             {"name": "free", "match": {"path": {"prefix": "/free"}}, "service": "echo"}],
+                  "plugins": [{"name": "trapper", "url": module, "failStrategy": strategy, "vm": {"runtime": tier},
+                               "defaultConfigDisable": True, "matchRules": [{"route": ["all"], "config": {}}],
+                               "limits": {"cpu": f"{budget_ms}ms", "memory": "4MiB"}}]}, "--workers", "1")
+    if tier == "aot":
+        wait_for("the image", lambda: g.worker_status()["plugins"][0]["tier"] == "aot")
+    g.expected = POLICIES[strategy]
+    return g
+
+
+@pytest.fixture(name="gw", scope="module", params=[(t, s) for t in TIERS for s in POLICIES], ids="-".join)
+def fixture_gw(request, gateways, echo, trapper_module):
+    return start(gateways, echo, trapper_module, *request.param, BUDGET_MS)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_only_the_request_that_trapped(gw, kind):
+    before, pids = len(gw.error_log), gw.workers()
+    assert gw.send("/trapped", headers={"x-trap": kind}).status == gw.expected
+    assert gw.send("/trapped").status == 200
+    assert gw.workers() == pids
+    line = next(l for l in gw.error_log[before:].splitlines() if "trap in proxy_on_request_headers" in l)
+    assert KINDS[kind] in line, line
+    assert "trap_" + kind in line or kind == "stack", line
+
+
+def rss_kib(pid):
+    with open(f"/proc/{pid}/status", encoding="ascii") as f:
+        return int(next(l for l in f if l.startswith("VmRSS")).split()[1])
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_a_thousand_loops_leave_the_worker_as_it_was(gateway, echo, trapper_module, tier):
+    """The first hundred warm it up; each loop ends, every request between is served, memory is flat."""
+    gw = start(gateway, echo, trapper_module, tier, "FAIL_CLOSE", 5)
+    pids = gw.workers()
+
+    def loops(n):
+        for _ in range(n):
+            assert gw.send("/trapped", headers={"x-trap": "loop"}).status == gw.expected
+            assert gw.send("/trapped").status == 200
+    loops(100)
+    before = rss_kib(pids[0])
+    loops(900)
+    assert gw.workers() == pids
+    assert rss_kib(pids[0]) - before < 2048
+
+
+def cpu_ms(pid):
+    with open(f"/proc/{pid}/schedstat", encoding="ascii") as f:
+        return int(f.read().split()[0]) / 1e6
+
+
+def test_a_loop_takes_its_budget_of_the_worker_and_no_more(gw):
+    """In the worker's CPU time, which is what others wait for where it has a core to itself."""
+    pid, costs = gw.workers()[0], []
+    for _ in range(5):
+        before = cpu_ms(pid)
+        assert gw.send("/trapped", headers={"x-trap": "loop"}).status == gw.expected
+        costs.append(cpu_ms(pid) - before)
+        assert gw.send("/trapped").status == 200
+    assert BUDGET_MS - 10 < min(costs) and sorted(costs)[2] < BUDGET_MS + 10, costs
+
+
+@pytest.mark.parametrize("strategy", POLICIES)
+def test_failures_in_a_row_back_off(gateway, echo, trapper_module, strategy):
+    """While it heals, requests take the policy and the guest does not run; then it serves again."""
+    g = start(gateway, echo, trapper_module, "interp", strategy, 50)
+
+    def state():
+        return g.worker_status()["plugins"][0]["state"]
+    assert state() == "running"
+    for _ in range(12):
+        assert g.send("/trapped", headers={"x-trap": "unreachable"}).status == g.expected
+    assert state() == "healing"
+    assert 5 < g.error_log.count("trap in proxy_on_request_headers") < 12
+    assert g.send("/free").status == 200
+
+    def serves():
+        assert g.send("/trapped").status in (200, g.expected)
+        return state() == "running"
+    wait_for("the plugin to run again", serves)
+    assert g.send("/trapped").status == 200
