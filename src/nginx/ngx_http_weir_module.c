@@ -447,8 +447,8 @@ status_json(struct strbuf *b)
 
     strbuf_printf(b, "{\"worker\":%d,\"generation\":", (int) ngx_pid);
     strbuf_add_json(b, str_of(ngx_http_weir_worker.file));
-    strbuf_printf(b, ",\"live\":{\"generations\":%zu", (size_t) ngx_http_weir_worker.generations);
-    strbuf_printf(b, ",\"connections\":%zu", (size_t) ngx_http_weir_worker.connections);
+    strbuf_printf(b, ",\"generations\":%zu", (size_t) ngx_http_weir_worker.generations);
+    strbuf_printf(b, ",\"live\":{\"connections\":%zu", (size_t) ngx_http_weir_worker.connections);
     strbuf_printf(b, ",\"requests\":%zu,\"streams\":%zu,\"contexts\":%zu,\"callouts\":%zu",
                   (size_t) ngx_http_weir_worker.requests, live.streams, live.contexts, live.callouts);
     strbuf_printf(b, ",\"bodies\":%zu,\"body_bytes\":%llu},\"heap_bytes\":%zu,\"plugins\":[", live.bodies,
