@@ -9,6 +9,9 @@ set -eu
 package=$1 sha256=$2 dest=$3
 apt=$PWD/build/apt
 mkdir -p "$apt/sources.list.d" "$apt/lists/partial" "$apt/cache/archives/partial" "$apt/source"
+# Several packages are fetched at once by a parallel make; apt's state is for one at a time.
+exec 9>"$apt/lock"
+flock 9
 
 have_tarball() {
     for t in "$apt/source/${package}"_*.orig.tar.*; do
