@@ -105,6 +105,7 @@ ngx_http_weir_access_handler(ngx_http_request_t *r)
         ctx->request_promised = -1;
 
         ngx_http_set_ctx(r, ctx, ngx_http_weir_module);
+        ngx_http_weir_deadline_start(r, ctx);
 
         if (begin(r, ctx) != NGX_OK) {
             return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -475,7 +476,11 @@ finish(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    if (!ngx_http_weir_upgrades(r)) {
+    if (ctx->service->conf->protocol == GW_HTTP2) {
+        ngx_http_weir_stream_request(r, ctx);
+    }
+
+    if (!ngx_http_weir_upgrades(r) || ctx->service->conf->protocol == GW_HTTP2) {
         r->headers_in.upgrade = NULL;       /* nginx would make a tunnel if the upstream said 101 */
     }
 
@@ -742,6 +747,15 @@ ngx_http_weir_post(ngx_http_weir_ctx_t *ctx)
 }
 
 
+void
+ngx_http_weir_answer_now(ngx_http_weir_ctx_t *ctx, ngx_uint_t status, const char *details, const char *body)
+{
+    if (ctx->local == NULL && answer(ctx->request, ctx, status, details, body) == NGX_OK) {
+        go_on(ctx->request, ctx);
+    }
+}
+
+
 /* The access phase, after a pause. */
 
 static void
@@ -860,6 +874,10 @@ cleanup(void *data)
 
     if (ctx->resume_body.posted) {
         ngx_delete_posted_event(&ctx->resume_body);
+    }
+
+    if (ctx->deadline.timer_set) {
+        ngx_del_timer(&ctx->deadline);
     }
 
     ngx_http_weir_end(ctx);

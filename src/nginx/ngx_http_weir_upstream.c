@@ -100,7 +100,8 @@ init_peer(ngx_http_request_t *r, ngx_http_upstream_srv_conf_t *us)
     *conf = *u->conf;
     conf->connect_timeout = service->connect_timeout_ms;
     conf->send_timeout = route->timeout_ms ? route->timeout_ms : service->send_timeout_ms;
-    conf->read_timeout = route->timeout_ms ? route->timeout_ms : service->read_timeout_ms;
+    conf->read_timeout = route->timeout_ms ? route->timeout_ms
+                         : ctx->deadline_ms ? ctx->deadline_ms : service->read_timeout_ms;
 
     /* Another endpoint is tried while the request's time is not over. */
 
@@ -117,6 +118,9 @@ init_peer(ngx_http_request_t *r, ngx_http_upstream_srv_conf_t *us)
         conf->ssl = ngx_http_weir_tls_ssl(ctx->service->tls);
         conf->ssl_session_reuse = 1;
         ngx_str_set(&u->schema, "https://");
+        if (service->protocol == GW_HTTP2) {
+            ngx_str_set(&u->schema, "grpcs://");
+        }
     }
 
     b->service = ctx->service;
@@ -380,7 +384,7 @@ set_session(ngx_peer_connection_t *pc, void *data)
 {
     balance_t  *b = data;
 
-    return ngx_http_weir_tls_prepare(b->service->tls, pc->connection, b->peer, "http/1.1");
+    return ngx_http_weir_tls_prepare(b->service->tls, pc->connection, b->peer, b->peer->http2 ? "h2" : "http/1.1");
 }
 
 
@@ -528,6 +532,7 @@ find_peer(ngx_http_weir_worker_t *w, const ngx_http_weir_service_t *s, struct st
     for (i = 0; i < w->peers.nelts; i++) {
         if (peers[i]->name.len == n && ngx_memcmp(peers[i]->name.data, text, n) == 0
             && peers[i]->tls_id == tls_id
+            && peers[i]->http2 == (s->conf->protocol == GW_HTTP2)
             && str_eq(ngx_http_weir_str(&peers[i]->server_name), server_name))
         {
             return peers[i];
@@ -547,6 +552,7 @@ find_peer(ngx_http_weir_worker_t *w, const ngx_http_weir_service_t *s, struct st
     ngx_memcpy(&peer->sockaddr, sa, len);
     peer->socklen = len;
     peer->tls_id = tls_id;
+    peer->http2 = s->conf->protocol == GW_HTTP2;
     ngx_queue_init(&peer->idle);
 
     *slot = peer;
