@@ -15,7 +15,7 @@
  * nothing can be known of it.  Only Redis's OK makes a logout succeed. */
 #include "jwt.h"
 #include "redis_service.h"
-#include "scoped.h"
+#include "rule_config.h"
 #include "verdict_cache.h"
 
 enum place_kind { IN_HEADER, IN_PARAM, IN_COOKIE };
@@ -50,7 +50,7 @@ struct jwt_logout {
 struct root {
     struct wp_root wp;
     struct wp_arena arena; /* of config */
-    struct scoped_config config;
+    struct rule_config config;
     uint32_t generation; /* of config */
 };
 
@@ -307,8 +307,9 @@ static bool parse_bounds(const json_t *object, const char *where, struct wp_aren
     return true;
 }
 
-static void *parse_jwt_logout(const json_t *object, const char *where, struct wp_arena *arena)
+static void *parse_jwt_logout(const json_t *object, const char *where, struct wp_arena *arena, void *data)
 {
+    (void)data;
     struct jwt_logout *c = wp_arena_array(arena, 1, sizeof *c);
     struct wp_str prefix = WP_STR("jwt-logout");
     c->require_token = true;
@@ -329,15 +330,17 @@ static void *parse_jwt_logout(const json_t *object, const char *where, struct wp
 
 static bool configure(struct root *root, struct wp_str text)
 {
-    struct wp_arena next = {0};
-    if (!scoped_config_parse(text, parse_jwt_logout, &next, &root->config)) {
-        wp_arena_free(&next);
+    const struct rule_shell shell = {.parse = parse_jwt_logout, .global = RULE_GLOBAL_MUST_HOLD};
+    if (!rule_config_replace(text, &shell, &root->arena, &root->config)) {
         return false;
     }
-    wp_arena_free(&root->arena);
-    root->arena = next;
     root->generation++;
     return true;
+}
+
+static void forget(struct root *root)
+{
+    wp_arena_free(&root->arena);
 }
 
 /* The configuration the stream began with, or NULL: it has been replaced since. */
@@ -888,7 +891,7 @@ static enum wp_action request_headers(struct stream *s, uint32_t count, bool end
 {
     (void)count;
     (void)end_of_stream;
-    struct jwt_logout *c = scoped_config_find(&wp_root_of(s)->config);
+    struct jwt_logout *c = rule_config_find(&wp_root_of(s)->config);
     if (!c) {
         return WP_CONTINUE;
     }
@@ -902,4 +905,5 @@ static enum wp_action request_headers(struct stream *s, uint32_t count, bool end
 }
 
 WP_ON_CONFIGURE(configure)
+WP_ON_DELETE(forget)
 WP_ON_REQUEST_HEADERS(request_headers)

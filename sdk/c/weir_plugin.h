@@ -86,12 +86,16 @@ uint64_t wp_hash(struct wp_str s, uint64_t seed);
 struct wp_arena {
     struct wp_chunk *chunks;
     char *at, *end;
+    struct wp_arena_hook *hooks;
 };
 
 void *wp_arena_alloc(struct wp_arena *a, size_t size); /* aligned for any type, not cleared; never NULL */
 void *wp_arena_array(struct wp_arena *a, size_t n, size_t size); /* cleared; never NULL */
 struct wp_str wp_arena_dup(struct wp_arena *a, struct wp_str s); /* a copy, followed by a NUL */
 void wp_arena_free(struct wp_arena *a);                          /* afterwards it is empty and ready */
+/* When the arena is freed or rewound to before here, fn(data) is called first, the last one given first: for
+ * what an object in the arena owns elsewhere.  fn allocates nothing in this arena. */
+void wp_arena_on_free(struct wp_arena *a, void (*fn)(void *data), void *data);
 
 /* Where an arena stands, and back to there: what was allocated since is freed.  For loops that would
  * otherwise keep all they ever read, as a large body in parts.  Marks are gone back to in the reverse order.
@@ -99,6 +103,7 @@ void wp_arena_free(struct wp_arena *a);                          /* afterwards i
 struct wp_mark {
     struct wp_chunk *chunks;
     char *at, *end;
+    struct wp_arena_hook *hooks;
 };
 struct wp_mark wp_arena_mark(const struct wp_arena *a);
 void wp_arena_rewind(struct wp_arena *a, struct wp_mark mark);
@@ -342,8 +347,9 @@ struct wp_root {
 };
 
 /* A stream context is one HTTP request and its response; the first member of the plugin's stream struct.
- * Both structs start out as zero bytes and are freed by the SDK.  A root lives until its VM ends: roots are
- * few, and hosts delete them only at shutdown. */
+ * Both structs start out as zero bytes and are freed by the SDK.  A root that holds memory elsewhere, as in
+ * an arena, frees it in WP_ON_DELETE: a host may replace the roots of a VM as often as configurations
+ * change. */
 struct wp_stream {
     uint32_t id;
     uint32_t calls; /* the SDK's: answers it waits for */
@@ -370,6 +376,7 @@ struct wp_plugin_sizes {
 extern const struct wp_plugin_sizes wp_plugin_sizes;
 struct wp_root *wp_root_enter(uint32_t id);
 struct wp_stream *wp_stream_enter(uint32_t id);
+void wp_root_deleted(struct wp_root *root); /* WP_ON_DELETE's; the library has one that does nothing */
 bool wp_config_read(enum wp_buffer buffer, size_t size, struct wp_str *config);
 
 #define WP_PLUGIN_(root_type, stream_type, marker)                                                           \
@@ -424,6 +431,14 @@ bool wp_config_read(enum wp_buffer buffer, size_t size, struct wp_str *config);
     void proxy_on_log(uint32_t id)                                                                           \
     {                                                                                                        \
         fn((wp_stream_type *)wp_stream_enter(id));                                                           \
+    }
+
+/* void fn(struct root *): the root is deleted, its streams are gone already; free what it holds.  Its struct
+ * is freed afterwards. */
+#define WP_ON_DELETE(fn)                                                                                     \
+    void wp_root_deleted(struct wp_root *root)                                                               \
+    {                                                                                                        \
+        fn((wp_root_type *)root);                                                                            \
     }
 
 /* void fn(struct root *): see wp_tick_every_ms. */
