@@ -246,6 +246,15 @@ bool jwks_parse(const json_t *value, const char *where, struct wp_arena *arena, 
     return ok;
 }
 
+void jwks_init_secret(struct jwks *out, struct wp_str secret, const struct jwt_alg *alg,
+                      struct wp_arena *arena)
+{
+    struct jwks_key *key = wp_arena_array(arena, 1, sizeof *key);
+    jwt_key_init_hmac(&key->key, secret, alg, arena);
+    key->cost_us = COST_HMAC_US;
+    *out = (struct jwks){key, 1};
+}
+
 static bool may_be_tried(const struct jwks_key *key, const struct jwt *jwt)
 {
     bool kid = !key->has_kid || jwt->kid.len == 0 || wp_str_eq(key->kid, jwt->kid);

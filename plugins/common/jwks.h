@@ -27,6 +27,10 @@ struct jwks {
 /* `value` is the set, or a string that holds its text.  False, having logged why: *out is empty. */
 bool jwks_parse(const json_t *value, const char *where, struct wp_arena *arena, struct jwks *out);
 
+/* A set of one HMAC key without a kid; with `alg` it is for this one only. */
+void jwks_init_secret(struct jwks *out, struct wp_str secret, const struct jwt_alg *alg,
+                      struct wp_arena *arena);
+
 /* Which key verifies the token: one whose kid is the token's, if both have one, and whose algorithm is the
  * token's, if it names one.  JWT_NO_KEY: none may be tried.  JWT_NOT_VERIFIED: none of those fits.
  *
