@@ -256,3 +256,16 @@ def test_an_upstream_that_speaks_no_http2(gateway):
         c.unary("Echo")
     assert e.value.code() == grpc.StatusCode.UNAVAILABLE
     u.close()
+
+
+def test_a_deadline_while_the_service_is_full(gateway, rpc):
+    rpc.release.clear()
+    g = gateway(config(rpc, limits={"requests": 1, "pending": 5, "pendingTimeout": "20s"}), "--workers", "1")
+    with Client(g.port) as c:
+        first = c.channel.unary_unary("/weir.Test/Wait").future(b"w", timeout=30)
+        wait_for("the first call", lambda: rpc.cancelled.clear() or g.worker_status()["live"]["requests"] >= 1)
+        r = g.send("/weir.Test/Echo", method="POST", body=b"\0\0\0\0\0", headers=[("content-type", "application/grpc"), ("grpc-timeout", "300m")])
+        assert r.header("grpc-status") == "4"
+        rpc.release.set()
+        assert first.result() == b"w" and c.unary("Echo", b"x")[0] == b"x"
+    rpc.release.clear()
