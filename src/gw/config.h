@@ -235,6 +235,16 @@ struct gw_rule {
     uint32_t config_index; /* into gw_plugin.configs, GW_NONE: the plugin does not run */
 };
 
+/* What the host keeps for a plugin at most: weir/pw_quota.def. */
+struct gw_quotas {
+#define PW_QUOTA_COUNT uint32_t
+#define PW_QUOTA_BYTES uint64_t
+#define PW_QUOTA(id, name, kind, ...) PW_QUOTA_##kind name;
+#include "weir/pw_quota.def"
+#undef PW_QUOTA_COUNT
+#undef PW_QUOTA_BYTES
+};
+
 struct gw_plugin {
     struct gw_place at;
     struct str name;
@@ -259,6 +269,7 @@ struct gw_plugin {
     bool allow_precompiled;
     uint64_t memory_limit_bytes;
     uint64_t body_limit_bytes;
+    struct gw_quotas quotas;
     uint32_t cpu_limit_ms, start_cpu_limit_ms; /* of one call; of one while a VM starts */
 
     /* What follows from the fields above: the distinct configurations, each to be one root context of the
