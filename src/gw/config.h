@@ -181,9 +181,25 @@ struct gw_backend {
     uint32_t service; /* index of the service called `name` */
 };
 
+/* The first three exclude each other. */
 struct gw_rewrite {
     struct str prefix; /* replaces the matched prefix; at NULL: none */
-    struct str host;   /* Host header for the upstream; at NULL: as the client sent it */
+    struct str path;   /* replaces the whole path; at NULL: none */
+    struct str regex,
+        replacement; /* if the whole path matches it: "/a/$1", and "$$" for a '$'; at NULL: none */
+    struct str host; /* Host header for the upstream; at NULL: as the client sent it */
+};
+
+struct gw_header_value {
+    struct str name;  /* lower-case */
+    struct str value; /* may have variables, see gw/template.h */
+};
+
+/* What becomes of a message's headers, in this order. */
+struct gw_header_changes {
+    struct str *remove; /* lower-case names */
+    struct gw_header_value *set, *add;
+    uint32_t nremove, nset, nadd;
 };
 
 struct gw_redirect {
@@ -207,6 +223,10 @@ struct gw_route {
     uint64_t body_limit_bytes;    /* that a plugin may hold of one body; 0: the plugin's own limit */
     struct gw_retries *retries;   /* NULL: the service's */
     struct gw_redirect *redirect; /* NULL: proxy */
+    struct gw_header_changes *request_headers, *response_headers; /* NULL: none */
+    uint64_t request_body_bytes;                                  /* longest body of a request; 0: no limit */
+    uint32_t header_count;                                        /* most headers of a request; 0: no limit */
+    uint64_t header_bytes;                                        /* of their names and values; 0: no limit */
 };
 
 /* ---- plugins -------------------------------------------------------------------------------- */
@@ -239,6 +259,16 @@ struct gw_rule {
     uint32_t config_index; /* into gw_plugin.configs, GW_NONE: the plugin does not run */
 };
 
+/* What the host keeps for a plugin at most: weir/pw_quota.def. */
+struct gw_quotas {
+#define PW_QUOTA_COUNT uint32_t
+#define PW_QUOTA_BYTES uint64_t
+#define PW_QUOTA(id, name, kind, ...) PW_QUOTA_##kind name;
+#include "weir/pw_quota.def"
+#undef PW_QUOTA_COUNT
+#undef PW_QUOTA_BYTES
+};
+
 struct gw_plugin {
     struct gw_place at;
     struct str name;
@@ -263,6 +293,7 @@ struct gw_plugin {
     bool allow_precompiled;
     uint64_t memory_limit_bytes;
     uint64_t body_limit_bytes;
+    struct gw_quotas quotas;
     uint32_t cpu_limit_ms, start_cpu_limit_ms; /* of one call; of one while a VM starts */
 
     /* What follows from the fields above: the distinct configurations, each to be one root context of the

@@ -67,6 +67,8 @@ typedef struct ngx_http_weir_generation_s  ngx_http_weir_generation_t;
 struct ngx_http_weir_generation_s {
     ngx_uint_t                      refs;
     ngx_http_weir_generation_t     *retired;    /* the next of those that wait to be freed */
+    ngx_http_weir_generation_t     *older;      /* the next of those in memory */
+    char                            file[NGX_HTTP_WEIR_NAME_BYTES];
     ngx_pool_t                     *pool;
     struct gw_generation           *gw;
     const struct gw_config         *config;
@@ -87,6 +89,7 @@ typedef struct {
     ngx_http_weir_generation_t     *loading;    /* whose plugins start now, or NULL */
     ngx_http_weir_generation_t     *retired;    /* without references, to be freed by: */
     ngx_event_t                     retire;
+    ngx_http_weir_generation_t     *newest;     /* of those in memory */
     ngx_uint_t                      generations; /* that are in memory */
     ngx_uint_t                      requests;   /* that have a context now */
     ngx_uint_t                      connections; /* of TCP, that have a context now */
@@ -145,6 +148,8 @@ typedef struct {
 
     ngx_event_t                     resume;     /* the access phase or the response goes on */
     ngx_event_t                     resume_body; /* the request's body does */
+    size_t                          header_count, header_bytes; /* of the request as it came */
+    uint64_t                        body_limit, body_bytes; /* of the request, 0: none; read so far */
     ngx_event_t                     deadline;   /* of a gRPC call, as its client said */
     ngx_msec_t                      deadline_ms; /* from the beginning, 0: none */
 
@@ -268,6 +273,14 @@ void ngx_http_weir_settle_body(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx);
 void ngx_http_weir_resume_body(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx);
 /* What comes out of the chain. */
 void ngx_http_weir_request_body(ngx_http_weir_ctx_t *ctx, struct str chunk, bool end_of_stream);
+
+/* ngx_http_weir_rewrite.c: what the route changes in headers; NGX_ERROR: no memory */
+ngx_int_t ngx_http_weir_change_request(ngx_http_weir_ctx_t *ctx);
+ngx_int_t ngx_http_weir_change_response(ngx_http_weir_ctx_t *ctx);
+/* Note how much of headers the client sent. */
+void ngx_http_weir_measure_headers(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx);
+/* Does the route refuse so large a request? The status, or 0. */
+ngx_uint_t ngx_http_weir_too_large(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx);
 
 /* ngx_http_weir_http2.c: services that speak HTTP/2, and gRPC on its way to any service */
 char *ngx_http_weir_http2_upstream(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);

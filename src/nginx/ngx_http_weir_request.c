@@ -128,7 +128,10 @@ ngx_http_weir_access_handler(ngx_http_request_t *r)
 static ngx_int_t
 begin(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
 {
-    uint32_t  backend;
+    uint32_t    backend;
+    ngx_uint_t  status;
+
+    ngx_http_weir_measure_headers(r, ctx);
 
     if (settle_path(r) != NGX_OK || forwarded(r, ctx) != NGX_OK) {
         return NGX_ERROR;
@@ -138,6 +141,13 @@ begin(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
 
     if (ctx->route == GW_NONE) {
         return answer(r, ctx, NGX_HTTP_NOT_FOUND, "route_not_found", "no route matches this request\n");
+    }
+
+    status = ngx_http_weir_too_large(r, ctx);
+
+    if (status != 0) {
+        return answer(r, ctx, status, "request_too_large", status == NGX_HTTP_REQUEST_ENTITY_TOO_LARGE
+                      ? "the body of the request is too large\n" : "the headers of the request are too large\n");
     }
 
     return make_stream(r, ctx, backend);
@@ -503,7 +513,7 @@ finish(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
         r->headers_in.upgrade = NULL;       /* nginx would make a tunnel if the upstream said 101 */
     }
 
-    changed = gw_route_rewrite_path(route, ngx_http_weir_str(&path), &rewritten);
+    changed = gw_generation_rewrite_path(ctx->generation->gw, ctx->route, ngx_http_weir_str(&path), &rewritten);
 
     if (changed) {
 
@@ -522,6 +532,10 @@ finish(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
     }
 
     strbuf_fini(&rewritten);
+
+    if (ngx_http_weir_change_request(ctx) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
 
     (void) ngx_http_weir_in_get(ctx, STR(":authority"), &host);
 
