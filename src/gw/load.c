@@ -22,6 +22,7 @@ struct loader {
     struct arena trees; /* of YAML nodes, of one file at a time */
     struct gw_problems *problems;
     VEC(struct gw_listener) listeners;
+    VEC(struct gw_certificate) certificates;
     VEC(struct gw_service) services;
     VEC(struct gw_route) routes;
     VEC(struct gw_plugin) plugins;
@@ -37,6 +38,7 @@ struct loader {
 static void append_part(struct loader *l, const struct gw_config *part)
 {
     APPEND(&l->listeners, part->listeners, part->nlisteners);
+    APPEND(&l->certificates, part->certificates, part->ncertificates);
     APPEND(&l->services, part->services, part->nservices);
     APPEND(&l->routes, part->routes, part->nroutes);
     APPEND(&l->plugins, part->plugins, part->nplugins);
@@ -212,6 +214,7 @@ static weir_status end(struct loader *l, uint32_t errors_before, struct gw_confi
     struct gw_config *c = l->c;
 
     MOVE(l, c, listeners, gw_listener);
+    MOVE(l, c, certificates, gw_certificate);
     MOVE(l, c, services, gw_service);
     MOVE(l, c, routes, gw_route);
     MOVE(l, c, plugins, gw_plugin);
