@@ -279,7 +279,7 @@ connect_peer(call_t *call, bool fresh)
         if (rc == NGX_ERROR || rc == NGX_BUSY || rc == NGX_DECLINED) {
             call->connection = c;
             drop_connection(call);
-            call->peer->failed = ngx_current_msec ? ngx_current_msec : 1;
+            ngx_http_weir_peer_failed(call->peer);
             return NGX_ERROR;
         }
 
@@ -578,7 +578,7 @@ broke(call_t *call)
             && (call->repeatable || call->request->pos == call->request->start);
 
     if (!call->cached && !call->answered && !call->connection->close) {
-        call->peer->failed = ngx_current_msec ? ngx_current_msec : 1;
+        ngx_http_weir_peer_failed(call->peer);
     }
 
     drop_connection(call);
@@ -604,7 +604,7 @@ complete(call_t *call)
     struct http_response     *r = &call->response;
     struct pw_call_response   response;
 
-    call->peer->failed = 0;
+    ngx_http_weir_peer_answered(call->peer, r->status);
 
     /* An answer before the end of the request leaves the connection in the middle of it. */
 
@@ -688,6 +688,7 @@ free_call(call_t *call)
     }
 
     http_response_fini(&call->response);
+    ngx_http_weir_peer_release(call->peer);
     ngx_http_weir_tls_unref(call->tls);
     ngx_destroy_pool(call->pool);
 }

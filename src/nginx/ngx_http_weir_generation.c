@@ -602,6 +602,8 @@ take(ngx_http_weir_worker_t *w, const char *file)
     w->generation = g;
     ngx_cpystrn((u_char *) w->file, (u_char *) file, sizeof(w->file));
 
+    ngx_http_weir_services_commit(g, before);
+
     if (before != NULL) {
         ngx_http_weir_generation_unref(before);
     }

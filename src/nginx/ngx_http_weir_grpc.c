@@ -919,6 +919,7 @@ free_call(grpc_t *g)
         ngx_http_weir_close_connection(g->connection);
     }
 
+    ngx_http_weir_peer_release(g->peer);
     ngx_http_weir_tls_unref(g->tls);
 
     if (g->timer.timer_set) {

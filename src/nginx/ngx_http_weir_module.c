@@ -11,7 +11,7 @@
  *                                  with `ssl_reject_handshake on`, because nginx has none itself
  *   weir;                          location: route requests and run plugins
  *   weir_balancer;                 upstream: the endpoints of the request's service
- *   weir_status;                   location: the worker's state as JSON, for the control process
+ *   weir_status;                   location: the worker's state as JSON, for the control process; at /services its services
  *
  * `weir run` writes the only configuration that uses them (src/control/nginx_conf.c).
  */
@@ -457,6 +457,7 @@ status_json(struct strbuf *b)
     strbuf_printf(b, "{\"worker\":%d,\"generation\":", (int) ngx_pid);
     strbuf_add_json(b, str_of(ngx_http_weir_worker.file));
     strbuf_printf(b, ",\"generations\":%zu", (size_t) ngx_http_weir_worker.generations);
+    strbuf_printf(b, ",\"peers\":%zu", (size_t) ngx_http_weir_npeers);
     strbuf_printf(b, ",\"live\":{\"connections\":%zu", (size_t) ngx_http_weir_worker.connections);
     strbuf_printf(b, ",\"requests\":%zu,\"streams\":%zu,\"contexts\":%zu,\"callouts\":%zu",
                   (size_t) ngx_http_weir_worker.requests, live.streams, live.contexts, live.callouts);
@@ -498,7 +499,14 @@ status_handler(ngx_http_request_t *r)
         return rc;
     }
 
-    status_json(&json);
+    if (str_eq(ngx_http_weir_str(&r->uri), STR("/services"))) {
+        ngx_http_weir_services_json(&json);
+        strbuf_add(&json, STR("\n"));
+
+    } else {
+        status_json(&json);
+    }
+
     rc = ngx_http_weir_copy(r->pool, strbuf_str(&json), &body);
     strbuf_fini(&json);
 
@@ -657,8 +665,9 @@ init_process(ngx_cycle_t *cycle)
     w->cycle = cycle;
     w->log_level = mcf->log_level;
 
-    if (ngx_array_init(&w->peers, cycle->pool, 16, sizeof(ngx_http_weir_peer_t *)) != NGX_OK
-        || ngx_http_weir_copy(cycle->pool, ngx_http_weir_str(&mcf->generation), &w->link) != NGX_OK)
+    ngx_http_weir_services_init();
+
+    if (ngx_http_weir_copy(cycle->pool, ngx_http_weir_str(&mcf->generation), &w->link) != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -689,6 +698,7 @@ exit_process(ngx_cycle_t *cycle)
 
     ngx_http_weir_channel_stop();
     ngx_http_weir_notify_stop();
+    ngx_http_weir_services_stop();
 
     if (w->generation != NULL) {
         ngx_http_weir_generation_unref(w->generation);
