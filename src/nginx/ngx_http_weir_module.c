@@ -7,6 +7,8 @@
  *   weir_shared_size SIZE;         http: memory that plugins of all workers share, default 16m
  *   weir_plugin_log_level LEVEL;   http: the least level of plugins' log lines, default info
  *   weir_http2 on|off;             server: HTTP/2 with prior knowledge beside HTTP/1.1
+ *   weir_tls ADDRESS;              server: handshakes take certificates of the generation, as this HTTPS listener says;
+ *                                  with `ssl_reject_handshake on`, because nginx has none itself
  *   weir;                          location: route requests and run plugins
  *   weir_http2_upstream;           location: behind grpc_pass and before proxy_pass, for services that speak HTTP/2
  *   weir_balancer;                 upstream: the endpoints of the request's service
@@ -106,6 +108,13 @@ static ngx_command_t  commands[] = {
       ngx_conf_set_flag_slot,
       NGX_HTTP_SRV_CONF_OFFSET,
       offsetof(ngx_http_weir_srv_conf_t, http2),
+      NULL },
+
+    { ngx_string("weir_tls"),
+      NGX_HTTP_SRV_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_str_slot,
+      NGX_HTTP_SRV_CONF_OFFSET,
+      offsetof(ngx_http_weir_srv_conf_t, tls),
       NULL },
 
     { ngx_string("weir"),
@@ -616,6 +625,27 @@ log_handler(ngx_http_request_t *r)
 }
 
 
+static void
+use_certificates(ngx_http_core_main_conf_t *cmcf)
+{
+    ngx_uint_t                   i;
+    ngx_http_ssl_srv_conf_t     *sscf;
+    ngx_http_weir_srv_conf_t    *scf;
+    ngx_http_core_srv_conf_t   **cscfp;
+
+    cscfp = cmcf->servers.elts;
+
+    for (i = 0; i < cmcf->servers.nelts; i++) {
+        scf = cscfp[i]->ctx->srv_conf[ngx_http_weir_module.ctx_index];
+        sscf = cscfp[i]->ctx->srv_conf[ngx_http_ssl_module.ctx_index];
+
+        if (scf->tls.len != 0 && sscf->ssl.ctx != NULL) {
+            ngx_http_weir_certificates_use(sscf->ssl.ctx, scf);
+        }
+    }
+}
+
+
 static ngx_int_t
 init(ngx_conf_t *cf)
 {
@@ -650,6 +680,7 @@ init(ngx_conf_t *cf)
     h[0] = log_handler;
 
     ngx_http_weir_body_init();
+    use_certificates(cmcf);
 
     return ngx_http_weir_filter_init(cf);
 }

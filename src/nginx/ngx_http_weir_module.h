@@ -40,6 +40,8 @@
 
 
 typedef struct ngx_http_weir_tls_s  ngx_http_weir_tls_t;     /* ngx_http_weir_tls.c: a TLS context */
+typedef struct ngx_http_weir_certificate_s  ngx_http_weir_certificate_t; /* ngx_http_weir_certificate.c */
+typedef struct ngx_http_weir_listener_s  ngx_http_weir_listener_t;      /* likewise */
 
 
 typedef struct ngx_http_weir_peer_s  ngx_http_weir_peer_t;   /* ngx_http_weir_service.h */
@@ -74,6 +76,8 @@ struct ngx_http_weir_generation_s {
     const struct gw_config         *config;
     ngx_http_weir_service_t        *services;   /* as config->services */
     ngx_http_weir_plugin_t         *plugins;    /* as config->plugins */
+    ngx_http_weir_certificate_t   **certificates; /* as config->certificates */
+    ngx_http_weir_listener_t       *listeners;  /* as config->listeners; filled for HTTPS */
 };
 
 
@@ -98,6 +102,7 @@ typedef struct {
 
 typedef struct {
     ngx_flag_t                      http2;      /* beside HTTP/1.1 on this clear-text listener */
+    ngx_str_t                       tls;        /* the HTTPS listener whose certificates are shown, or empty */
 } ngx_http_weir_srv_conf_t;
 
 
@@ -332,6 +337,13 @@ ngx_int_t ngx_http_weir_tls_start(ngx_http_weir_tls_t *tls, ngx_connection_t *c,
     ngx_http_weir_peer_t *peer, const char *alpn, ngx_connection_handler_pt handler);
 /* Close a connection to a peer, with or without TLS, and its pool. */
 void ngx_http_weir_close_connection(ngx_connection_t *c);
+
+/* ngx_http_weir_certificate.c: TLS to clients. Init fills what of the generation is for that; fini is fine after an init
+ * that failed, or none. NGX_ERROR: no memory, logged. */
+ngx_int_t ngx_http_weir_certificates_init(ngx_http_weir_generation_t *g);
+void ngx_http_weir_certificates_fini(ngx_http_weir_generation_t *g);
+/* Have handshakes of this context, which is of nginx's for a server, take what the worker's generation says. */
+void ngx_http_weir_certificates_use(SSL_CTX *ctx, ngx_http_weir_srv_conf_t *scf);
 
 /* ngx_http_weir_call.c: callouts of plugins, as struct pw_server has them */
 enum pw_call_start ngx_http_weir_call(void *server, void *stream, const struct pw_http_call *call,
