@@ -444,17 +444,48 @@ has_body(ngx_http_request_t *r)
 }
 
 
+/* Its path becomes the one that the route makes of it. */
+
+static ngx_int_t
+rewrite_path(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx, ngx_str_t *path, ngx_str_t *query)
+{
+    bool           changed;
+    ngx_str_t      uri;
+    struct strbuf  rewritten = { 0 };
+
+    changed = gw_generation_rewrite_path(ctx->generation->gw, ctx->route, ngx_http_weir_str(path), &rewritten);
+
+    if (changed) {
+
+        if (query->data != NULL) {
+            strbuf_add_char(&rewritten, '?');
+            strbuf_add(&rewritten, ngx_http_weir_str(query));
+        }
+
+        if (ngx_http_weir_copy(r->pool, strbuf_str(&rewritten), &uri) != NGX_OK) {
+            strbuf_fini(&rewritten);
+            return NGX_ERROR;
+        }
+
+        r->unparsed_uri = uri;
+        r->valid_unparsed_uri = 1;
+    }
+
+    strbuf_fini(&rewritten);
+
+    return NGX_OK;
+}
+
+
 /* The plugins let it through: prepare what the proxy module will do. */
 
 static ngx_int_t
 finish(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
 {
-    bool                      changed;
     uint32_t                  before;
-    ngx_str_t                 path, query, uri;
+    ngx_str_t                 path, query;
     struct str                host;
     const char               *details, *text;
-    struct strbuf             rewritten = { 0 };
     const struct gw_route    *route;
     ngx_http_weir_service_t  *service;
 
@@ -513,25 +544,9 @@ finish(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
         r->headers_in.upgrade = NULL;       /* nginx would make a tunnel if the upstream said 101 */
     }
 
-    changed = gw_generation_rewrite_path(ctx->generation->gw, ctx->route, ngx_http_weir_str(&path), &rewritten);
-
-    if (changed) {
-
-        if (query.data != NULL) {
-            strbuf_add_char(&rewritten, '?');
-            strbuf_add(&rewritten, ngx_http_weir_str(&query));
-        }
-
-        if (ngx_http_weir_copy(r->pool, strbuf_str(&rewritten), &uri) != NGX_OK) {
-            strbuf_fini(&rewritten);
-            return NGX_HTTP_INTERNAL_SERVER_ERROR;
-        }
-
-        r->unparsed_uri = uri;
-        r->valid_unparsed_uri = 1;
+    if (rewrite_path(r, ctx, &path, &query) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
-
-    strbuf_fini(&rewritten);
 
     if (ngx_http_weir_change_request(ctx) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
