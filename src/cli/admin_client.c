@@ -93,7 +93,7 @@ unsigned admin_client_print_plugins(const json_t *status, int only_problems)
         const char *state = json_string_value(json_object_get(p, "state"));
         const char *cause = json_string_value(json_object_get(p, "cause"));
         bool kept = json_is_true(json_object_get(p, "kept"));
-        bool problem = kept || strcmp(state, "failed") == 0;
+        bool problem = kept || strcmp(state, "failed") == 0 || strcmp(state, "fetching") == 0;
         bad += problem;
         if (problem || !only_problems) {
             printf("plugin %s: %s%s%s%s\n", json_string_value(json_object_get(p, "name")), state,

@@ -16,9 +16,9 @@
 
 enum { START_TIMEOUT_S = 5 };
 
-void deploy_init(struct deploy *d, struct store *store, const char *state_dir)
+void deploy_init(struct deploy *d, struct store *store, struct sources *sources, const char *state_dir)
 {
-    *d = (struct deploy){.store = store, .state_dir = state_dir};
+    *d = (struct deploy){.store = store, .sources = sources, .state_dir = state_dir};
     generations_init(&d->files, state_dir);
     d->published = generations_read(&d->files);
 }
@@ -60,8 +60,78 @@ static void note(struct deploy *d, const struct gw_plugin *p, enum deploy_state 
              STR_ARG(p->name), STR_ARG(cause));
 }
 
+/* ---- where modules are ---------------------------------------------------------------------- */
+
+static char *copy(struct str s)
+{
+    return s.at == NULL ? NULL : mem_strndup(s.at, s.len);
+}
+
+static void forget_wanted(struct deploy *d)
+{
+    for (size_t i = 0; i < d->wanted.len; i++) {
+        mem_free(d->wanted.at[i].name);
+        mem_free(d->wanted.at[i].url);
+        mem_free(d->wanted.at[i].sha256);
+    }
+    for (size_t i = 0; i < d->module_files.len; i++) {
+        mem_free((char *)(uintptr_t)d->module_files.at[i]);
+    }
+    vec_clear(&d->wanted);
+    vec_clear(&d->module_files);
+}
+
+static void keep_wanted(struct deploy *d, const struct gw_config *config)
+{
+    struct str file;
+
+    forget_wanted(d);
+    for (uint32_t i = 0; i < config->nplugins; i++) {
+        const struct gw_plugin *p = &config->plugins[i];
+        struct deploy_wanted w = {copy(p->name), copy(p->url), copy(p->sha256)};
+        vec_push(&d->wanted, w);
+        if (gw_plugin_file(p, &file)) {
+            vec_push(&d->module_files, copy(file));
+        }
+    }
+}
+
+/* Where the fetch of a plugin's module stands; false: it is no remote one. */
+static bool fetch_state(const struct deploy *d, struct str name, enum source_state *state, const char **cause)
+{
+    for (size_t i = 0; i < d->wanted.len; i++) {
+        const struct deploy_wanted *w = &d->wanted.at[i];
+        if (str_eq(str_of(w->name), name)) {
+            struct gw_plugin p = {.url = str_of(w->url), .sha256 = str_of(w->sha256)};
+            return sources_is_remote(&p) && sources_state(d->sources, &p, state, cause);
+        }
+    }
+    return false;
+}
+
+/* A version that can run. */
+static bool has_module(const struct gw_plugin *p)
+{
+    return p != NULL && !sources_is_remote(p) && !str_eq(p->url, STR(NO_MODULE));
+}
+
+/* Put the store's copy of a remote module in the place of its URL; false: it is not there yet. */
+static bool take_fetched(struct deploy *d, struct gw_config *config, struct gw_plugin *p, bool again)
+{
+    char hex[HASH_SHA256_HEX];
+
+    if (!sources_want(d->sources, p, again, hex)) {
+        return false;
+    }
+    p->url = str_of(arena_printf(&config->arena, "file:store/modules/%s.wasm", hex));
+    return true;
+}
+
 void deploy_fini(struct deploy *d)
 {
+    forget_wanted(d);
+    vec_fini(&d->wanted);
+    vec_fini(&d->module_files);
     while (d->notes.len != 0) {
         drop_note(d, str_of(d->notes.at[0].name));
     }
@@ -109,7 +179,7 @@ static void fall_back(struct deploy *d, struct gw_plugin *p, const struct gw_plu
 {
     const struct deploy_note *known = find_note(d, p->name);
 
-    if (before == NULL || (known != NULL && known->state == DEPLOY_FAILED)) {
+    if (!has_module(before) || (known != NULL && known->state == DEPLOY_FAILED)) {
         note(d, p, DEPLOY_FAILED, hash, why);
         return;
     }
@@ -125,8 +195,16 @@ static void settle_plugin(struct deploy *d, struct gw_config *config, struct gw_
     struct weir_report rep;
     struct strbuf why = {0};
 
+    bool remote = sources_is_remote(p);
+    if (remote && !take_fetched(d, config, p, again)) {
+        drop_note(d, p->name); /* what there is to say of it, its source says */
+        if (has_module(before)) {
+            *p = *before;
+        }
+        return;
+    }
     weir_report_init(&rep);
-    bool fetched = publish_module(d->store, config, p, &field, &rep) == WEIR_OK;
+    bool fetched = remote || publish_module(d->store, config, p, &field, &rep) == WEIR_OK;
     uint64_t hash = gw_plugin_vm_hash(p);
     if (!fetched) {
         strbuf_printf(&why, "%s: %s", field, rep.message);
@@ -147,15 +225,17 @@ static void settle_plugin(struct deploy *d, struct gw_config *config, struct gw_
     strbuf_fini(&why);
 }
 
-/* At the very first start there is nothing to keep: modules must be there.  Whether they start, workers say.
- */
+/* At the very first start there is nothing to keep: modules that are files must be there.  Whether they
+ * start, workers say. */
 static weir_status require_modules(struct deploy *d, struct gw_config *config, struct gw_problems *problems)
 {
     for (uint32_t i = 0; i < config->nplugins; i++) {
         const char *field;
         struct weir_report rep;
         weir_report_init(&rep);
-        if (publish_module(d->store, config, &config->plugins[i], &field, &rep) != WEIR_OK) {
+        if (sources_is_remote(&config->plugins[i])) {
+            take_fetched(d, config, &config->plugins[i], true);
+        } else if (publish_module(d->store, config, &config->plugins[i], &field, &rep) != WEIR_OK) {
             gw_problems_add(problems, false, config->plugins[i].at, field, "cannot read the module: %s",
                             rep.message);
         }
@@ -226,6 +306,8 @@ weir_status deploy_change(struct deploy *d, const char *path, bool again, bool *
         return st;
     }
     gw_config_resolve_env(config);
+    keep_wanted(d, config);
+    sources_begin(d->sources);
     if (d->published == NULL) {
         st = require_modules(d, config, problems);
     } else {
@@ -234,6 +316,7 @@ weir_status deploy_change(struct deploy *d, const char *path, bool again, bool *
         }
         drop_old_notes(d, config);
     }
+    sources_end(d->sources);
     if (st == WEIR_OK) {
         st = publish(d, config, changed, problems, rep);
     }
@@ -252,7 +335,7 @@ static void take_back(struct deploy *d, uint32_t index, struct str why)
     struct weir_report rep;
     bool changed;
 
-    if (before == NULL || same_vm(before, p)) {
+    if (!has_module(before) || same_vm(before, p)) {
         note(d, p, DEPLOY_FAILED, gw_plugin_vm_hash(p), why);
         return;
     }
@@ -291,7 +374,8 @@ static void on_message(void *ctx, struct channel_client *from, struct str text)
         const struct deploy_note *known = find_note(d, p->name);
         if (str_eq(verb, STR("declined"))) {
             take_back(d, (uint32_t)index, rest);
-        } else if (known == NULL || known->state != DEPLOY_FAILED) { /* every worker says so */
+        } else if (!sources_is_remote(p) &&
+                   (known == NULL || known->state != DEPLOY_FAILED)) { /* every worker says so */
             note(d, p, DEPLOY_FAILED, 0, rest);
         }
     }
@@ -332,13 +416,28 @@ const char *deploy_plugin_state(struct deploy *d, uint32_t plugin, const char **
 {
     const struct gw_plugin *p = &d->published->plugins[plugin];
     const struct deploy_note *n = find_note(d, p->name);
+    enum source_state fetch = SOURCE_READY;
+    const char *why = "";
 
-    *cause = n == NULL ? "" : n->cause;
-    *kept = n != NULL && n->state == DEPLOY_KEPT;
-    return n != NULL && n->state == DEPLOY_FAILED ? "failed"
-           : p->nconfigs == 0                     ? "disabled"
-           : images_awaited(d->images, p)         ? "compiling"
-                                                  : "ready";
+    fetch_state(d, p->name, &fetch, &why);
+    *kept = false;
+    *cause = why;
+    if (p->nconfigs == 0) {
+        return "disabled";
+    }
+    if (sources_is_remote(p)) { /* there is no module to run */
+        return fetch == SOURCE_FAILED ? "failed" : "fetching";
+    }
+    if (fetch != SOURCE_READY) {
+        *kept = true;
+    } else if (n != NULL) {
+        *kept = n->state == DEPLOY_KEPT;
+        *cause = n->cause;
+    }
+    return fetch == SOURCE_FETCHING                 ? "fetching"
+           : n != NULL && n->state == DEPLOY_FAILED ? "failed"
+           : images_awaited(d->images, p)           ? "compiling"
+                                                    : "ready";
 }
 
 void deploy_status_json(struct deploy *d, struct strbuf *out)

@@ -5,6 +5,9 @@
  * or fails by its failStrategy if there never was one; the rest goes ahead.  What comes of it is written as
  * the next generation and told to the workers, who answer (control/channel.h).
  *
+ * A module that comes over the network is not waited for: until it is there, its plugin keeps its last good
+ * version, or fails by its failStrategy; the caller has the configuration read again once it has come.
+ *
  * The last good version of a plugin is the one in the generation in force, so it outlives this process. */
 #ifndef CLI_DEPLOY_H
 #define CLI_DEPLOY_H
@@ -12,6 +15,7 @@
 #include "base/vec.h"
 #include "control/generations.h"
 #include "control/images.h"
+#include "control/sources.h"
 #include "control/store.h"
 #include "gw/problems.h"
 
@@ -25,17 +29,25 @@ struct deploy_note {
     uint64_t refused; /* gw_plugin_vm_hash of the version that was kept out, 0: none */
 };
 
+/* Where the configuration says that a plugin's module is. */
+struct deploy_wanted {
+    char *name, *url, *sha256; /* sha256: NULL if there is none */
+};
+
 struct deploy {
     struct store *store;
+    struct sources *sources;
     struct images *images; /* NULL until workers can be told */
     const char *state_dir;
     struct generations files;
     struct gw_config *published; /* the model in force, or NULL */
     struct gw_config *previous;  /* the one before, for plugins that workers decline; or NULL */
     VEC(struct deploy_note) notes;
+    VEC(struct deploy_wanted) wanted;
+    VEC(const char *) module_files; /* paths of modules that are files, of the configuration read last */
 };
 
-void deploy_init(struct deploy *d, struct store *store, const char *state_dir);
+void deploy_init(struct deploy *d, struct store *store, struct sources *sources, const char *state_dir);
 void deploy_fini(struct deploy *d);
 
 /* Read the configuration at `path` and publish it.  `again`: try plugins that were refused before once more,
@@ -53,7 +65,8 @@ size_t deploy_napplied(const struct deploy *d);
 /* How many said that they cannot use it. */
 size_t deploy_nrefused(const struct deploy *d);
 
-/* "ready", "compiling", "failed" or "disabled"; *cause: why, or why it is not the version that was asked for,
+/* "ready", "compiling", "fetching", "failed" or "disabled"; *cause: why, or why it is not the version that
+ * was asked for,
  * "" if there is nothing to say. */
 const char *deploy_plugin_state(struct deploy *d, uint32_t plugin, const char **cause, bool *kept);
 

@@ -177,6 +177,7 @@ struct run {
     uint64_t ask_deadline_ms;
     struct crashes *crashes;
     struct images *images;
+    struct sources *sources;
     int lock;
     const char *user;
     char *group;              /* of the workers; NULL: as this process */
@@ -439,6 +440,7 @@ static weir_status change(struct run *run, bool again, bool *changed, bool *relo
         }
     }
     gw_problems_fini(&problems);
+    watch_also(run->watch, run->deploy.module_files.at, run->deploy.module_files.len);
     return st;
 }
 
@@ -448,7 +450,15 @@ static int start_publishing(struct run *run)
     bool changed;
 
     weir_report_init(&rep);
-    deploy_init(&run->deploy, run->store, run->state_dir);
+    struct fetcher_options how = {
+        .program = "/proc/self/exe",
+        .work_dir = store_work_dir(run->store),
+        .change_user = run->change_compile_user,
+        .uid = run->compile_uid,
+        .gid = run->compile_gid,
+    };
+    run->sources = sources_new(run->store, &how);
+    deploy_init(&run->deploy, run->store, run->sources, run->state_dir);
     if (watch_new(run->config, &run->watch, &rep) != WEIR_OK) {
         return cli_fail("%s", rep.message);
     }
@@ -526,6 +536,7 @@ static bool set_config(struct run *run, const char *path)
     char *old = run->config;
     run->config = mem_strndup(path, strlen(path));
     mem_free(old);
+    watch_also(run->watch, run->deploy.module_files.at, run->deploy.module_files.len);
     return true;
 }
 
@@ -774,6 +785,10 @@ static int wait_ms(const struct run *run)
     if (watched != 0 && (next == 0 || watched < next)) {
         next = watched;
     }
+    uint64_t fetched = run->stopping ? 0 : sources_when_ms(run->sources, now);
+    if (fetched != 0 && (next == 0 || fetched < next)) {
+        next = fetched;
+    }
     if (images_busy(run->images) && (next == 0 || next > now + IMAGES_STEP_MS)) {
         next = now + IMAGES_STEP_MS;
     }
@@ -808,7 +823,8 @@ static int supervise(struct run *run, int signals)
         if (fds[WATCH].revents != 0) {
             watch_read(run->watch, now_ms());
         }
-        if (!run->stopping && watch_due(run->watch, now_ms())) {
+        bool came = !run->stopping && sources_step(run->sources, now_ms());
+        if (!run->stopping && (watch_due(run->watch, now_ms()) || came)) {
             bool changed;
             take_change(run, false, &changed, NULL);
         }
@@ -910,6 +926,7 @@ static int run_gateway(int argc, char **argv)
     images_free(run.images);
     crashes_close(run.crashes);
     deploy_fini(&run.deploy);
+    sources_free(run.sources);
     watch_free(run.watch);
     store_close(run.store);
     mem_free(run.config);
