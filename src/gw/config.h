@@ -49,7 +49,64 @@ struct gw_listener {
 
 /* ---- services ------------------------------------------------------------------------------- */
 
-enum gw_policy { GW_ROUND_ROBIN };
+enum gw_policy { GW_ROUND_ROBIN, GW_LEAST_REQUESTS, GW_CONSISTENT_HASH };
+
+/* What requests of one client or kind have in common; exactly one is given. */
+struct gw_hash_key {
+    struct str header; /* lower-case */
+    struct str cookie;
+    bool address;
+};
+
+/* Endpoints that fail requests rest for a while. */
+struct gw_passive {
+    uint32_t failures;      /* in a row: no connection, broken off, timed out; 0: never */
+    uint32_t server_errors; /* in a row: answers 5xx; 0: never */
+    uint32_t eject_ms, max_eject_ms;
+    uint32_t max_ejected; /* percent of the endpoints */
+};
+
+/* Endpoints are asked whether they work. */
+struct gw_active {
+    struct str path; /* at NULL: a connection is enough */
+    struct str host; /* at NULL: the service's name */
+    uint32_t interval_ms, timeout_ms;
+    uint32_t healthy, unhealthy; /* results in a row */
+    uint32_t status;             /* of a healthy answer; 0: 200 to 399 */
+};
+
+struct gw_health {
+    struct gw_passive passive;
+    struct gw_active *active; /* NULL: not asked */
+    uint32_t slow_start_ms;   /* 0: whole share at once */
+    uint32_t panic;           /* percent: with fewer usable endpoints all are used */
+};
+
+/* Of each worker; 0: no limit. */
+struct gw_service_limits {
+    uint32_t connections; /* to one endpoint */
+    uint32_t requests;    /* at a time */
+    uint32_t pending;     /* that wait for one of these */
+    uint32_t pending_timeout_ms;
+};
+
+enum gw_retry { GW_RETRY_CONNECT = 1, GW_RETRY_RESET = 2, GW_RETRY_TIMEOUT = 4 };
+
+struct gw_retries {
+    struct str *on;
+    uint32_t non;
+    uint32_t attempts;   /* besides the first */
+    uint32_t per_try_ms; /* 0: only the request's own timeouts */
+    bool any_method;
+
+    uint32_t conditions;  /* enum gw_retry, from `on` */
+    uint8_t statuses[25]; /* bit set of 400 to 599, from `on` */
+};
+
+struct gw_retry_budget {
+    uint32_t share;   /* percent of the requests under way that may be retries */
+    uint32_t minimum; /* so many may be, however few requests there are */
+};
 
 struct gw_endpoint {
     struct gw_place at;
@@ -75,8 +132,16 @@ struct gw_service {
     uint32_t connect_timeout_ms, read_timeout_ms, send_timeout_ms;
     uint32_t keepalive; /* idle connections each worker keeps; 0: none */
     uint32_t keepalive_timeout_ms;
-    struct gw_tls *tls; /* NULL: clear text */
+    struct gw_tls *tls;       /* NULL: clear text */
+    struct gw_hash_key *hash; /* with GW_CONSISTENT_HASH */
+    struct gw_health health;
+    struct gw_service_limits limits;
+    struct gw_retries *retries;           /* NULL: once for each other endpoint, when it did not answer */
+    struct gw_retry_budget *retry_budget; /* NULL: none */
 };
+
+/* Is `status` one that is retried? */
+bool gw_retries_status(const struct gw_retries *r, uint32_t status);
 
 /* ---- routes --------------------------------------------------------------------------------- */
 
@@ -136,6 +201,7 @@ struct gw_route {
     struct gw_rewrite rewrite;
     uint32_t timeout_ms;          /* read and send timeout for this route; 0: the service's */
     uint64_t body_limit_bytes;    /* that a plugin may hold of one body; 0: the plugin's own limit */
+    struct gw_retries *retries;   /* NULL: the service's */
     struct gw_redirect *redirect; /* NULL: proxy */
 };
 
@@ -169,6 +235,16 @@ struct gw_rule {
     uint32_t config_index; /* into gw_plugin.configs, GW_NONE: the plugin does not run */
 };
 
+/* What the host keeps for a plugin at most: weir/pw_quota.def. */
+struct gw_quotas {
+#define PW_QUOTA_COUNT uint32_t
+#define PW_QUOTA_BYTES uint64_t
+#define PW_QUOTA(id, name, kind, ...) PW_QUOTA_##kind name;
+#include "weir/pw_quota.def"
+#undef PW_QUOTA_COUNT
+#undef PW_QUOTA_BYTES
+};
+
 struct gw_plugin {
     struct gw_place at;
     struct str name;
@@ -193,6 +269,7 @@ struct gw_plugin {
     bool allow_precompiled;
     uint64_t memory_limit_bytes;
     uint64_t body_limit_bytes;
+    struct gw_quotas quotas;
     uint32_t cpu_limit_ms, start_cpu_limit_ms; /* of one call; of one while a VM starts */
 
     /* What follows from the fields above: the distinct configurations, each to be one root context of the

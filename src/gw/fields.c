@@ -110,7 +110,10 @@ static const struct gw_type tls_type = {
     FIELDS(tls_fields),
     .check = gw_check_tls};
 
-static const struct gw_choice policies[] = {{"roundRobin", GW_ROUND_ROBIN}, {NULL, 0}};
+static const struct gw_choice policies[] = {{"roundRobin", GW_ROUND_ROBIN},
+                                            {"leastRequests", GW_LEAST_REQUESTS},
+                                            {"consistentHash", GW_CONSISTENT_HASH},
+                                            {NULL, 0}};
 
 static const struct gw_field service_fields[] = {
     {.name = "name",
@@ -132,7 +135,13 @@ static const struct gw_field service_fields[] = {
      .offset = AT(gw_service, policy),
      .choices = policies,
      .fallback = "roundRobin",
-     .doc = "How an endpoint is chosen."},
+     .doc = "How an endpoint is chosen: in turn, the one with the fewest requests under way, or by `hash`; "
+            "each by weight."},
+    {.name = "hash",
+     .kind = GW_F_OPTIONAL,
+     .offset = AT(gw_service, hash),
+     .type = &gw_type_hash_key,
+     .doc = "With `consistentHash`: what of a request decides."},
     {.name = "connectTimeout",
      .kind = GW_F_DURATION,
      .offset = AT(gw_service, connect_timeout_ms),
@@ -174,12 +183,34 @@ static const struct gw_field service_fields[] = {
      .offset = AT(gw_service, tls),
      .type = &tls_type,
      .doc = "Encrypt the connections; none: clear text."},
+    {.name = "health",
+     .kind = GW_F_OBJECT,
+     .offset = AT(gw_service, health),
+     .type = &gw_type_health,
+     .doc = "Which endpoints are used."},
+    {.name = "limits",
+     .kind = GW_F_OBJECT,
+     .offset = AT(gw_service, limits),
+     .type = &gw_type_service_limits,
+     .doc = "How much goes to it at a time."},
+    {.name = "retries",
+     .kind = GW_F_OPTIONAL,
+     .offset = AT(gw_service, retries),
+     .type = &gw_type_retries,
+     .doc = "Which requests are sent again; none: those that got no answer, to each other endpoint (10 at "
+            "most) once."},
+    {.name = "retryBudget",
+     .kind = GW_F_OPTIONAL,
+     .offset = AT(gw_service, retry_budget),
+     .type = &gw_type_retry_budget,
+     .doc = "How many retries there may be at a time; none: no limit."},
 };
 static const struct gw_type service_type = {.name = "services[]",
                                             .about = "A group of servers that answer the same.",
                                             .size = sizeof(struct gw_service),
                                             .placed = true,
-                                            FIELDS(service_fields)};
+                                            FIELDS(service_fields),
+                                            .check = gw_check_service};
 
 /* ---- routes ----------------------------------------------------------------------------- */
 
@@ -416,6 +447,11 @@ static const struct gw_field route_fields[] = {
      .offset = 0,
      .type = &route_limits_type,
      .doc = "What plugins may use."},
+    {.name = "retries",
+     .kind = GW_F_OPTIONAL,
+     .offset = AT(gw_route, retries),
+     .type = &gw_type_retries,
+     .doc = "Instead of the service's `retries`."},
     {.name = "redirect",
      .kind = GW_F_OPTIONAL,
      .offset = AT(gw_route, redirect),
@@ -584,6 +620,19 @@ static const struct gw_field limits_fields[] = {
      .max = 600000,
      .fallback = "5s",
      .doc = "The same of each call while the plugin starts and takes its configurations."},
+#define PW_QUOTA_COUNT GW_F_UINT
+#define PW_QUOTA_BYTES GW_F_SIZE
+#define PW_QUOTA(id, field, of, number, text, most, status, about)                                           \
+    {.name = #field,                                                                                         \
+     .kind = PW_QUOTA_##of,                                                                                  \
+     .offset = AT(gw_plugin, quotas.field),                                                                  \
+     .min = 1,                                                                                               \
+     .max = most,                                                                                            \
+     .fallback = text,                                                                                       \
+     .doc = about},
+#include "weir/pw_quota.def"
+#undef PW_QUOTA_COUNT
+#undef PW_QUOTA_BYTES
 };
 static const struct gw_type limits_type = {.name = "plugins[].limits",
                                            .about = "What a plugin may use.",

@@ -223,19 +223,3 @@ void gw_route_redirect_location(const struct gw_route *route, struct str scheme,
         strbuf_add(out, query);
     }
 }
-
-uint32_t gw_service_next_endpoint(const struct gw_service *s, int64_t *state)
-{
-    int64_t total = 0;
-    uint32_t best = 0;
-
-    for (uint32_t i = 0; i < s->nendpoints; i++) {
-        state[i] += s->endpoints[i].weight;
-        total += s->endpoints[i].weight;
-        if (state[i] > state[best]) {
-            best = i;
-        }
-    }
-    state[best] -= total;
-    return best;
-}

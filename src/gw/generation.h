@@ -68,10 +68,6 @@ bool gw_route_rewrite_path(const struct gw_route *route, struct str path, struct
 void gw_route_redirect_location(const struct gw_route *route, struct str scheme, struct str host,
                                 struct str path, struct str query, struct strbuf *out);
 
-/* Smooth weighted round robin: `state` has one entry for each endpoint, zeroed at first, kept by the caller.
- */
-uint32_t gw_service_next_endpoint(const struct gw_service *s, int64_t *state);
-
 /* ---- plugins -------------------------------------------------------------------------------- */
 
 struct gw_step {

@@ -211,6 +211,7 @@ static const struct {
     { NGX_HTTP_REQUEST_TIME_OUT, "request_timeout", "the request took too long\n" },
     { NGX_HTTP_INTERNAL_SERVER_ERROR, "internal_error", "the gateway failed\n" },
     { NGX_HTTP_BAD_GATEWAY, "upstream_failed", "the upstream cannot be reached or broke off\n" },
+    { NGX_HTTP_SERVICE_UNAVAILABLE, "upstream_overflow", "the service is busy\n" },
     { NGX_HTTP_GATEWAY_TIME_OUT, "upstream_timeout", "the upstream did not answer in time\n" },
 };
 
@@ -235,6 +236,10 @@ replace_error_page(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
         && !(r->headers_out.status == NGX_HTTP_SWITCHING_PROTOCOLS && r->headers_in.upgrade != NULL))
     {
         r->headers_out.status = NGX_HTTP_BAD_GATEWAY;
+    }
+
+    if (ctx->no_upstream && r->headers_out.status == NGX_HTTP_BAD_GATEWAY) {
+        r->headers_out.status = NGX_HTTP_SERVICE_UNAVAILABLE;
     }
 
     if (ctx->local != NULL && !ctx->local_sent) {  /* a plugin's answer, from inside the reading of the body */

@@ -9,7 +9,7 @@
  *   weir_http2 on|off;             server: HTTP/2 with prior knowledge beside HTTP/1.1
  *   weir;                          location: route requests and run plugins
  *   weir_balancer;                 upstream: the endpoints of the request's service
- *   weir_status;                   location: the worker's state as JSON, for the control process
+ *   weir_status;                   location: the worker's state as JSON, for the control process; at /services its services
  *
  * `weir run` writes the only configuration that uses them (src/control/nginx_conf.c).
  */
@@ -431,6 +431,30 @@ enable(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
 /* ---- status ---- */
 
+/* Which quotas a plugin hit in this worker, and how often. */
+
+static void
+quotas_json(struct strbuf *b, const struct pw_plugin *p)
+{
+    int       q;
+    uint64_t  hits;
+    bool      first = true;
+
+    strbuf_printf(b, ",\"quotas\":{");
+
+    for (q = 0; p != NULL && q < PW_QUOTA_COUNT; q++) {
+        hits = pw_plugin_quota_hits(p, q);
+
+        if (hits != 0) {
+            strbuf_printf(b, "%s\"%s\":%llu", first ? "" : ",", pw_quota_name(q), (unsigned long long) hits);
+            first = false;
+        }
+    }
+
+    strbuf_printf(b, "}");
+}
+
+
 static void
 status_json(struct strbuf *b)
 {
@@ -448,6 +472,7 @@ status_json(struct strbuf *b)
     strbuf_printf(b, "{\"worker\":%d,\"generation\":", (int) ngx_pid);
     strbuf_add_json(b, str_of(ngx_http_weir_worker.file));
     strbuf_printf(b, ",\"generations\":%zu", (size_t) ngx_http_weir_worker.generations);
+    strbuf_printf(b, ",\"peers\":%zu", (size_t) ngx_http_weir_npeers);
     strbuf_printf(b, ",\"live\":{\"connections\":%zu", (size_t) ngx_http_weir_worker.connections);
     strbuf_printf(b, ",\"requests\":%zu,\"streams\":%zu,\"contexts\":%zu,\"callouts\":%zu",
                   (size_t) ngx_http_weir_worker.requests, live.streams, live.contexts, live.callouts);
@@ -464,6 +489,7 @@ status_json(struct strbuf *b)
         strbuf_printf(b, ",\"tier\":\"%s\"", ngx_http_weir_plugin_tier(&g->plugins[i]));
         strbuf_printf(b, ",\"callouts\":%zu", g->plugins[i].plugin == NULL ? (size_t) 0
                       : pw_plugin_callouts(g->plugins[i].plugin));
+        quotas_json(b, g->plugins[i].plugin);
         strbuf_printf(b, ",\"memory_bytes\":%llu}", g->plugins[i].plugin == NULL ? 0ULL
                       : (unsigned long long) pw_plugin_memory_bytes(g->plugins[i].plugin));
     }
@@ -489,7 +515,14 @@ status_handler(ngx_http_request_t *r)
         return rc;
     }
 
-    status_json(&json);
+    if (str_eq(ngx_http_weir_str(&r->uri), STR("/services"))) {
+        ngx_http_weir_services_json(&json);
+        strbuf_add(&json, STR("\n"));
+
+    } else {
+        status_json(&json);
+    }
+
     rc = ngx_http_weir_copy(r->pool, strbuf_str(&json), &body);
     strbuf_fini(&json);
 
@@ -626,8 +659,9 @@ init_process(ngx_cycle_t *cycle)
     w->cycle = cycle;
     w->log_level = mcf->log_level;
 
-    if (ngx_array_init(&w->peers, cycle->pool, 16, sizeof(ngx_http_weir_peer_t *)) != NGX_OK
-        || ngx_http_weir_copy(cycle->pool, ngx_http_weir_str(&mcf->generation), &w->link) != NGX_OK)
+    ngx_http_weir_services_init();
+
+    if (ngx_http_weir_copy(cycle->pool, ngx_http_weir_str(&mcf->generation), &w->link) != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -658,6 +692,7 @@ exit_process(ngx_cycle_t *cycle)
 
     ngx_http_weir_channel_stop();
     ngx_http_weir_notify_stop();
+    ngx_http_weir_services_stop();
 
     if (w->generation != NULL) {
         ngx_http_weir_generation_unref(w->generation);

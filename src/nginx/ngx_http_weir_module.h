@@ -35,42 +35,15 @@
 
 
 #define NGX_HTTP_WEIR_BUFFERED      0x08
-#define NGX_HTTP_WEIR_MAX_PEERS     64      /* addresses of a service */
 #define NGX_HTTP_WEIR_NAME_BYTES    256     /* of a generation's file */
 
 
 typedef struct ngx_http_weir_tls_s  ngx_http_weir_tls_t;     /* ngx_http_weir_tls.c: a TLS context */
 
 
-/* An address traffic goes to, and how; lives as long as the worker. */
-
-typedef struct {
-    struct sockaddr_storage         sockaddr;
-    socklen_t                       socklen;
-    ngx_str_t                       name;       /* "10.0.0.1:80" */
-
-    ngx_msec_t                      failed;     /* when it failed last, 0: it works */
-
-    ngx_uint_t                      tls_id;     /* of the context it is reached with, 0: clear text */
-    ngx_str_t                       server_name; /* with TLS; a NUL follows */
-    ngx_ssl_session_t              *session;    /* the last one, or NULL */
-
-    ngx_queue_t                     idle;       /* kept connections, the newest first */
-    ngx_uint_t                      nidle;
-} ngx_http_weir_peer_t;
-
-
-/* A service of a generation as this worker balances it. */
-
-typedef struct {
-    const struct gw_service        *conf;
-    ngx_http_weir_peer_t          **peers;
-    uint32_t                       *weights;
-    int64_t                        *state;      /* smooth weighted round robin */
-    ngx_uint_t                      npeers;
-    ngx_str_t                       cluster;    /* "outbound|80||echo.static" */
-    ngx_http_weir_tls_t            *tls;        /* NULL: clear text */
-} ngx_http_weir_service_t;
+typedef struct ngx_http_weir_peer_s  ngx_http_weir_peer_t;   /* ngx_http_weir_service.h */
+typedef struct ngx_http_weir_service_s  ngx_http_weir_service_t;
+typedef struct ngx_http_weir_admission_s  ngx_http_weir_admission_t;
 
 
 /* A plugin of a generation. Generations between which nothing of its VM changed share module and plugin. */
@@ -93,6 +66,8 @@ typedef struct ngx_http_weir_generation_s  ngx_http_weir_generation_t;
 struct ngx_http_weir_generation_s {
     ngx_uint_t                      refs;
     ngx_http_weir_generation_t     *retired;    /* the next of those that wait to be freed */
+    ngx_http_weir_generation_t     *older;      /* the next of those in memory */
+    char                            file[NGX_HTTP_WEIR_NAME_BYTES];
     ngx_pool_t                     *pool;
     struct gw_generation           *gw;
     const struct gw_config         *config;
@@ -113,10 +88,10 @@ typedef struct {
     ngx_http_weir_generation_t     *loading;    /* whose plugins start now, or NULL */
     ngx_http_weir_generation_t     *retired;    /* without references, to be freed by: */
     ngx_event_t                     retire;
+    ngx_http_weir_generation_t     *newest;     /* of those in memory */
     ngx_uint_t                      generations; /* that are in memory */
     ngx_uint_t                      requests;   /* that have a context now */
     ngx_uint_t                      connections; /* of TCP, that have a context now */
-    ngx_array_t                     peers;      /* of ngx_http_weir_peer_t *, whatever the generation */
 } ngx_http_weir_worker_t;
 
 
@@ -152,6 +127,7 @@ typedef struct {
     uint32_t                        route;      /* GW_NONE: none found */
     ngx_http_weir_service_t        *service;    /* NULL: a redirect */
     ngx_str_t                       host;       /* the upstream's Host */
+    ngx_http_weir_admission_t      *admission;  /* to the service, or NULL: not asked for yet */
     ngx_str_t                       override;   /* the endpoint a plugin wants, or empty */
     ngx_str_t                       client_path; /* as the client sent it */
     ngx_uint_t                      http_version; /* the client's */
@@ -211,6 +187,8 @@ typedef struct {
     unsigned                        out_failed:1;
     unsigned                        replace_body:1; /* by local->body */
     unsigned                        body_replaced:1;
+    unsigned                        admitting:1;    /* all but the service itself lets it go */
+    unsigned                        no_upstream:1;  /* no endpoint has room */
 } ngx_http_weir_ctx_t;
 
 
@@ -298,26 +276,8 @@ void ngx_http_weir_response_body(ngx_http_weir_ctx_t *ctx, struct str chunk, boo
 
 /* ngx_http_weir_upstream.c */
 char *ngx_http_weir_balancer(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-/* Resolves names, so it may block; what does not resolve is logged and left out. */
-ngx_int_t ngx_http_weir_service_init(ngx_http_weir_worker_t *w, ngx_pool_t *pool,
-    ngx_http_weir_service_t *s, const struct gw_service *conf);
-
 bool ngx_http_weir_upstream_host(void *stream, size_t i, struct pw_upstream_host *out);
 void ngx_http_weir_override_upstream(void *stream, struct str address);
-/* Round robin over the peers; NULL: the service has none. */
-ngx_http_weir_peer_t *ngx_http_weir_choose_peer(ngx_http_weir_service_t *s);
-/* The same among those whose bit in *tried is not set, which it sets; `wanted` first, if it is one of them. NULL:
- * there are no more. */
-ngx_http_weir_peer_t *ngx_http_weir_next_peer(ngx_http_weir_service_t *s, ngx_str_t *wanted, uint64_t *tried);
-/* Did it fail in the last seconds? */
-bool ngx_http_weir_failed_lately(const ngx_http_weir_peer_t *peer);
-/* Callouts and requests had better go to others for a while. */
-void ngx_http_weir_peer_failed(ngx_http_weir_peer_t *peer);
-/* A kept connection to the peer, or NULL. */
-ngx_connection_t *ngx_http_weir_take_idle(ngx_http_weir_peer_t *peer, ngx_log_t *log);
-/* Keep a connection for the next request; false: it cannot be kept, the caller closes it. */
-bool ngx_http_weir_keep_idle(ngx_http_weir_peer_t *peer, ngx_connection_t *c, ngx_uint_t most,
-    ngx_msec_t timeout);
 
 /* ngx_http_weir_tls.c: TLS to services */
 
@@ -327,6 +287,8 @@ ngx_http_weir_tls_t *ngx_http_weir_tls_ref(ngx_http_weir_tls_t *tls);   /* NULL 
 void ngx_http_weir_tls_unref(void *tls);                                /* NULL is fine */
 ngx_uint_t ngx_http_weir_tls_id(const ngx_http_weir_tls_t *tls);        /* NULL: 0 */
 ngx_ssl_t *ngx_http_weir_tls_ssl(ngx_http_weir_tls_t *tls);
+/* The peer may go before the connection. */
+void ngx_http_weir_tls_forget(ngx_connection_t *c);
 /* Before the handshake: names, what is spoken inside ("http/1.1", "h2", or NULL: not said), the peer's last session. */
 ngx_int_t ngx_http_weir_tls_prepare(ngx_http_weir_tls_t *tls, ngx_connection_t *c,
     ngx_http_weir_peer_t *peer, const char *alpn);
@@ -423,6 +385,9 @@ void ngx_http_weir_notify(void *server, uint32_t worker);
 
 /* ngx_http_weir_h2c.c: HTTP/2 with prior knowledge beside HTTP/1.1 on clear-text listeners. */
 void ngx_http_weir_h2c_init(ngx_cycle_t *cycle);
+
+
+#include "ngx_http_weir_service.h"
 
 
 #endif /* _NGX_HTTP_WEIR_MODULE_H_INCLUDED_ */
