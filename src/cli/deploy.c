@@ -292,6 +292,24 @@ static void remember(struct deploy *d)
     vec_push(&d->past, p);
 }
 
+/* The model that a worker reads.  What was written is free of errors, and its warnings have been given
+ * already. */
+static weir_status read_back(struct str text, struct gw_config **model, struct gw_problems *problems)
+{
+    struct gw_problems found;
+
+    gw_problems_init(&found);
+    weir_status st = gw_config_load_text("the new generation", text, model, &found);
+    for (size_t i = 0; i < found.list.len; i++) {
+        const struct gw_problem *p = &found.list.at[i];
+        if (!p->warning) {
+            gw_problems_add(problems, false, p->at, p->field, "%s", p->message);
+        }
+    }
+    gw_problems_fini(&found);
+    return st;
+}
+
 /* Write `config`, which may refer to the models in force, and read it back: what is in force then is what a
  * worker reads. */
 static weir_status publish(struct deploy *d, const struct gw_config *config, bool *changed,
@@ -305,8 +323,7 @@ static weir_status publish(struct deploy *d, const struct gw_config *config, boo
     }
     gw_config_write(config, &text);
     *changed = !str_eq(strbuf_str(&text), strbuf_str(&d->text));
-    weir_status st =
-        !*changed ? WEIR_OK : gw_config_load_text("the new generation", strbuf_str(&text), &model, problems);
+    weir_status st = *changed ? read_back(strbuf_str(&text), &model, problems) : WEIR_OK;
     if (st == WEIR_OK && *changed) {
         st = generations_publish(&d->files, strbuf_str(&text), rep);
     }

@@ -487,6 +487,10 @@ fill(ngx_http_weir_worker_t *w, ngx_http_weir_generation_t *g, const char *file)
         }
     }
 
+    if (ngx_http_weir_certificates_init(g) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     order = gw_generation_plugin_order(g->gw);
 
     for (i = 0; i < g->config->nplugins; i++) {
@@ -543,6 +547,7 @@ free_generation(ngx_http_weir_worker_t *w, ngx_http_weir_generation_t *g)
         drop_plugin(&g->plugins[i]);
     }
 
+    ngx_http_weir_certificates_fini(g);
     gw_generation_unref(g->gw);
     ngx_destroy_pool(g->pool);
     w->generations--;
