@@ -87,7 +87,16 @@ uint32_t gw_generation_plugins(const struct gw_generation *g, uint32_t route, ui
 /* The same for a connection to a TCP listener, known in advance; *n of them. */
 const struct gw_step *gw_generation_connection_plugins(const struct gw_generation *g, uint32_t listener,
                                                        uint32_t *n);
-/* A TCP listener by its address (gw_listener.text), or GW_NONE. */
-uint32_t gw_generation_find_listener(const struct gw_generation *g, struct str text);
+/* A listener by its address (gw_listener.text), or GW_NONE: there is none, or it speaks another protocol. */
+uint32_t gw_generation_find_listener(const struct gw_generation *g, enum gw_protocol protocol,
+                                     struct str text);
+
+/* ---- certificates --------------------------------------------------------------------------- */
+
+/* Those to show to a client that asks for `name` (SNI, any case; "": for none), one of a kind: of the exact
+ * host, else of the longest *.suffix, else the default's.  Returns how many, indices into
+ * config->certificates; 0: such a client is refused.  Does not allocate. */
+uint32_t gw_generation_certificates(const struct gw_generation *g, struct str name,
+                                    uint32_t found[GW_KEY_KINDS]);
 
 #endif

@@ -9,6 +9,7 @@
  *                  ngx_http_weir_body.c      the request's body through the plugins, if one wants it
  *   content phase  nginx's proxy module, through the balancer of ngx_http_weir_upstream.c
  *                  ngx_http_weir_stream.c    requests that leave while their body is still read
+ *                  ngx_http_weir_http2.c     or its gRPC module, for services that speak HTTP/2
  *   filters        ngx_http_weir_filter.c    response through the plugins, local responses
  *   log phase      ngx_http_weir_module.c    ends the stream, then nginx writes the access log
  *
@@ -39,6 +40,8 @@
 
 
 typedef struct ngx_http_weir_tls_s  ngx_http_weir_tls_t;     /* ngx_http_weir_tls.c: a TLS context */
+typedef struct ngx_http_weir_certificate_s  ngx_http_weir_certificate_t; /* ngx_http_weir_certificate.c */
+typedef struct ngx_http_weir_listener_s  ngx_http_weir_listener_t;      /* likewise */
 
 
 typedef struct ngx_http_weir_peer_s  ngx_http_weir_peer_t;   /* ngx_http_weir_service.h */
@@ -66,11 +69,15 @@ typedef struct ngx_http_weir_generation_s  ngx_http_weir_generation_t;
 struct ngx_http_weir_generation_s {
     ngx_uint_t                      refs;
     ngx_http_weir_generation_t     *retired;    /* the next of those that wait to be freed */
+    ngx_http_weir_generation_t     *older;      /* the next of those in memory */
+    char                            file[NGX_HTTP_WEIR_NAME_BYTES];
     ngx_pool_t                     *pool;
     struct gw_generation           *gw;
     const struct gw_config         *config;
     ngx_http_weir_service_t        *services;   /* as config->services */
     ngx_http_weir_plugin_t         *plugins;    /* as config->plugins */
+    ngx_http_weir_certificate_t   **certificates; /* as config->certificates */
+    ngx_http_weir_listener_t       *listeners;  /* as config->listeners; filled for HTTPS */
 };
 
 
@@ -86,6 +93,7 @@ typedef struct {
     ngx_http_weir_generation_t     *loading;    /* whose plugins start now, or NULL */
     ngx_http_weir_generation_t     *retired;    /* without references, to be freed by: */
     ngx_event_t                     retire;
+    ngx_http_weir_generation_t     *newest;     /* of those in memory */
     ngx_uint_t                      generations; /* that are in memory */
     ngx_uint_t                      requests;   /* that have a context now */
     ngx_uint_t                      connections; /* of TCP, that have a context now */
@@ -94,7 +102,14 @@ typedef struct {
 
 typedef struct {
     ngx_flag_t                      http2;      /* beside HTTP/1.1 on this clear-text listener */
+    ngx_str_t                       tls;        /* the HTTPS listener whose certificates are shown, or empty */
 } ngx_http_weir_srv_conf_t;
+
+
+typedef struct {
+    ngx_flag_t                      enable;
+    ngx_http_handler_pt             http2_handler; /* nginx's gRPC module's, or NULL */
+} ngx_http_weir_loc_conf_t;
 
 
 typedef struct {
@@ -103,6 +118,7 @@ typedef struct {
     ngx_str_t                       details;
     struct pw_header               *headers;
     size_t                          nheaders;
+    ngx_uint_t                      grpc;       /* grpc-status + 1, or 0: what follows from `status` */
 } ngx_http_weir_local_t;
 
 
@@ -137,6 +153,8 @@ typedef struct {
 
     ngx_event_t                     resume;     /* the access phase or the response goes on */
     ngx_event_t                     resume_body; /* the request's body does */
+    ngx_event_t                     deadline;   /* of a gRPC call, as its client said */
+    ngx_msec_t                      deadline_ms; /* from the beginning, 0: none */
 
     ngx_chain_t                    *request_held; /* body that the chain does not take yet */
     ngx_chain_t                    *request_feeding; /* the link that is in the chain now */
@@ -259,7 +277,21 @@ void ngx_http_weir_resume_body(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx);
 /* What comes out of the chain. */
 void ngx_http_weir_request_body(ngx_http_weir_ctx_t *ctx, struct str chunk, bool end_of_stream);
 
-/* ngx_http_weir_stream.c */
+/* ngx_http_weir_http2.c: services that speak HTTP/2, and gRPC on its way to any service */
+char *ngx_http_weir_http2_upstream(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+/* nginx's handler that proxies to the request's service. */
+ngx_http_handler_pt ngx_http_weir_proxy_handler(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx);
+bool ngx_http_weir_is_grpc(ngx_http_request_t *r);
+/* Note the client's deadline; past it the call ends with DEADLINE_EXCEEDED. */
+void ngx_http_weir_deadline_start(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx);
+/* An answer of the gateway's as gRPC says it: a status in the headers, no body. Called when headers_out has its
+ * status and headers; `local` loses its body. */
+ngx_int_t ngx_http_weir_grpc_answer(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx, ngx_http_weir_local_t *local);
+
+/* ngx_http_weir_request.c: answer with this instead of whatever the request waits for in the access phase. */
+void ngx_http_weir_answer_now(ngx_http_weir_ctx_t *ctx, ngx_uint_t status, const char *details, const char *body);
+
+/* ngx_http_weir_stream.c: have the request leave by the module's own content handler. */
 void ngx_http_weir_stream_request(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx);
 /* Prepare the upstream of an unbuffered request; `conf` is its own copy. */
 void ngx_http_weir_stream_peer(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx, ngx_http_upstream_conf_t *conf);
@@ -295,6 +327,13 @@ ngx_int_t ngx_http_weir_tls_start(ngx_http_weir_tls_t *tls, ngx_connection_t *c,
     ngx_http_weir_peer_t *peer, const char *alpn, ngx_connection_handler_pt handler);
 /* Close a connection to a peer, with or without TLS, and its pool. */
 void ngx_http_weir_close_connection(ngx_connection_t *c);
+
+/* ngx_http_weir_certificate.c: TLS to clients. Init fills what of the generation is for that; fini is fine after an init
+ * that failed, or none. NGX_ERROR: no memory, logged. */
+ngx_int_t ngx_http_weir_certificates_init(ngx_http_weir_generation_t *g);
+void ngx_http_weir_certificates_fini(ngx_http_weir_generation_t *g);
+/* Have handshakes of this context, which is of nginx's for a server, take what the worker's generation says. */
+void ngx_http_weir_certificates_use(SSL_CTX *ctx, ngx_http_weir_srv_conf_t *scf);
 
 /* ngx_http_weir_call.c: callouts of plugins, as struct pw_server has them */
 enum pw_call_start ngx_http_weir_call(void *server, void *stream, const struct pw_http_call *call,

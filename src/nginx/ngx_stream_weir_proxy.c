@@ -674,7 +674,7 @@ ngx_stream_weir_start(ngx_stream_session_t *s, ngx_str_t *listener)
     ngx_stream_weir_ctx_t       *ctx;
     ngx_http_weir_generation_t  *g = ngx_http_weir_worker.generation;
 
-    index = g == NULL ? GW_NONE : gw_generation_find_listener(g->gw, ngx_http_weir_str(listener));
+    index = g == NULL ? GW_NONE : gw_generation_find_listener(g->gw, GW_TCP, ngx_http_weir_str(listener));
 
     if (index == GW_NONE) {
         ngx_log_error(NGX_LOG_ERR, c->log, 0, "[weir] the generation has no tcp listener %V", listener);
