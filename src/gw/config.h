@@ -69,6 +69,7 @@ enum gw_key_kind { GW_KEY_RSA, GW_KEY_EC, GW_KEY_OTHER, GW_KEY_KINDS };
 /* What HTTPS listeners show.  The PEM texts parse, and the key is the first certificate's. */
 struct gw_certificate {
     struct gw_place at;
+    struct str name; /* that of its first host, and its kind of key, if none was written */
     struct str *
         hosts; /* lower-case: "shop.example", "*.shop.example"; those it was made for, if none were written */
     uint32_t nhosts;
@@ -265,6 +266,16 @@ struct gw_rule {
     uint32_t config_index; /* into gw_plugin.configs, GW_NONE: the plugin does not run */
 };
 
+/* What the host keeps for a plugin at most: weir/pw_quota.def. */
+struct gw_quotas {
+#define PW_QUOTA_COUNT uint32_t
+#define PW_QUOTA_BYTES uint64_t
+#define PW_QUOTA(id, name, kind, ...) PW_QUOTA_##kind name;
+#include "weir/pw_quota.def"
+#undef PW_QUOTA_COUNT
+#undef PW_QUOTA_BYTES
+};
+
 struct gw_plugin {
     struct gw_place at;
     struct str name;
@@ -289,6 +300,7 @@ struct gw_plugin {
     bool allow_precompiled;
     uint64_t memory_limit_bytes;
     uint64_t body_limit_bytes;
+    struct gw_quotas quotas;
     uint32_t cpu_limit_ms, start_cpu_limit_ms; /* of one call; of one while a VM starts */
 
     /* What follows from the fields above: the distinct configurations, each to be one root context of the

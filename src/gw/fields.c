@@ -102,6 +102,12 @@ static const struct gw_type listener_type = {.name = "listeners[]",
 /* ---- certificates ----------------------------------------------------------------------- */
 
 static const struct gw_field certificate_fields[] = {
+    {.name = "name",
+     .kind = GW_F_STRING,
+     .offset = AT(gw_certificate, name),
+     .check = gw_check_name,
+     .doc = "What the administration API calls it; none: its first host and kind of key, like "
+            "`shop.example-ec`."},
     {.name = "hosts",
      .kind = GW_F_STRINGS,
      .filled = true,
@@ -708,6 +714,19 @@ static const struct gw_field limits_fields[] = {
      .max = 600000,
      .fallback = "5s",
      .doc = "The same of each call while the plugin starts and takes its configurations."},
+#define PW_QUOTA_COUNT GW_F_UINT
+#define PW_QUOTA_BYTES GW_F_SIZE
+#define PW_QUOTA(id, field, of, number, text, most, status, about)                                           \
+    {.name = #field,                                                                                         \
+     .kind = PW_QUOTA_##of,                                                                                  \
+     .offset = AT(gw_plugin, quotas.field),                                                                  \
+     .min = 1,                                                                                               \
+     .max = most,                                                                                            \
+     .fallback = text,                                                                                       \
+     .doc = about},
+#include "weir/pw_quota.def"
+#undef PW_QUOTA_COUNT
+#undef PW_QUOTA_BYTES
 };
 static const struct gw_type limits_type = {.name = "plugins[].limits",
                                            .about = "What a plugin may use.",

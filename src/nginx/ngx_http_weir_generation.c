@@ -337,6 +337,8 @@ start_plugin(ngx_http_weir_worker_t *w, ngx_pool_t *pool, ngx_http_weir_plugin_t
     options.tier = tier(conf->runtime);
     options.memory_limit_bytes = conf->memory_limit_bytes;
     options.body_limit_bytes = conf->body_limit_bytes;
+#define PW_QUOTA(id, name, ...) options.quotas[PW_QUOTA_##id] = conf->quotas.name;
+#include "weir/pw_quota.def"
     options.cpu_budget_ms = conf->cpu_limit_ms;
     options.start_cpu_budget_ms = conf->start_cpu_limit_ms;
 
@@ -505,10 +507,41 @@ fill(ngx_http_weir_worker_t *w, ngx_http_weir_generation_t *g, const char *file)
 
 /* ---- building, swapping, freeing ---- */
 
+/* Which generations are in memory here: their numbers, newest first, as many as fit. */
+
+static void
+tell_holds(ngx_http_weir_worker_t *w)
+{
+    char                         words[120];
+    size_t                       len = 0;
+    const char                  *digits;
+    ngx_http_weir_generation_t  *g;
+
+    words[0] = '\0';
+
+    for (g = w->newest; g != NULL && len < sizeof(words) - 16; g = g->older) {
+        digits = g->file + strcspn(g->file, "0123456789");
+        len += snprintf(words + len, sizeof(words) - len, "%s%lu", len == 0 ? "" : " ", strtoul(digits, NULL, 10));
+    }
+
+    if (len != 0) {
+        ngx_http_weir_channel_tell("holds", words, "");
+    }
+}
+
+
 static void
 free_generation(ngx_http_weir_worker_t *w, ngx_http_weir_generation_t *g)
 {
-    uint32_t  i;
+    uint32_t                      i;
+    ngx_http_weir_generation_t  **at;
+
+    for (at = &w->newest; *at != NULL; at = &(*at)->older) {
+        if (*at == g) {
+            *at = g->older;
+            break;
+        }
+    }
 
     for (i = 0; g->plugins != NULL && i < g->config->nplugins; i++) {
         drop_plugin(&g->plugins[i]);
@@ -537,6 +570,7 @@ static void
 retire_handler(ngx_event_t *ev)
 {
     ngx_http_weir_generation_free_retired(ev->data);
+    tell_holds(ev->data);
 }
 
 
@@ -588,6 +622,9 @@ take(ngx_http_weir_worker_t *w, const char *file)
     g->gw = gw_generation_build(config);
     g->config = gw_generation_config(g->gw);
     w->generations++;
+    g->older = w->newest;
+    w->newest = g;
+    ngx_cpystrn((u_char *) g->file, (u_char *) file, sizeof(g->file));
 
     w->loading = g;
     rc = fill(w, g, file);
@@ -686,5 +723,6 @@ ngx_http_weir_generation_change(void *data)
         }
     }
 
+    tell_holds(w);
     ngx_http_weir_channel_tell("applied", file, "");
 }

@@ -169,7 +169,7 @@ ngx_http_weir_admit(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx, const char 
         return NGX_OK;
     }
 
-    if (a->pending || a->waiter.group != NULL) {
+    if (a->pending || a->waiter.waiting) {
         return NGX_AGAIN;
     }
 

@@ -440,6 +440,30 @@ enable(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
 /* ---- status ---- */
 
+/* Which quotas a plugin hit in this worker, and how often. */
+
+static void
+quotas_json(struct strbuf *b, const struct pw_plugin *p)
+{
+    int       q;
+    uint64_t  hits;
+    bool      first = true;
+
+    strbuf_printf(b, ",\"quotas\":{");
+
+    for (q = 0; p != NULL && q < PW_QUOTA_COUNT; q++) {
+        hits = pw_plugin_quota_hits(p, q);
+
+        if (hits != 0) {
+            strbuf_printf(b, "%s\"%s\":%llu", first ? "" : ",", pw_quota_name(q), (unsigned long long) hits);
+            first = false;
+        }
+    }
+
+    strbuf_printf(b, "}");
+}
+
+
 static void
 status_json(struct strbuf *b)
 {
@@ -474,6 +498,7 @@ status_json(struct strbuf *b)
         strbuf_printf(b, ",\"tier\":\"%s\"", ngx_http_weir_plugin_tier(&g->plugins[i]));
         strbuf_printf(b, ",\"callouts\":%zu", g->plugins[i].plugin == NULL ? (size_t) 0
                       : pw_plugin_callouts(g->plugins[i].plugin));
+        quotas_json(b, g->plugins[i].plugin);
         strbuf_printf(b, ",\"memory_bytes\":%llu}", g->plugins[i].plugin == NULL ? 0ULL
                       : (unsigned long long) pw_plugin_memory_bytes(g->plugins[i].plugin));
     }

@@ -68,6 +68,8 @@ typedef struct ngx_http_weir_generation_s  ngx_http_weir_generation_t;
 struct ngx_http_weir_generation_s {
     ngx_uint_t                      refs;
     ngx_http_weir_generation_t     *retired;    /* the next of those that wait to be freed */
+    ngx_http_weir_generation_t     *older;      /* the next of those in memory */
+    char                            file[NGX_HTTP_WEIR_NAME_BYTES];
     ngx_pool_t                     *pool;
     struct gw_generation           *gw;
     const struct gw_config         *config;
@@ -90,6 +92,7 @@ typedef struct {
     ngx_http_weir_generation_t     *loading;    /* whose plugins start now, or NULL */
     ngx_http_weir_generation_t     *retired;    /* without references, to be freed by: */
     ngx_event_t                     retire;
+    ngx_http_weir_generation_t     *newest;     /* of those in memory */
     ngx_uint_t                      generations; /* that are in memory */
     ngx_uint_t                      requests;   /* that have a context now */
     ngx_uint_t                      connections; /* of TCP, that have a context now */

@@ -77,8 +77,11 @@ ngx_http_weir_group_unref(ngx_http_weir_group_t *g)
 void
 ngx_http_weir_wait(ngx_http_weir_service_t *s, ngx_http_weir_waiter_t *waiter, ngx_event_t *event)
 {
+    ngx_http_weir_wait_end(waiter);
+
     waiter->event = event;
     waiter->group = s->group;
+    waiter->waiting = 1;
     ngx_http_weir_group_ref(s->group);
     ngx_queue_insert_tail(&s->group->unresolved, &waiter->link);
 }
@@ -89,11 +92,26 @@ ngx_http_weir_wait_end(ngx_http_weir_waiter_t *waiter)
 {
     ngx_http_weir_group_t  *g = waiter->group;
 
-    if (g != NULL) {
-        ngx_queue_remove(&waiter->link);
-        waiter->group = NULL;
-        ngx_http_weir_group_unref(g);
+    if (g == NULL) {
+        return;
     }
+
+    if (waiter->waiting) {
+        ngx_queue_remove(&waiter->link);
+        waiter->waiting = 0;
+    }
+
+    waiter->group = NULL;
+    ngx_http_weir_group_unref(g);
+}
+
+
+ngx_http_weir_peer_t *
+ngx_http_weir_wait_peer(ngx_http_weir_waiter_t *waiter)
+{
+    ngx_http_weir_service_t  *s = waiter->group->current;
+
+    return s == NULL ? NULL : ngx_http_weir_choose_peer(s);
 }
 
 
@@ -102,15 +120,12 @@ wake_all(ngx_http_weir_group_t *g)
 {
     ngx_http_weir_waiter_t  *waiter;
 
-    ngx_http_weir_group_ref(g);
-
     while (!ngx_queue_empty(&g->unresolved)) {
         waiter = ngx_queue_data(ngx_queue_head(&g->unresolved), ngx_http_weir_waiter_t, link);
+        ngx_queue_remove(&waiter->link);
+        waiter->waiting = 0;
         ngx_post_event(waiter->event, &ngx_posted_events);
-        ngx_http_weir_wait_end(waiter);
     }
-
-    ngx_http_weir_group_unref(g);
 }
 
 
@@ -305,14 +320,16 @@ ngx_http_weir_service_resolving(ngx_http_weir_service_t *s)
 
 /* ---- services ---- */
 
+/* The configuration may be gone already. */
+
 static void
 free_service(void *data)
 {
-    uint32_t                  i;
+    ngx_uint_t                i;
     list_t                    l;
     ngx_http_weir_service_t  *s = data;
 
-    for (i = 0; s->uses != NULL && i < s->conf->nendpoints; i++) {
+    for (i = 0; i < s->nuses; i++) {
         if (s->uses[i].name != NULL) {
             ngx_http_weir_name_leave(&s->uses[i]);
         }
@@ -430,6 +447,8 @@ ngx_http_weir_service_init(ngx_http_weir_worker_t *w, ngx_pool_t *pool, ngx_http
         if (begin_use(s, &s->uses[i], &conf->endpoints[i].address) != NGX_OK) {
             return NGX_ERROR;
         }
+
+        s->nuses++;
     }
 
     return put_together(s) == NGX_OK ? set_cluster(pool, s) : NGX_ERROR;
@@ -461,12 +480,6 @@ ngx_http_weir_services_commit(ngx_http_weir_generation_t *g, ngx_http_weir_gener
         s = &g->services[i];
         s->group->current = s;
         take_settings(s);
-        mark++;
-
-        for (k = 0; k < s->npeers; k++) {
-            s->peers[k]->mark = mark;
-        }
-
         watch(s);
         ngx_http_weir_group_room(s->group);
     }
@@ -481,11 +494,11 @@ ngx_http_weir_services_commit(ngx_http_weir_generation_t *g, ngx_http_weir_gener
             continue;
         }
 
-        for (k = 0; s != NULL && k < s->npeers; k++) {
-            s->peers[k]->mark = mark + 1;
-        }
-
         mark++;
+
+        for (k = 0; s != NULL && k < s->npeers; k++) {
+            s->peers[k]->mark = mark;
+        }
 
         for (k = 0; k < old->npeers; k++) {
             if (old->peers[k]->mark != mark) {

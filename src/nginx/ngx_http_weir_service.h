@@ -108,6 +108,7 @@ struct ngx_http_weir_service_s {
     const struct gw_service        *conf;
     ngx_http_weir_group_t          *group;
     ngx_http_weir_use_t            *uses;       /* as conf->endpoints */
+    ngx_uint_t                      nuses;      /* that are begun */
     ngx_http_weir_peer_t          **peers;      /* each once; changes when names do */
     struct gw_target              **targets;    /* of the peers */
     uint32_t                       *weights;
@@ -122,7 +123,8 @@ struct ngx_http_weir_service_s {
 typedef struct {
     ngx_queue_t                     link;
     ngx_event_t                    *event;
-    ngx_http_weir_group_t          *group;      /* NULL: does not wait; else with a reference */
+    ngx_http_weir_group_t          *group;      /* NULL: never waited; else with a reference, to the end */
+    unsigned                        waiting:1;
 } ngx_http_weir_waiter_t;
 
 
@@ -149,6 +151,8 @@ void ngx_http_weir_group_ref(ngx_http_weir_group_t *g);
 void ngx_http_weir_group_unref(ngx_http_weir_group_t *g);
 void ngx_http_weir_wait(ngx_http_weir_service_t *s, ngx_http_weir_waiter_t *waiter, ngx_event_t *event);
 void ngx_http_weir_wait_end(ngx_http_weir_waiter_t *waiter);    /* also when it does not wait */
+/* After the event: a peer of the service as it is now, acquired; NULL: there is none. */
+ngx_http_weir_peer_t *ngx_http_weir_wait_peer(ngx_http_weir_waiter_t *waiter);
 /* [{"name":...,"endpoints":[...]}]: every service of the generation in force, docs/configuration.md. */
 void ngx_http_weir_services_json(struct strbuf *b);
 

@@ -225,6 +225,7 @@ get_peer(ngx_peer_connection_t *pc, void *data)
 {
     balance_t                  *b = data;
 
+    ngx_str_t                  *name;
     ngx_array_t                *states;
     ngx_connection_t           *c;
     ngx_http_weir_peer_t       *peer;
@@ -252,11 +253,20 @@ get_peer(ngx_peer_connection_t *pc, void *data)
     }
 
     b->peer = peer;
+
+    /* nginx's log names it when the peer may be gone. */
+
+    name = ngx_palloc(b->request->pool, sizeof(ngx_str_t));
+
+    if (name == NULL || ngx_http_weir_copy(b->request->pool, ngx_http_weir_str(&peer->name), name) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     ngx_http_weir_admission_placed(b->ctx, true);
 
     pc->sockaddr = (struct sockaddr *) &peer->sockaddr;
     pc->socklen = peer->socklen;
-    pc->name = &peer->name;
+    pc->name = name;
     pc->cached = 0;
     pc->connection = NULL;
 

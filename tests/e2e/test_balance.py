@@ -292,6 +292,32 @@ def test_a_name_that_nobody_knows_blocks_nobody(gateway, four):
     wait_for("the answer", lambda: g.send("/s").text == "a")
 
 
+def test_callouts_wait_for_the_first_address(gateway, echo, four, probe_module):
+    """A server that says nothing at first: the callout goes on when it does, or when the callout's time is over."""
+    dns = Zone({"later.example": None})
+    port = four["a"].port
+    c = {"services": [{"name": "echo", "endpoints": [echo.address]}, {"name": "svc", "endpoints": [f"later.example:{port}"]}],
+         "routes": [{"name": "p", "match": {}, "service": "echo"}],
+         "plugins": [{"name": "probe", "url": probe_module, "defaultConfig": {}}]}
+    g = gateway(c, "--workers", "1", "--plugin-log-level", "trace", "--resolver", dns.address)
+
+    def ask(timeout_ms):
+        return g.send("/p", headers={"x-request": f"call svc /ok {timeout_ms} _ then; ret 1",
+                                     "x-then": "get 6 :status; effective @; continue 0"}).status
+    assert ask(100) == 200 and "get 6 :status = 0 504" in g.error_log
+    result = []
+    t = threading.Thread(target=lambda: result.append(ask(PATIENCE_S * 1000)))
+    t.start()
+    wait_for("the callout", lambda: g.worker_status()["live"]["callouts"] == 1)
+    dns.zone["later.example"] = (["127.0.0.1"], 60)
+    t.join(PATIENCE_S)
+    assert result == [200] and "get 6 :status = 0 200" in g.error_log
+    dns.zone["later.example"] = None
+    write(g, {**c, "services": c["services"] + [{"name": "other", "endpoints": ["never.example:1"]}]})
+    wait_for("the change", lambda: g.worker_status()["generations"] == 1 and len(services(g)) == 3)
+    assert ask(5000) == 200  # what is known stays known
+
+
 # ---- health
 
 

@@ -38,7 +38,8 @@ static void test_shapes(void **state)
     static const struct refused cases[] = {
         {"[]", "t:1: must be a mapping, not a list\n"},
         {"x", "t:1: must be a mapping, not a string\n"},
-        {"route: []", "t:1: route: no such field; there are listeners, certificates, services, routes, plugins\n"},
+        {"route: []",
+         "t:1: route: no such field; there are listeners, certificates, services, routes, plugins\n"},
         {"routes: {}", "t:1: routes: must be a list, not a mapping; write it as [...]\n"},
         {"listeners: ['1.2.3.4:5', 7]", "t:1: listeners[1]: must be a mapping, not a whole number\n"},
         {"listeners:\n- address: '1.2.3.4:5'\n  http2: yes",
@@ -57,7 +58,7 @@ static void test_shapes(void **state)
         {"services:\n- name: s\n  endpoints: ['h:x']\n  policy: best\n  keepalive: -1\nroutes:\n- name: r\n  "
          "service: q\n",
          "t:3: services[0].endpoints[0].address: must be host:port, with a port from 1 to 65535\n"
-         "t:4: services[0].policy: must be one of roundRobin\n"
+         "t:4: services[0].policy: must be one of roundRobin, leastRequests, consistentHash\n"
          "t:5: services[0].keepalive: must be from 0 to 10000\n"
          "t:8: routes[0].service: there is no service 'q'; add it to services or correct the name\n"},
         {"a: [", "t:2: not YAML: while parsing a flow node: did not find expected node content (column 1)\n"},
