@@ -233,24 +233,6 @@ static void tell(struct deploy *d)
     }
 }
 
-/* The model that a worker reads.  What was written is free of errors, and its warnings have been given
- * already. */
-static weir_status read_back(struct str text, struct gw_config **model, struct gw_problems *problems)
-{
-    struct gw_problems found;
-
-    gw_problems_init(&found);
-    weir_status st = gw_config_load_text("the new generation", text, model, &found);
-    for (size_t i = 0; i < found.list.len; i++) {
-        const struct gw_problem *p = &found.list.at[i];
-        if (!p->warning) {
-            gw_problems_add(problems, false, p->at, p->field, "%s", p->message);
-        }
-    }
-    gw_problems_fini(&found);
-    return st;
-}
-
 static void remember(struct deploy *d)
 {
     struct deploy_past p = {.number = d->files.last, .time_s = time(NULL)};
@@ -270,6 +252,24 @@ static void remember(struct deploy *d)
         memmove(d->past.at, d->past.at + 1, --d->past.len * sizeof *d->past.at);
     }
     vec_push(&d->past, p);
+}
+
+/* The model that a worker reads.  What was written is free of errors, and its warnings have been given
+ * already. */
+static weir_status read_back(struct str text, struct gw_config **model, struct gw_problems *problems)
+{
+    struct gw_problems found;
+
+    gw_problems_init(&found);
+    weir_status st = gw_config_load_text("the new generation", text, model, &found);
+    for (size_t i = 0; i < found.list.len; i++) {
+        const struct gw_problem *p = &found.list.at[i];
+        if (!p->warning) {
+            gw_problems_add(problems, false, p->at, p->field, "%s", p->message);
+        }
+    }
+    gw_problems_fini(&found);
+    return st;
 }
 
 /* Write `config`, which may refer to the models in force, and read it back: what is in force then is what a

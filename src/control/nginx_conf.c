@@ -66,10 +66,24 @@ static const char http_head[] =
     "    proxy_pass_header Date;\n"
     "    proxy_pass_header Server;\n"
     "    proxy_ignore_headers X-Accel-Redirect X-Accel-Expires X-Accel-Limit-Rate X-Accel-Buffering\n"
-    "        X-Accel-Charset Expires Cache-Control Set-Cookie Vary;\n";
+    "        X-Accel-Charset Expires Cache-Control Set-Cookie Vary;\n"
+    "\n"
+    "    grpc_set_header Host \"\";\n" /* so that it writes no :authority of its own */
+    "    grpc_set_header :authority $weir_host;\n"
+    "    grpc_set_header Content-Length $weir_length;\n"
+    "    grpc_buffer_size 32k;\n"
+    "    grpc_socket_keepalive on;\n"
+    "    grpc_next_upstream error timeout;\n"
+    "    grpc_pass_header Date;\n"
+    "    grpc_pass_header Server;\n"
+    "    grpc_ignore_headers X-Accel-Redirect X-Accel-Expires X-Accel-Limit-Rate X-Accel-Buffering\n"
+    "        X-Accel-Charset;\n";
 
+/* Two ways to proxy in one location: which one a request takes, weir says. */
 static const char proxy_location[] = "        location / {\n"
                                      "            weir;\n"
+                                     "            grpc_pass grpc://weir;\n"
+                                     "            weir_http2_upstream;\n"
                                      "            proxy_pass http://weir;\n"
                                      "        }\n";
 

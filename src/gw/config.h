@@ -154,6 +154,9 @@ struct gw_tls {
     struct str certificate, key; /* PEM, what this side shows; at NULL: nothing */
 };
 
+/* What is spoken with the endpoints of a service. */
+enum gw_upstream_protocol { GW_HTTP1, GW_HTTP2 };
+
 struct gw_service {
     struct gw_place at;
     struct str name;
@@ -163,7 +166,8 @@ struct gw_service {
     uint32_t connect_timeout_ms, read_timeout_ms, send_timeout_ms;
     uint32_t keepalive; /* idle connections each worker keeps; 0: none */
     uint32_t keepalive_timeout_ms;
-    struct gw_tls *tls;       /* NULL: clear text */
+    struct gw_tls *tls; /* NULL: clear text */
+    enum gw_upstream_protocol protocol;
     struct gw_hash_key *hash; /* with GW_CONSISTENT_HASH */
     struct gw_health health;
     struct gw_service_limits limits;

@@ -209,6 +209,9 @@ static const struct gw_choice policies[] = {{"roundRobin", GW_ROUND_ROBIN},
                                             {"consistentHash", GW_CONSISTENT_HASH},
                                             {NULL, 0}};
 
+static const struct gw_choice upstream_protocols[] = {
+    {"http1", GW_HTTP1}, {"http2", GW_HTTP2}, {"grpc", GW_HTTP2}, {NULL, 0}};
+
 static const struct gw_field service_fields[] = {
     {.name = "name",
      .kind = GW_F_STRING,
@@ -277,6 +280,14 @@ static const struct gw_field service_fields[] = {
      .offset = AT(gw_service, tls),
      .type = &tls_type,
      .doc = "Encrypt the connections; none: clear text."},
+    {.name = "protocol",
+     .kind = GW_F_CHOICE,
+     .offset = AT(gw_service, protocol),
+     .choices = upstream_protocols,
+     .fallback = "http1",
+     .doc = "What requests are sent in. `http2`: HTTP/2, by ALPN with `tls`, else with prior knowledge; "
+            "`grpc` is "
+            "another name for it."},
     {.name = "health",
      .kind = GW_F_OBJECT,
      .offset = AT(gw_service, health),

@@ -88,7 +88,7 @@ ngx_http_weir_call(void *server, void *stream, const struct pw_http_call *what, 
     call->callout = what->callout;
     call->tls = ngx_http_weir_tls_ref(service->tls);
     call->connect_timeout = service->conf->connect_timeout_ms;
-    call->keepalive = service->conf->keepalive;
+    call->keepalive = service->conf->protocol == GW_HTTP2 ? 0 : service->conf->keepalive; /* those speak HTTP/2 */
     call->keepalive_timeout = service->conf->keepalive_timeout_ms;
     call->timer.data = call;
     call->timer.handler = timer_handler;
@@ -285,7 +285,7 @@ connect_peer(call_t *call, bool fresh)
     log = ngx_cycle->log;
     call->request->pos = call->request->start;
 
-    c = fresh ? NULL : ngx_http_weir_take_idle(call->peer, log);
+    c = fresh || call->peer->http2 ? NULL : ngx_http_weir_take_idle(call->peer, log);
     call->cached = c != NULL;
     rc = NGX_OK;
 

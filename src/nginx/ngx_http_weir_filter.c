@@ -64,6 +64,13 @@ set_local_headers(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
         (void) ngx_http_weir_out_add(ctx, local->headers[i].name, local->headers[i].value);
     }
 
+    switch (ngx_http_weir_grpc_answer(r, ctx, local)) {
+    case NGX_OK:
+        return NGX_OK;
+    case NGX_ERROR:
+        return NGX_ERROR;
+    }
+
     if (local->body.len != 0 && !ngx_http_weir_out_get(ctx, STR("content-type"), &type)) {
         (void) ngx_http_weir_out_add(ctx, STR("content-type"), STR("text/plain"));
     }
@@ -337,6 +344,16 @@ send_headers(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
 }
 
 
+/* They come behind the body, which therefore passes the chain, too. */
+
+static bool
+wants_trailers(ngx_http_weir_ctx_t *ctx)
+{
+    return ctx->service != NULL && ctx->service->conf->protocol == GW_HTTP2
+           && pw_stream_wants_response_trailers(ctx->stream);
+}
+
+
 static ngx_int_t
 header_filter(ngx_http_request_t *r)
 {
@@ -369,7 +386,7 @@ header_filter(ngx_http_request_t *r)
         ctx->calling = 0;
 
         ctx->filtering = verdict == PW_PAUSE
-                         || (!ctx->has_no_body && pw_stream_wants_response_body(ctx->stream));
+                         || (!ctx->has_no_body && (pw_stream_wants_response_body(ctx->stream) || wants_trailers(ctx)));
 
         if (response_verdict(r, ctx, verdict) != NGX_OK) {
             return NGX_ERROR;
@@ -542,6 +559,29 @@ drop_rest(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
 }
 
 
+/* An upstream that speaks HTTP/2 may have sent trailers; nginx has put them into place when the end of the body comes. */
+
+static enum pw_verdict
+feed_chain(ngx_http_weir_ctx_t *ctx, struct str chunk, bool last)
+{
+    enum pw_verdict  verdict;
+
+    if (!last || ngx_http_weir_trailers_count(ctx) == 0) {
+        return pw_stream_on_response_body(ctx->stream, chunk, last);
+    }
+
+    if (chunk.len != 0) {
+        verdict = pw_stream_on_response_body(ctx->stream, chunk, false);
+
+        if (verdict != PW_CONTINUE && verdict != PW_PAUSE) {
+            return verdict;
+        }
+    }
+
+    return pw_stream_on_response_trailers(ctx->stream);
+}
+
+
 /* Give the chain what waits on ctx->held, as far as it takes it. */
 
 static ngx_int_t
@@ -574,7 +614,7 @@ feed(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
         ctx->feeding = cl;
 
         ctx->calling = 1;
-        verdict = pw_stream_on_response_body(ctx->stream, str_make(b->pos, b->last - b->pos), b->last_buf);
+        verdict = feed_chain(ctx, str_make(b->pos, b->last - b->pos), b->last_buf);
         ctx->calling = 0;
 
         if (ctx->feeding != NULL) {

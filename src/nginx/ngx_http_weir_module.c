@@ -10,6 +10,7 @@
  *   weir_tls ADDRESS;              server: handshakes take certificates of the generation, as this HTTPS listener says;
  *                                  with `ssl_reject_handshake on`, because nginx has none itself
  *   weir;                          location: route requests and run plugins
+ *   weir_http2_upstream;           location: behind grpc_pass and before proxy_pass, for services that speak HTTP/2
  *   weir_balancer;                 upstream: the endpoints of the request's service
  *   weir_status;                   location: the worker's state as JSON, for the control process; at /services its services
  *
@@ -31,11 +32,6 @@ typedef struct {
     size_t       shared_size;
     ngx_shm_zone_t  *shared;
 } main_conf_t;
-
-
-typedef struct {
-    ngx_flag_t   enable;
-} loc_conf_t;
 
 
 static ngx_int_t add_variables(ngx_conf_t *cf);
@@ -128,6 +124,13 @@ static ngx_command_t  commands[] = {
       0,
       NULL },
 
+    { ngx_string("weir_http2_upstream"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
+      ngx_http_weir_http2_upstream,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("weir_balancer"),
       NGX_HTTP_UPS_CONF|NGX_CONF_NOARGS,
       ngx_http_weir_balancer,
@@ -201,7 +204,7 @@ ngx_http_weir_worker_t  ngx_http_weir_worker;
 /* ---- variables ---- */
 
 enum { VAR_ROUTE, VAR_SERVICE, VAR_HOST, VAR_PATH, VAR_PLUGIN, VAR_DETAILS, VAR_UPGRADE, VAR_CONNECTION,
-       VAR_CUSTOM_LOG, VAR_AI_LOG };
+       VAR_CUSTOM_LOG, VAR_AI_LOG, VAR_LENGTH };
 
 static ngx_int_t get_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v, uintptr_t which);
 
@@ -214,6 +217,7 @@ static ngx_http_variable_t  variables[] = {
     { ngx_string("weir_details"), NULL, get_variable, VAR_DETAILS, NGX_HTTP_VAR_NOCACHEABLE, 0 },
     { ngx_string("weir_custom_log"), NULL, get_variable, VAR_CUSTOM_LOG, NGX_HTTP_VAR_NOCACHEABLE, 0 },
     { ngx_string("weir_ai_log"), NULL, get_variable, VAR_AI_LOG, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+    { ngx_string("weir_length"), NULL, get_variable, VAR_LENGTH, NGX_HTTP_VAR_NOCACHEABLE, 0 },
     { ngx_string("weir_upgrade"), NULL, get_variable, VAR_UPGRADE, NGX_HTTP_VAR_NOCACHEABLE, 0 },
     { ngx_string("weir_connection"), NULL, get_variable, VAR_CONNECTION, NGX_HTTP_VAR_NOCACHEABLE, 0 },
     ngx_http_null_variable
@@ -313,6 +317,20 @@ get_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v, uintptr_t whic
 
         break;
 
+    case VAR_LENGTH:    /* what the upstream may be promised of the body; ngx_http_weir_stream.c sets `chunked` */
+        if (!r->headers_in.chunked && r->headers_in.content_length_n >= 0
+            && (r->headers_in.content_length_n > 0 || r->headers_in.content_length != NULL))
+        {
+            s.data = ngx_pnalloc(r->pool, NGX_OFF_T_LEN);
+            if (s.data == NULL) {
+                return NGX_ERROR;
+            }
+
+            s.len = ngx_sprintf(s.data, "%O", r->headers_in.content_length_n) - s.data;
+        }
+
+        break;
+
     case VAR_CUSTOM_LOG:
         if (ctx != NULL) {
             s = ctx->custom_log;
@@ -404,9 +422,9 @@ merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
 static void *
 create_loc_conf(ngx_conf_t *cf)
 {
-    loc_conf_t  *lcf;
+    ngx_http_weir_loc_conf_t  *lcf;
 
-    lcf = ngx_pcalloc(cf->pool, sizeof(loc_conf_t));
+    lcf = ngx_pcalloc(cf->pool, sizeof(ngx_http_weir_loc_conf_t));
     if (lcf != NULL) {
         lcf->enable = NGX_CONF_UNSET;
     }
@@ -418,10 +436,14 @@ create_loc_conf(ngx_conf_t *cf)
 static char *
 merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 {
-    loc_conf_t  *prev = parent;
-    loc_conf_t  *conf = child;
+    ngx_http_weir_loc_conf_t  *prev = parent;
+    ngx_http_weir_loc_conf_t  *conf = child;
 
     ngx_conf_merge_value(conf->enable, prev->enable, 0);
+
+    if (conf->http2_handler == NULL) {
+        conf->http2_handler = prev->http2_handler;
+    }
 
     return NGX_CONF_OK;
 }
@@ -430,7 +452,7 @@ merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 static char *
 enable(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    loc_conf_t  *lcf = conf;
+    ngx_http_weir_loc_conf_t  *lcf = conf;
 
     lcf->enable = 1;
 
@@ -580,7 +602,7 @@ status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 static ngx_int_t
 access_handler(ngx_http_request_t *r)
 {
-    loc_conf_t  *lcf;
+    ngx_http_weir_loc_conf_t  *lcf;
 
     lcf = ngx_http_get_module_loc_conf(r, ngx_http_weir_module);
 

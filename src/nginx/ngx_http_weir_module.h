@@ -9,6 +9,7 @@
  *                  ngx_http_weir_body.c      the request's body through the plugins, if one wants it
  *   content phase  nginx's proxy module, through the balancer of ngx_http_weir_upstream.c
  *                  ngx_http_weir_stream.c    requests that leave while their body is still read
+ *                  ngx_http_weir_http2.c     or its gRPC module, for services that speak HTTP/2
  *   filters        ngx_http_weir_filter.c    response through the plugins, local responses
  *   log phase      ngx_http_weir_module.c    ends the stream, then nginx writes the access log
  *
@@ -106,11 +107,18 @@ typedef struct {
 
 
 typedef struct {
+    ngx_flag_t                      enable;
+    ngx_http_handler_pt             http2_handler; /* nginx's gRPC module's, or NULL */
+} ngx_http_weir_loc_conf_t;
+
+
+typedef struct {
     ngx_uint_t                      status;
     ngx_str_t                       body;
     ngx_str_t                       details;
     struct pw_header               *headers;
     size_t                          nheaders;
+    ngx_uint_t                      grpc;       /* grpc-status + 1, or 0: what follows from `status` */
 } ngx_http_weir_local_t;
 
 
@@ -145,6 +153,8 @@ typedef struct {
 
     ngx_event_t                     resume;     /* the access phase or the response goes on */
     ngx_event_t                     resume_body; /* the request's body does */
+    ngx_event_t                     deadline;   /* of a gRPC call, as its client said */
+    ngx_msec_t                      deadline_ms; /* from the beginning, 0: none */
 
     ngx_chain_t                    *request_held; /* body that the chain does not take yet */
     ngx_chain_t                    *request_feeding; /* the link that is in the chain now */
@@ -267,7 +277,21 @@ void ngx_http_weir_resume_body(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx);
 /* What comes out of the chain. */
 void ngx_http_weir_request_body(ngx_http_weir_ctx_t *ctx, struct str chunk, bool end_of_stream);
 
-/* ngx_http_weir_stream.c */
+/* ngx_http_weir_http2.c: services that speak HTTP/2, and gRPC on its way to any service */
+char *ngx_http_weir_http2_upstream(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+/* nginx's handler that proxies to the request's service. */
+ngx_http_handler_pt ngx_http_weir_proxy_handler(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx);
+bool ngx_http_weir_is_grpc(ngx_http_request_t *r);
+/* Note the client's deadline; past it the call ends with DEADLINE_EXCEEDED. */
+void ngx_http_weir_deadline_start(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx);
+/* An answer of the gateway's as gRPC says it: a status in the headers, no body. Called when headers_out has its
+ * status and headers; `local` loses its body. */
+ngx_int_t ngx_http_weir_grpc_answer(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx, ngx_http_weir_local_t *local);
+
+/* ngx_http_weir_request.c: answer with this instead of whatever the request waits for in the access phase. */
+void ngx_http_weir_answer_now(ngx_http_weir_ctx_t *ctx, ngx_uint_t status, const char *details, const char *body);
+
+/* ngx_http_weir_stream.c: have the request leave by the module's own content handler. */
 void ngx_http_weir_stream_request(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx);
 /* Prepare the upstream of an unbuffered request; `conf` is its own copy. */
 void ngx_http_weir_stream_peer(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx, ngx_http_upstream_conf_t *conf);

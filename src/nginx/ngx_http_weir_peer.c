@@ -54,7 +54,8 @@ ngx_http_weir_peer_get(ngx_http_weir_service_t *s, struct str host, const struct
     n = ngx_sock_ntop((struct sockaddr *) sa, len, text, sizeof(text), 1);
 
     strbuf_add_bytes(&b, (char *) text, n);
-    strbuf_printf(&b, " %zu %.*s", (size_t) ngx_http_weir_tls_id(s->tls), STR_ARG(server));
+    strbuf_printf(&b, " %d %zu %.*s", (int) s->conf->protocol, (size_t) ngx_http_weir_tls_id(s->tls),
+                  STR_ARG(server));
 
     key = ngx_http_weir_ngx_str(strbuf_str(&b));
     peer = (ngx_http_weir_peer_t *) ngx_str_rbtree_lookup(&s->group->peers, &key, ngx_crc32_long(key.data, key.len));
@@ -86,6 +87,7 @@ ngx_http_weir_peer_get(ngx_http_weir_service_t *s, struct str host, const struct
     peer->server_name.data = p + key.len - server.len;
     peer->server_name.len = server.len;
     peer->tls_id = ngx_http_weir_tls_id(s->tls);
+    peer->http2 = s->conf->protocol == GW_HTTP2;
     peer->target.hash = hash_bytes(p, n, 0);
 
     ngx_memcpy(&peer->sockaddr, sa, len);

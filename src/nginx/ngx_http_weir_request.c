@@ -106,6 +106,7 @@ ngx_http_weir_access_handler(ngx_http_request_t *r)
         ctx->request_promised = -1;
 
         ngx_http_set_ctx(r, ctx, ngx_http_weir_module);
+        ngx_http_weir_deadline_start(r, ctx);
 
         if (begin(r, ctx) != NGX_OK) {
             return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -120,7 +121,7 @@ ngx_http_weir_access_handler(ngx_http_request_t *r)
         return NGX_AGAIN;
     }
 
-    return ctx->admitting ? finish(r, ctx) : run(r, ctx);
+    return ctx->admitting && ctx->local == NULL ? finish(r, ctx) : run(r, ctx);
 }
 
 
@@ -494,7 +495,11 @@ finish(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    if (!ngx_http_weir_upgrades(r)) {
+    if (ctx->service->conf->protocol == GW_HTTP2) {
+        ngx_http_weir_stream_request(r, ctx);
+    }
+
+    if (!ngx_http_weir_upgrades(r) || ctx->service->conf->protocol == GW_HTTP2) {
         r->headers_in.upgrade = NULL;       /* nginx would make a tunnel if the upstream said 101 */
     }
 
@@ -779,6 +784,16 @@ ngx_http_weir_post(ngx_http_weir_ctx_t *ctx)
 }
 
 
+void
+ngx_http_weir_answer_now(ngx_http_weir_ctx_t *ctx, ngx_uint_t status, const char *details, const char *body)
+{
+    if (ctx->local == NULL && answer(ctx->request, ctx, status, details, body) == NGX_OK) {
+        ngx_http_weir_admission_end(ctx);
+        go_on(ctx->request, ctx);
+    }
+}
+
+
 /* The access phase, after a pause. */
 
 static void
@@ -897,6 +912,10 @@ cleanup(void *data)
 
     if (ctx->resume_body.posted) {
         ngx_delete_posted_event(&ctx->resume_body);
+    }
+
+    if (ctx->deadline.timer_set) {
+        ngx_del_timer(&ctx->deadline);
     }
 
     ngx_http_weir_end(ctx);

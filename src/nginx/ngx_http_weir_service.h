@@ -38,7 +38,7 @@ typedef struct ngx_http_weir_check_s  ngx_http_weir_check_t;
 
 
 struct ngx_http_weir_peer_s {
-    ngx_str_node_t                  node;       /* must be first; in the group, by name, TLS and server name */
+    ngx_str_node_t                  node;       /* must be first; in the group, by name, protocol, TLS and server name */
     ngx_http_weir_group_t          *group;
     ngx_uint_t                      refs;
     ngx_uint_t                      services;   /* that have it now */
@@ -48,6 +48,7 @@ struct ngx_http_weir_peer_s {
     socklen_t                       socklen;
     ngx_str_t                       name;       /* "10.0.0.1:80" */
     ngx_uint_t                      tls_id;     /* of the context it is reached with, 0: clear text */
+    ngx_uint_t                      http2;      /* what is spoken: a kept connection knows only one */
     ngx_str_t                       server_name; /* with TLS; a NUL follows */
     ngx_ssl_session_t              *session;    /* the last one, or NULL */
 

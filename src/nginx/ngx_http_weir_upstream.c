@@ -99,7 +99,8 @@ set_conf(ngx_http_request_t *r, balance_t *b, const struct gw_route *route)
     *conf = *u->conf;
     conf->connect_timeout = service->connect_timeout_ms;
     conf->send_timeout = route->timeout_ms ? route->timeout_ms : service->send_timeout_ms;
-    conf->read_timeout = route->timeout_ms ? route->timeout_ms : service->read_timeout_ms;
+    conf->read_timeout = route->timeout_ms ? route->timeout_ms
+                         : b->ctx->deadline_ms ? b->ctx->deadline_ms : service->read_timeout_ms;
 
     /* Another endpoint is tried while the request's time is not over. */
 
@@ -174,6 +175,10 @@ init_peer(ngx_http_request_t *r, ngx_http_upstream_srv_conf_t *us)
         b->conf->ssl = ngx_http_weir_tls_ssl(b->service->tls);
         b->conf->ssl_session_reuse = 1;
         ngx_str_set(&u->schema, "https://");
+
+        if (b->service->conf->protocol == GW_HTTP2) {
+            ngx_str_set(&u->schema, "grpcs://");
+        }
     }
 
     u->peer.data = b;
@@ -407,7 +412,7 @@ set_session(ngx_peer_connection_t *pc, void *data)
 {
     balance_t  *b = data;
 
-    return ngx_http_weir_tls_prepare(b->service->tls, pc->connection, b->peer, "http/1.1");
+    return ngx_http_weir_tls_prepare(b->service->tls, pc->connection, b->peer, b->peer->http2 ? "h2" : "http/1.1");
 }
 
 

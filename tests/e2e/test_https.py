@@ -187,6 +187,18 @@ class TestClientCertificates:
         with pytest.raises((ssl.SSLError, ConnectionResetError, http.client.HTTPException)):
             self.status(gw, client(ca, ca.make("stranger", "DNS:ann")))
 
+    def test_plugins_see_it(self, gateway, echo, ca, clients):
+        gw = self.gw(gateway, echo, ca, clients, False)
+        script = "prop connection~tls_version;prop connection~requested_server_name;prop request~scheme;prophex connection~mtls"
+        for context, mtls in ((client(ca), "00"), (client(ca, clients.make("ann", "DNS:ann")), "01")):
+            with handshake(gw.port, context, "shop.example") as s:
+                s.sendall(f"GET / HTTP/1.1\r\nHost: other.example\r\nx-request: {script}\r\nConnection: close\r\n\r\n".encode())
+                while s.recv(65536):
+                    pass
+            gw.wait_log(f"prophex connection~mtls = 0 {mtls}")
+        for line in ("connection~tls_version = 0 TLSv1.3", "connection~requested_server_name = 0 shop.example", "request~scheme = 0 https"):
+            assert gw.error_log.count(f"prop {line}") == 2, line
+
     def test_a_session_from_before_does_not_get_around_it(self, gateway, echo, ca, clients):
         gw = gateway(config(echo, [entry(ca.make("one", "DNS:shop.example"))]))
         context = client(ca)
