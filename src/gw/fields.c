@@ -102,6 +102,12 @@ static const struct gw_type listener_type = {.name = "listeners[]",
 /* ---- certificates ----------------------------------------------------------------------- */
 
 static const struct gw_field certificate_fields[] = {
+    {.name = "name",
+     .kind = GW_F_STRING,
+     .offset = AT(gw_certificate, name),
+     .check = gw_check_name,
+     .doc = "What the administration API calls it; none: its first host and kind of key, like "
+            "`shop.example-ec`."},
     {.name = "hosts",
      .kind = GW_F_STRINGS,
      .filled = true,

@@ -38,7 +38,8 @@ static void test_shapes(void **state)
     static const struct refused cases[] = {
         {"[]", "t:1: must be a mapping, not a list\n"},
         {"x", "t:1: must be a mapping, not a string\n"},
-        {"route: []", "t:1: route: no such field; there are listeners, services, routes, plugins\n"},
+        {"route: []",
+         "t:1: route: no such field; there are listeners, certificates, services, routes, plugins\n"},
         {"routes: {}", "t:1: routes: must be a list, not a mapping; write it as [...]\n"},
         {"listeners: ['1.2.3.4:5', 7]", "t:1: listeners[1]: must be a mapping, not a whole number\n"},
         {"listeners:\n- address: '1.2.3.4:5'\n  http2: yes",
