@@ -69,6 +69,7 @@ enum gw_key_kind { GW_KEY_RSA, GW_KEY_EC, GW_KEY_OTHER, GW_KEY_KINDS };
 /* What HTTPS listeners show.  The PEM texts parse, and the key is the first certificate's. */
 struct gw_certificate {
     struct gw_place at;
+    struct str name; /* that of its first host, and its kind of key, if none was written */
     struct str *
         hosts; /* lower-case: "shop.example", "*.shop.example"; those it was made for, if none were written */
     uint32_t nhosts;

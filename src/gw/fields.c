@@ -102,6 +102,12 @@ static const struct gw_type listener_type = {.name = "listeners[]",
 /* ---- certificates ----------------------------------------------------------------------- */
 
 static const struct gw_field certificate_fields[] = {
+    {.name = "name",
+     .kind = GW_F_STRING,
+     .offset = AT(gw_certificate, name),
+     .check = gw_check_name,
+     .doc = "What the administration API calls it; none: its first host and kind of key, like "
+            "`shop.example-ec`."},
     {.name = "hosts",
      .kind = GW_F_STRINGS,
      .filled = true,
@@ -735,17 +741,19 @@ static const struct gw_field plugin_fields[] = {
      .kind = GW_F_STRING,
      .offset = AT(gw_plugin, sha256),
      .check = gw_check_sha256,
-     .doc = "What the module must hash to, in hexadecimal."},
+     .doc = "What the module, or the image's manifest, must hash to, in hexadecimal."},
     {.name = "imagePullPolicy",
      .kind = GW_F_CHOICE,
      .offset = AT(gw_plugin, pull_policy),
      .choices = pulls,
      .fallback = "UNSPECIFIED_POLICY",
-     .doc = "When to fetch a module again that is already there."},
+     .doc = "`Always`: ask whether there is another one each time the configuration is read. Unspecified: "
+            "`Always` for an image "
+            "without a tag or with `latest`, else `IfNotPresent`."},
     {.name = "imagePullSecret",
      .kind = GW_F_STRING,
      .offset = AT(gw_plugin, pull_secret),
-     .doc = "Name of the secret for the registry."},
+     .doc = "File with the login for the registry, see above."},
     {.name = "verificationKey",
      .kind = GW_F_STRING,
      .offset = AT(gw_plugin, verification_key),
