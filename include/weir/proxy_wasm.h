@@ -5,7 +5,9 @@
  * at a time, in which each configuration is a root context.  A stream is one HTTP request, or one TCP
  * connection, on its way through an ordered list of (plugin, configuration) pairs.  A VM that trapped is
  * replaced before the next stream, from a copy of what it was after its configuration; streams of a dead VM
- * fail by the plugin's policy.  Single-threaded: a plugin and its streams belong to one thread. */
+ * fail by the plugin's policy.  One that grew or served too much is replaced in the same way; its streams end
+ * on it, and only when they did is the next one replaced.  Single-threaded: a plugin and its streams belong
+ * to one thread. */
 #ifndef WEIR_PROXY_WASM_H
 #define WEIR_PROXY_WASM_H
 
@@ -51,10 +53,12 @@ struct pw_plugin_options {
     size_t nconfigs;
     bool fail_open; /* failStrategy FAIL_OPEN */
     enum weir_tier tier;
-    uint64_t memory_limit_bytes;     /* 0: 128 MiB */
-    uint32_t cpu_budget_ms;          /* of a callback; past it the VM traps. 0: 100 */
-    uint32_t start_cpu_budget_ms;    /* of each call while a VM starts. 0: 5,000 */
-    uint64_t body_limit_bytes;       /* of one message that a step holds back; 0: 1 MiB */
+    uint64_t memory_limit_bytes;  /* 0: 128 MiB */
+    uint32_t cpu_budget_ms;       /* of a callback; past it the VM traps. 0: 100 */
+    uint32_t start_cpu_budget_ms; /* of each call while a VM starts. 0: 5,000 */
+    uint64_t body_limit_bytes;    /* of one message that a step holds back; 0: 1 MiB */
+    uint64_t growth_bytes;        /* a VM that grew by more since its start serves no new stream; 0: 64 MiB */
+    uint32_t vm_streams;          /* neither does one that served so many; 0: any number */
     uint64_t quotas[PW_QUOTA_COUNT]; /* 0: the row's default */
 };
 

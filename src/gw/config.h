@@ -204,6 +204,8 @@ struct gw_plugin {
     uint64_t memory_limit_bytes;
     uint64_t body_limit_bytes;
     struct gw_quotas quotas;
+    uint64_t growth_bytes;
+    uint32_t vm_requests;                      /* 0: any number */
     uint32_t cpu_limit_ms, start_cpu_limit_ms; /* of one call; of one while a VM starts */
 
     /* What follows from the fields above: the distinct configurations, each to be one root context of the

@@ -337,6 +337,8 @@ start_plugin(ngx_http_weir_worker_t *w, ngx_pool_t *pool, ngx_http_weir_plugin_t
     options.tier = tier(conf->runtime);
     options.memory_limit_bytes = conf->memory_limit_bytes;
     options.body_limit_bytes = conf->body_limit_bytes;
+    options.growth_bytes = conf->growth_bytes;
+    options.vm_streams = conf->vm_requests;
 #define PW_QUOTA(id, name, ...) options.quotas[PW_QUOTA_##id] = conf->quotas.name;
 #include "weir/pw_quota.def"
     options.cpu_budget_ms = conf->cpu_limit_ms;

@@ -13,6 +13,7 @@
 
 enum {
     DEFAULT_MEMORY_BYTES = 128 << 20,
+    DEFAULT_GROWTH_BYTES = 64 << 20,
     DEFAULT_CPU_BUDGET_MS = 100,
     DEFAULT_START_CPU_BUDGET_MS = 5000,
     PATIENCE = 5,               /* failures in a row that are healed at once */
@@ -93,6 +94,9 @@ static void copy_options(struct pw_plugin *p, const struct pw_plugin_options *op
     if (p->opt.start_cpu_budget_ms == 0) {
         p->opt.start_cpu_budget_ms = DEFAULT_START_CPU_BUDGET_MS;
     }
+    if (p->opt.growth_bytes == 0) {
+        p->opt.growth_bytes = DEFAULT_GROWTH_BYTES;
+    }
     pw_quota_defaults(p->opt.quotas);
     if (p->opt.body_limit_bytes == 0) {
         p->opt.body_limit_bytes = PW_BODY_DEFAULT_LIMIT_BYTES;
@@ -146,6 +150,13 @@ void pw_plugin_free(struct pw_plugin *p)
 
 /* ---- VMs ------------------------------------------------------------------------------------- */
 
+/* From now on it may grow by so much, and serve so many. */
+static void set_wear(struct pw_plugin *p, struct pw_vm *vm)
+{
+    vm->most_bytes = vm->inst->memory_bytes + p->opt.growth_bytes;
+    vm->streams_left = p->opt.vm_streams == 0 ? UINT64_MAX : p->opt.vm_streams;
+}
+
 /* Put a VM in force.  One that just started becomes the pattern of those that replace it. */
 static void take_vm(struct pw_plugin *p, struct pw_vm *vm, bool fresh)
 {
@@ -156,6 +167,11 @@ static void take_vm(struct pw_plugin *p, struct pw_vm *vm, bool fresh)
     struct pw_vm *old = p->vm;
     p->vm = vm;
     p->started = true;
+    set_wear(p, vm);
+    if (old != NULL) {
+        old->draining = true;
+        p->draining++;
+    }
     pw_vm_unref(old);
 }
 
@@ -247,13 +263,17 @@ void pw_plugin_renew_vm(struct pw_plugin *p)
         pw_vm_unref(dead);
     }
     bool rebuild = p->vm != NULL && p->vm->wants_rebuild;
-    if (p->vm == NULL || rebuild) {
+    bool worn = p->vm != NULL && pw_vm_worn(p->vm) && p->draining == 0;
+    if (p->vm == NULL || rebuild || worn) {
         if (rebuild) {
             p->vm->wants_rebuild = false; /* asked once: if the new one does not start, the old one goes on */
         }
         if (p->started &&
             (p->failures <= PATIENCE || p->server->monotonic_ns(p->server_data) >= p->next_start_ns)) {
             start_again(p, !rebuild);
+            if (p->vm != NULL && pw_vm_worn(p->vm)) { /* there is no other: it has to do */
+                set_wear(p, p->vm);
+            }
         }
     }
 }

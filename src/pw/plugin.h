@@ -24,6 +24,7 @@ struct pw_plugin {
     struct pw_stream *spare_stream; /* memory of one that ended, or NULL */
     struct pw_vm *vm;               /* the current one; NULL before the start and while back-off lasts */
     struct pw_saved *saved;         /* what a VM of `module` was after its start, or NULL: pw_vm_save */
+    uint32_t draining;              /* VMs that were replaced and still serve their streams */
     bool started;                   /* once, so that it is worth to start it again */
     uint32_t failures;              /* VMs that died or did not start, since one served a stream unharmed */
     struct pw_crash_rate crash_rate;
@@ -37,11 +38,12 @@ void pw_plugin_renew_vm(struct pw_plugin *p);
  */
 static inline struct pw_vm *pw_plugin_acquire_vm(struct pw_plugin *p)
 {
-    if (p->vm == NULL || p->vm->dead || p->vm->wants_rebuild) {
+    if (p->vm == NULL || p->vm->dead || p->vm->wants_rebuild || pw_vm_worn(p->vm)) {
         pw_plugin_renew_vm(p);
     }
     if (p->vm != NULL) {
         p->vm->refs++;
+        p->vm->streams_left -= p->vm->streams_left != 0;
     }
     return p->vm;
 }

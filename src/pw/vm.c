@@ -438,6 +438,7 @@ static weir_status start_roots(struct pw_vm *vm, struct weir_report *rep)
 
 static void vm_free(struct pw_vm *vm)
 {
+    vm->plugin->draining -= vm->draining;
     stop_listening(vm);
     give_memory_back(vm);
     pw_ticks_fini(vm);
