@@ -42,6 +42,11 @@ struct pw_env { /* an environment variable of the VM */
     struct str name, value;
 };
 
+/* Who shares a VM: all streams; those with the same configuration; nobody: each stream gets a VM as it was
+ * after its start, copied on write, and no memory of other streams.  Ticks, and queues that a start
+ * registers, are the first VM's then. */
+enum pw_isolation { PW_ISOLATION_SHARED, PW_ISOLATION_ROUTE, PW_ISOLATION_REQUEST };
+
 struct pw_plugin_options {
     struct str name;      /* for logs, metrics, property plugin_name */
     struct str root_id;   /* property plugin_root_id */
@@ -52,6 +57,7 @@ struct pw_plugin_options {
     const struct str *configs; /* one root context each; an empty string is a configuration too */
     size_t nconfigs;
     bool fail_open; /* failStrategy FAIL_OPEN */
+    enum pw_isolation isolation;
     enum weir_tier tier;
     uint64_t memory_limit_bytes;  /* 0: 128 MiB */
     uint32_t cpu_budget_ms;       /* of a callback; past it the VM traps. 0: 100 */
@@ -69,9 +75,10 @@ struct pw_plugin;
 weir_status pw_plugin_new(struct weir_module *m, const struct pw_plugin_options *opt,
                           const struct pw_server *server, void *server_data, struct pw_plugin **out,
                           struct weir_report *rep);
-/* Start the VM and configure every root context.  WEIR_E_LINK, WEIR_E_TRAP, WEIR_E_CONFIG (a
- * root refused its start or its configuration: the report says which), WEIR_E_LIMIT.
- * After a failure the plugin stays unstarted: streams through it fail by its policy. */
+/* Start the VM and configure every root context.  WEIR_E_UNSUPPORTED: with PW_ISOLATION_REQUEST, a start left
+ * something with the host that cannot be copied (a callout, a queue).  WEIR_E_LINK, WEIR_E_TRAP,
+ * WEIR_E_CONFIG (a root refused its start or its configuration: the report says which), WEIR_E_LIMIT. After a
+ * failure the plugin stays unstarted: streams through it fail by its policy. */
 weir_status pw_plugin_start(struct pw_plugin *p, struct weir_report *rep);
 /* From now on streams get VMs of this module (the same code, compiled, or an update); running streams
  * finish on the old VM.  On failure the old VM stays in force. */

@@ -619,6 +619,11 @@ static const struct gw_type limits_type = {.name = "plugins[].limits",
                                            .size = sizeof(struct gw_plugin),
                                            FIELDS(limits_fields)};
 
+static const struct gw_choice isolations[] = {{"shared", GW_ISOLATION_SHARED},
+                                              {"route", GW_ISOLATION_ROUTE},
+                                              {"request", GW_ISOLATION_REQUEST},
+                                              {NULL, 0}};
+
 static const struct gw_field plugin_fields[] = {
     {.name = "name",
      .kind = GW_F_STRING,
@@ -710,6 +715,16 @@ static const struct gw_field plugin_fields[] = {
      .type = &rule_type,
      .doc = "The first that matches a request decides."},
     {.name = "vm", .kind = GW_F_OBJECT, .offset = 0, .type = &vm_type, .doc = "How the module is run."},
+    {.name = "isolation",
+     .kind = GW_F_CHOICE,
+     .offset = AT(gw_plugin, isolation),
+     .choices = isolations,
+     .fallback = "shared",
+     .doc =
+         "Who shares a VM of the plugin in a worker: `shared` all requests, `route` those that take the same "
+         "configuration, so that rules with different `config` have VMs of their own; `request` nobody: "
+         "every "
+         "request gets a copy of the VM as it was after its start, and leaves nothing behind."},
     {.name = "limits",
      .kind = GW_F_OBJECT,
      .offset = 0,

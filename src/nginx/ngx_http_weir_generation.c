@@ -287,6 +287,20 @@ ngx_http_weir_generation_image(void *data, struct str sha256)
 }
 
 
+static enum pw_isolation
+isolation(enum gw_isolation isolation)
+{
+    switch (isolation) {
+    case GW_ISOLATION_ROUTE:
+        return PW_ISOLATION_ROUTE;
+    case GW_ISOLATION_REQUEST:
+        return PW_ISOLATION_REQUEST;
+    default:
+        return PW_ISOLATION_SHARED;
+    }
+}
+
+
 static void
 start_plugin(ngx_http_weir_worker_t *w, ngx_pool_t *pool, ngx_http_weir_plugin_t *p)
 {
@@ -337,6 +351,7 @@ start_plugin(ngx_http_weir_worker_t *w, ngx_pool_t *pool, ngx_http_weir_plugin_t
     options.tier = tier(conf->runtime);
     options.memory_limit_bytes = conf->memory_limit_bytes;
     options.body_limit_bytes = conf->body_limit_bytes;
+    options.isolation = isolation(conf->isolation);
     options.growth_bytes = conf->growth_bytes;
     options.vm_streams = conf->vm_requests;
 #define PW_QUOTA(id, name, ...) options.quotas[PW_QUOTA_##id] = conf->quotas.name;
