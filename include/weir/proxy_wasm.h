@@ -167,6 +167,9 @@ enum pw_verdict pw_stream_resume_response(struct pw_stream *s);
 /* After the headers: must the body go through the chain?  If not, the server may pass it on by itself. */
 bool pw_stream_wants_request_body(const struct pw_stream *s);
 bool pw_stream_wants_response_body(const struct pw_stream *s);
+/* Would a step look at trailers?  Asked with the response's headers, of a server that only sees them behind a
+ * body. */
+bool pw_stream_wants_response_trailers(const struct pw_stream *s);
 /* A step that asked for back-pressure holds the message: the server had better wait with the next chunk until
  * the resumption.  A chunk that comes all the same is kept. */
 bool pw_stream_request_blocked(const struct pw_stream *s);

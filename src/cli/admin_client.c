@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/str.h"
+#include "cli/cli.h"
 #include "control/admin.h"
 
 enum { ANSWER_BYTES_MAX = 16 << 20 };
@@ -82,6 +83,25 @@ unsigned admin_client_ask(const char *state_dir, const char *method, const char 
     return status;
 }
 
+static bool is_problem(const json_t *plugin)
+{
+    return json_is_true(json_object_get(plugin, "kept")) ||
+           strcmp(json_string_value(json_object_get(plugin, "state")), "failed") == 0;
+}
+
+unsigned admin_client_count_problems(const json_t *status)
+{
+    unsigned bad = 0;
+    size_t i;
+    json_t *p;
+
+    json_array_foreach(json_object_get(status, "plugins"), i, p)
+    {
+        bad += is_problem(p);
+    }
+    return bad;
+}
+
 unsigned admin_client_print_plugins(const json_t *status, int only_problems)
 {
     unsigned bad = 0;
@@ -93,7 +113,7 @@ unsigned admin_client_print_plugins(const json_t *status, int only_problems)
         const char *state = json_string_value(json_object_get(p, "state"));
         const char *cause = json_string_value(json_object_get(p, "cause"));
         bool kept = json_is_true(json_object_get(p, "kept"));
-        bool problem = kept || strcmp(state, "failed") == 0;
+        bool problem = is_problem(p);
         bad += problem;
         if (problem || !only_problems) {
             printf("plugin %s: %s%s%s%s\n", json_string_value(json_object_get(p, "name")), state,
@@ -101,4 +121,47 @@ unsigned admin_client_print_plugins(const json_t *status, int only_problems)
         }
     }
     return bad;
+}
+
+void admin_client_print_problems(const json_t *answer)
+{
+    size_t i;
+    json_t *p;
+
+    json_array_foreach(json_object_get(answer, "problems"), i, p)
+    {
+        const char *field = json_string_value(json_object_get(p, "field"));
+        json_int_t line = json_integer_value(json_object_get(p, "line"));
+        printf("%s:", json_string_value(json_object_get(p, "file")));
+        if (line != 0) {
+            printf("%lld:", (long long)line);
+        }
+        printf(" %s%s%s%s\n", field, field[0] == '\0' ? "" : ": ",
+               json_is_true(json_object_get(p, "warning")) ? "warning: " : "",
+               json_string_value(json_object_get(p, "message")));
+    }
+}
+
+int admin_client_get(const char *state_dir, const char *target, json_t **out)
+{
+    json_t *answer = NULL;
+    unsigned status = admin_client_ask(state_dir, "GET", target, NULL, &answer);
+
+    if (status == 0) {
+        fprintf(stderr, "weir: no gateway answers in \"%s\": %s\n", state_dir, strerror(errno));
+        return EXIT_NO_GATEWAY;
+    }
+    if (status != 200) {
+        int code = cli_fail("%s", json_string_value(json_object_get(answer, "error")));
+        json_decref(answer);
+        return code;
+    }
+    *out = answer;
+    return CLI_GO_ON;
+}
+
+void admin_client_print_json(const json_t *answer)
+{
+    json_dumpf(answer, stdout, JSON_INDENT(1));
+    putchar('\n');
 }

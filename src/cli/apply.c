@@ -8,9 +8,8 @@
 #include "cli/admin_client.h"
 #include "cli/cli.h"
 
-enum { EXIT_PARTLY = 3, EXIT_NO_GATEWAY = 4, EXIT_LATE = 5 };
-
 static const char *config, *state = ".weir";
+static bool json;
 
 static const struct cli_option options[] = {
     {.name = "config",
@@ -24,6 +23,7 @@ static const struct cli_option options[] = {
      .value = &state,
      .arg = "DIR",
      .help = "the gateway's state folder (default .weir)"},
+    {.name = "json", .kind = CLI_FLAG, .value = &json, .help = "print the gateway's answer as it is"},
 };
 
 static const struct cli_exit_code exits[] = {
@@ -47,14 +47,18 @@ static const struct cli_usage usage = {
 static int say(unsigned status, const json_t *answer)
 {
     const char *error = json_string_value(json_object_get(answer, "error"));
-    const char *problems = json_string_value(json_object_get(answer, "problems"));
 
-    if (problems != NULL) {
-        fputs(problems, stdout);
+    if (json) {
+        admin_client_print_json(answer);
+    } else {
+        admin_client_print_problems(answer);
     }
     if (status != 200) {
         fprintf(stderr, "weir: %s\n", error != NULL ? error : "the gateway did not say why");
         return status == 504 ? EXIT_LATE : CLI_EXIT_FAILED;
+    }
+    if (json) {
+        return admin_client_count_problems(answer) == 0 ? CLI_EXIT_OK : EXIT_PARTLY;
     }
     printf("%s is in force in all workers%s\n", json_string_value(json_object_get(answer, "generation")),
            json_is_true(json_object_get(answer, "changed")) ? "" : "; nothing changed");

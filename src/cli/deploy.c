@@ -3,18 +3,18 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "cli/start_check.h"
+#include "cli/deploy_tries.h"
 #include "control/publish.h"
 #include "gw/load.h"
 #include "gw/same.h"
+#include "os/os.h"
 
 /* What a plugin without a module is published with: workers find nothing there. */
 #define NO_MODULE "file:store/modules/unavailable.wasm"
-
-enum { START_TIMEOUT_S = 5 };
 
 void deploy_init(struct deploy *d, struct store *store, const char *state_dir)
 {
@@ -25,7 +25,7 @@ void deploy_init(struct deploy *d, struct store *store, const char *state_dir)
 
 /* ---- notes ---------------------------------------------------------------------------------- */
 
-static struct deploy_note *find_note(struct deploy *d, struct str name)
+struct deploy_note *deploy_note_find(struct deploy *d, struct str name)
 {
     for (size_t i = 0; i < d->notes.len; i++) {
         if (str_eq(str_of(d->notes.at[i].name), name)) {
@@ -37,7 +37,7 @@ static struct deploy_note *find_note(struct deploy *d, struct str name)
 
 static void drop_note(struct deploy *d, struct str name)
 {
-    struct deploy_note *n = find_note(d, name);
+    struct deploy_note *n = deploy_note_find(d, name);
 
     if (n != NULL) {
         mem_free(n->name);
@@ -66,6 +66,13 @@ void deploy_fini(struct deploy *d)
         drop_note(d, str_of(d->notes.at[0].name));
     }
     vec_fini(&d->notes);
+    deploy_tries_fini(d);
+    while (d->past.len != 0) {
+        strbuf_fini(&vec_pop(&d->past).kept);
+    }
+    vec_fini(&d->past);
+    strbuf_fini(&d->text);
+    gw_config_free(d->wanted);
     gw_config_free(d->published);
     gw_config_free(d->previous);
 }
@@ -78,6 +85,12 @@ static const struct gw_plugin *find_plugin(const struct gw_config *c, struct str
     return i == GW_NONE ? NULL : &c->plugins[i];
 }
 
+/* A version that ran is one that can be kept. */
+static bool has_module(const struct gw_plugin *p)
+{
+    return p != NULL && !str_eq(p->url, STR(NO_MODULE));
+}
+
 static bool same_vm(const struct gw_plugin *before, const struct gw_plugin *now)
 {
     uint32_t *indices = mem_zalloc_array((size_t)now->nconfigs + 1, sizeof *indices);
@@ -86,30 +99,14 @@ static bool same_vm(const struct gw_plugin *before, const struct gw_plugin *now)
     return same;
 }
 
-/* Does the plugin, whose URL is a file of the store, start?  If not, `why` says so. */
-static bool starts(struct deploy *d, const struct gw_plugin *p, struct strbuf *why)
-{
-    struct str file;
-    struct strbuf path = {0};
-
-    if (p->nconfigs == 0 || !gw_plugin_file(p, &file)) {
-        return true;
-    }
-    char *image = d->images == NULL ? NULL : images_path(d->images, p);
-    strbuf_printf(&path, "%s/%.*s", d->state_dir, STR_ARG(file));
-    enum start_outcome o = start_check(p, strbuf_str(&path), image, 0, p->nconfigs, START_TIMEOUT_S, why);
-    strbuf_fini(&path);
-    mem_free(image);
-    return o == START_OK;
-}
-
-/* The plugin cannot be had as it was asked for: take the last good version, if there is one. */
+/* The plugin cannot be had as it was asked for: take the last good version, if there is one.  If not, workers
+ * may try for themselves, but not what hung or crashed. */
 static void fall_back(struct deploy *d, struct gw_plugin *p, const struct gw_plugin *before, uint64_t hash,
                       struct str why)
 {
-    const struct deploy_note *known = find_note(d, p->name);
+    const struct deploy_note *known = deploy_note_find(d, p->name);
 
-    if (before == NULL || (known != NULL && known->state == DEPLOY_FAILED)) {
+    if (!has_module(before) || (known != NULL && known->state == DEPLOY_FAILED)) {
         note(d, p, DEPLOY_FAILED, hash, why);
         return;
     }
@@ -117,47 +114,110 @@ static void fall_back(struct deploy *d, struct gw_plugin *p, const struct gw_plu
     *p = *before;
 }
 
-static void settle_plugin(struct deploy *d, struct gw_config *config, struct gw_plugin *p, bool again)
+/* No worker is to start this one. */
+static void keep_out(struct deploy *d, struct gw_plugin *p)
+{
+    const struct deploy_note *n = deploy_note_find(d, p->name);
+
+    if (n != NULL && n->state == DEPLOY_FAILED) {
+        p->url = STR(NO_MODULE);
+    }
+}
+
+/* Is there something to find out about this version of the plugin before it is published?  *t: what is known.
+ */
+static bool needs_try(struct deploy *d, const struct gw_plugin *p, struct deploy_try **t)
 {
     const struct gw_plugin *before = find_plugin(d->published, p->name);
-    const struct deploy_note *known = find_note(d, p->name);
-    const char *field;
-    struct weir_report rep;
-    struct strbuf why = {0};
-
-    weir_report_init(&rep);
-    bool fetched = publish_module(d->store, config, p, &field, &rep) == WEIR_OK;
+    const struct deploy_note *known = deploy_note_find(d, p->name);
     uint64_t hash = gw_plugin_vm_hash(p);
-    if (!fetched) {
-        strbuf_printf(&why, "%s: %s", field, rep.message);
-        p->url = STR(NO_MODULE);
-        fall_back(d, p, before, hash, strbuf_str(&why));
+
+    *t = NULL;
+    if (before != NULL && same_vm(before, p)) {
+        return false;
+    }
+    *t = deploy_try_find(d, p->name, hash);
+    if (*t == NULL && (d->again || known == NULL || known->refused != hash)) {
+        *t = deploy_try_of(d, p, hash);
+    }
+    return *t != NULL;
+}
+
+/* `p`, of what is to be published, becomes what can be published of it. */
+static void settle_plugin(struct deploy *d, struct gw_plugin *p, const char *unfetched)
+{
+    const struct gw_plugin *before = find_plugin(d->published, p->name);
+    const struct deploy_note *known = deploy_note_find(d, p->name);
+    struct deploy_try *t;
+    uint64_t hash = gw_plugin_vm_hash(p);
+
+    if (unfetched != NULL) {
+        fall_back(d, p, before, hash, str_of(unfetched));
     } else if (before != NULL && same_vm(before, p)) {
         if (known != NULL && known->state == DEPLOY_KEPT) { /* it was taken back */
             drop_note(d, p->name);
         }
-    } else if (known != NULL && known->refused == hash && !again) {
-        strbuf_printf(&why, "%s", known->cause);
-        fall_back(d, p, before, hash, strbuf_str(&why));
-    } else if (starts(d, p, &why)) {
-        drop_note(d, p->name);
+    } else if (needs_try(d, p, &t)) {
+        if (t->child != NULL) {
+            fall_back(d, p, before, 0, STR("it is still being started"));
+            keep_out(d, p);
+        } else if (t->good) {
+            drop_note(d, p->name);
+        } else {
+            fall_back(d, p, before, hash, strbuf_str(&t->why));
+            if (t->harmful) {
+                keep_out(d, p);
+            }
+        }
     } else {
-        fall_back(d, p, before, hash, strbuf_str(&why));
+        struct strbuf why = {0};
+        strbuf_printf(&why, "%s", known == NULL ? "too many plugins are started at a time" : known->cause);
+        fall_back(d, p, before, known == NULL ? 0 : hash, strbuf_str(&why));
+        strbuf_fini(&why);
     }
-    strbuf_fini(&why);
+}
+
+/* Copy modules to the store, and have `d->asked` name them there.  `d->wanted` stays as it was written. */
+static void fetch(struct deploy *d)
+{
+    struct gw_config *c = d->wanted;
+    struct gw_plugin *written = c->plugins;
+
+    d->asked = ARENA_ARRAY(&c->arena, struct gw_plugin, c->nplugins);
+    d->unfetched = ARENA_ARRAY(&c->arena, const char *, c->nplugins);
+    for (uint32_t i = 0; i < c->nplugins; i++) {
+        const char *field;
+        struct weir_report rep;
+        struct gw_plugin *p = &d->asked[i];
+
+        *p = written[i];
+        p->env = ARENA_ARRAY(&c->arena, struct gw_env, p->nenv);
+        if (p->nenv != 0) {
+            memcpy(p->env, written[i].env, p->nenv * sizeof *p->env);
+        }
+        weir_report_init(&rep);
+        if (publish_module(d->store, c, p, &field, &rep) != WEIR_OK) {
+            d->unfetched[i] = arena_printf(&c->arena, "%s: %s", field, rep.message);
+            p->url = STR(NO_MODULE);
+        }
+    }
+    c->plugins = d->asked;
+    gw_config_resolve_env(c);
+    c->plugins = written;
 }
 
 /* At the very first start there is nothing to keep: modules must be there.  Whether they start, workers say.
  */
-static weir_status require_modules(struct deploy *d, struct gw_config *config, struct gw_problems *problems)
+static weir_status require_modules(struct deploy *d, struct gw_problems *problems)
 {
-    for (uint32_t i = 0; i < config->nplugins; i++) {
-        const char *field;
-        struct weir_report rep;
-        weir_report_init(&rep);
-        if (publish_module(d->store, config, &config->plugins[i], &field, &rep) != WEIR_OK) {
-            gw_problems_add(problems, false, config->plugins[i].at, field, "cannot read the module: %s",
-                            rep.message);
+    for (uint32_t i = 0; i < d->wanted->nplugins; i++) {
+        const char *why = d->unfetched[i];
+        if (why != NULL) {
+            struct str rest = str_of(why), field = str_cut(&rest, ':');
+            char *name = mem_strndup(field.at, field.len);
+            gw_problems_add(problems, false, d->wanted->plugins[i].at, name, "cannot read the module:%.*s",
+                            STR_ARG(rest));
+            mem_free(name);
         }
     }
     return problems->nerrors == 0 ? WEIR_OK : WEIR_E_CONFIG;
@@ -173,21 +233,59 @@ static void tell(struct deploy *d)
     }
 }
 
+static void remember(struct deploy *d)
+{
+    struct deploy_past p = {.number = d->files.last, .time_s = time(NULL)};
+
+    strbuf_printf(&p.kept, "[");
+    for (size_t i = 0; i < d->notes.len; i++) {
+        const struct deploy_note *n = &d->notes.at[i];
+        strbuf_printf(&p.kept, "%s{\"name\":", i == 0 ? "" : ",");
+        strbuf_add_json(&p.kept, str_of(n->name));
+        strbuf_printf(&p.kept, ",\"kept\":%s,\"cause\":", n->state == DEPLOY_KEPT ? "true" : "false");
+        strbuf_add_json(&p.kept, str_of(n->cause));
+        strbuf_printf(&p.kept, "}");
+    }
+    strbuf_printf(&p.kept, "]");
+    if (d->past.len == DEPLOY_HISTORY) {
+        strbuf_fini(&d->past.at[0].kept);
+        memmove(d->past.at, d->past.at + 1, --d->past.len * sizeof *d->past.at);
+    }
+    vec_push(&d->past, p);
+}
+
+/* The model that a worker reads.  What was written is free of errors, and its warnings have been given
+ * already. */
+static weir_status read_back(struct str text, struct gw_config **model, struct gw_problems *problems)
+{
+    struct gw_problems found;
+
+    gw_problems_init(&found);
+    weir_status st = gw_config_load_text("the new generation", text, model, &found);
+    for (size_t i = 0; i < found.list.len; i++) {
+        const struct gw_problem *p = &found.list.at[i];
+        if (!p->warning) {
+            gw_problems_add(problems, false, p->at, p->field, "%s", p->message);
+        }
+    }
+    gw_problems_fini(&found);
+    return st;
+}
+
 /* Write `config`, which may refer to the models in force, and read it back: what is in force then is what a
  * worker reads. */
 static weir_status publish(struct deploy *d, const struct gw_config *config, bool *changed,
                            struct gw_problems *problems, struct weir_report *rep)
 {
-    struct strbuf text = {0}, now = {0};
+    struct strbuf text = {0};
     struct gw_config *model = NULL;
 
-    gw_config_write(config, &text);
-    if (d->published != NULL) {
-        gw_config_write(d->published, &now);
+    if (d->text.len == 0 && d->published != NULL) {
+        gw_config_write(d->published, &d->text);
     }
-    *changed = !str_eq(strbuf_str(&text), strbuf_str(&now));
-    weir_status st =
-        !*changed ? WEIR_OK : gw_config_load_text("the new generation", strbuf_str(&text), &model, problems);
+    gw_config_write(config, &text);
+    *changed = !str_eq(strbuf_str(&text), strbuf_str(&d->text));
+    weir_status st = *changed ? read_back(strbuf_str(&text), &model, problems) : WEIR_OK;
     if (st == WEIR_OK && *changed) {
         st = generations_publish(&d->files, strbuf_str(&text), rep);
     }
@@ -196,11 +294,14 @@ static weir_status publish(struct deploy *d, const struct gw_config *config, boo
         d->previous = d->published;
         d->published = model;
         model = NULL;
+        strbuf_fini(&d->text);
+        d->text = text;
+        text = (struct strbuf){0};
+        remember(d);
         tell(d);
     }
     gw_config_free(model);
     strbuf_fini(&text);
-    strbuf_fini(&now);
     return st;
 }
 
@@ -215,30 +316,96 @@ static void drop_old_notes(struct deploy *d, const struct gw_config *config)
     }
 }
 
-weir_status deploy_change(struct deploy *d, const char *path, bool again, bool *changed,
-                          struct gw_problems *problems, struct weir_report *rep)
-{
-    struct gw_config *config = NULL;
+/* ---- a change ------------------------------------------------------------------------------- */
 
-    *changed = false;
-    weir_status st = gw_config_load(path, &config, problems);
-    if (st != WEIR_OK) {
-        return st;
+weir_status deploy_take(struct deploy *d, struct gw_config *config, bool again, struct gw_problems *problems)
+{
+    struct gw_config *before = d->wanted;
+
+    d->wanted = config;
+    fetch(d);
+    if (d->published == NULL && require_modules(d, problems) != WEIR_OK) {
+        d->wanted = before;
+        return WEIR_E_CONFIG;
     }
-    gw_config_resolve_env(config);
-    if (d->published == NULL) {
-        st = require_modules(d, config, problems);
-    } else {
-        for (uint32_t i = 0; i < config->nplugins; i++) {
-            settle_plugin(d, config, &config->plugins[i], again);
+    gw_config_free(before);
+    d->again = d->again || again;
+    d->unsettled = true;
+    return WEIR_OK;
+}
+
+/* Begin with what is to be found out.  False: something is worth waiting for. */
+static bool all_known(struct deploy *d)
+{
+    uint64_t now = os_monotonic_ns() / 1000000;
+    bool known = true;
+
+    for (uint32_t i = 0; i < d->wanted->nplugins; i++) {
+        struct deploy_try *t;
+        if (d->unfetched[i] == NULL && needs_try(d, &d->asked[i], &t)) {
+            known = known && (t->child == NULL || now >= t->since_ms + DEPLOY_PATIENCE_MS);
         }
-        drop_old_notes(d, config);
     }
-    if (st == WEIR_OK) {
-        st = publish(d, config, changed, problems, rep);
+    return known;
+}
+
+static bool still_wanted(void *ctx, const struct deploy_try *t)
+{
+    struct deploy *d = ctx;
+
+    for (uint32_t i = 0; i < d->wanted->nplugins; i++) {
+        if (str_eq(d->asked[i].name, str_of(t->name)) && gw_plugin_vm_hash(&d->asked[i]) == t->hash) {
+            return true;
+        }
     }
-    gw_config_free(config);
+    return false;
+}
+
+static weir_status settle(struct deploy *d, bool *changed, struct weir_report *rep)
+{
+    struct gw_config config = *d->wanted; /* refers to its arena, and to that of the model in force */
+    struct gw_problems problems;
+
+    config.plugins = mem_zalloc_array((size_t)config.nplugins + 1, sizeof *config.plugins);
+    for (uint32_t i = 0; i < config.nplugins; i++) {
+        config.plugins[i] = d->asked[i];
+        if (d->published != NULL) {
+            settle_plugin(d, &config.plugins[i], d->unfetched[i]);
+        }
+    }
+    drop_old_notes(d, &config);
+    gw_problems_init(&problems);
+    weir_status st = publish(d, &config, changed, &problems, rep);
+    if (st == WEIR_E_CONFIG && problems.list.len != 0) { /* parts of two versions that do not go together */
+        struct strbuf line = {0};
+        gw_problem_format(&problems.list.at[0], &line);
+        weir_report_set(rep, st, WEIR_NO_OFFSET, "", "what is kept does not fit the rest: %s", line.at);
+        strbuf_fini(&line);
+    }
+    gw_problems_fini(&problems);
+    mem_free(config.plugins);
+    deploy_tries_sweep(d, still_wanted, d);
     return st;
+}
+
+weir_status deploy_step(struct deploy *d, bool *changed, struct weir_report *rep)
+{
+    *changed = false;
+    if (deploy_tries_step(d)) {
+        d->unsettled = true;
+    }
+    if (!d->unsettled || (d->published != NULL && !all_known(d))) {
+        return WEIR_OK;
+    }
+    d->unsettled = false;
+    weir_status st = settle(d, changed, rep);
+    d->again = d->again && deploy_trying(d);
+    return st;
+}
+
+bool deploy_settled(const struct deploy *d)
+{
+    return !d->unsettled;
 }
 
 /* ---- workers -------------------------------------------------------------------------------- */
@@ -280,6 +447,8 @@ static void on_message(void *ctx, struct channel_client *from, struct str text)
         channel_send(images_channel(d->images), from, "generation %s", d->files.name);
     } else if (str_eq(verb, STR("applied"))) {
         from->applied = number;
+    } else if (str_eq(verb, STR("holds"))) {
+        snprintf(from->holds, sizeof from->holds, "%.*s %.*s", STR_ARG(file), STR_ARG(rest));
     } else if (str_eq(verb, STR("unusable"))) {
         from->refused = number;
         log_line(LOG_ERROR, "worker %d cannot use %.*s; logs/error.log says why", (int)from->pid,
@@ -288,7 +457,7 @@ static void on_message(void *ctx, struct channel_client *from, struct str text)
         log_line(LOG_WARN, "worker %d said something unknown: %.*s", (int)from->pid, STR_ARG(text));
     } else if (number == last && str_to_u64(str_cut(&rest, ' '), &index) && index < d->published->nplugins) {
         const struct gw_plugin *p = &d->published->plugins[index];
-        const struct deploy_note *known = find_note(d, p->name);
+        const struct deploy_note *known = deploy_note_find(d, p->name);
         if (str_eq(verb, STR("declined"))) {
             take_back(d, (uint32_t)index, rest);
         } else if (known == NULL || known->state != DEPLOY_FAILED) { /* every worker says so */
@@ -326,40 +495,4 @@ size_t deploy_nrefused(const struct deploy *d)
         n += channel_client_at(ch, i)->refused == last;
     }
     return n;
-}
-
-const char *deploy_plugin_state(struct deploy *d, uint32_t plugin, const char **cause, bool *kept)
-{
-    const struct gw_plugin *p = &d->published->plugins[plugin];
-    const struct deploy_note *n = find_note(d, p->name);
-
-    *cause = n == NULL ? "" : n->cause;
-    *kept = n != NULL && n->state == DEPLOY_KEPT;
-    return n != NULL && n->state == DEPLOY_FAILED ? "failed"
-           : p->nconfigs == 0                     ? "disabled"
-           : images_awaited(d->images, p)         ? "compiling"
-                                                  : "ready";
-}
-
-void deploy_status_json(struct deploy *d, struct strbuf *out)
-{
-    const struct channel *ch = images_channel(d->images);
-    bool kept;
-    const char *cause;
-
-    strbuf_printf(out, "\"generation\":\"%s\",\"workers\":[", d->files.name);
-    for (size_t i = 0; i < channel_nclients(ch); i++) {
-        const struct channel_client *c = channel_client_at(ch, i);
-        strbuf_printf(out, "%s{\"pid\":%d,\"generation\":%u}", i == 0 ? "" : ",", (int)c->pid, c->applied);
-    }
-    strbuf_printf(out, "],\"plugins\":[");
-    for (uint32_t i = 0; i < d->published->nplugins; i++) {
-        strbuf_printf(out, "%s{\"name\":", i == 0 ? "" : ",");
-        strbuf_add_json(out, d->published->plugins[i].name);
-        strbuf_printf(out, ",\"state\":\"%s\"", deploy_plugin_state(d, i, &cause, &kept));
-        strbuf_printf(out, ",\"kept\":%s,\"cause\":", kept ? "true" : "false");
-        strbuf_add_json(out, str_of(cause));
-        strbuf_printf(out, "}");
-    }
-    strbuf_printf(out, "]");
 }

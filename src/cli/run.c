@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <arpa/inet.h>
 #include <jansson.h>
 #include <limits.h>
 #include <poll.h>
@@ -26,6 +27,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "cli/api.h"
 #include "cli/cli.h"
 #include "cli/deploy.h"
 #include "control/admin.h"
@@ -44,7 +46,6 @@ enum { EXIT_NGINX = 3 };
 enum {
     READY_POLL_MS = 20,
     APPLY_POLL_MS = 2,
-    APPLY_PATIENCE_MS = 30000,
     READY_PATIENCE_MS =
         15000, /* a running nginx that does not take the generation in this time keeps its own */
     BACKOFF_FIRST_MS = 200,
@@ -65,7 +66,8 @@ enum {
 #endif
 
 static struct {
-    const char *user, *compile_user, *config, *state, *nginx, *weirc;
+    const char *user, *compile_user, *config, *state, *nginx, *weirc, *admin, *admin_token_file;
+    bool admin_anywhere;
     uint64_t workers, compile_seconds, shared_mib;
     int plugin_log_level;
     struct cli_texts resolvers;
@@ -134,6 +136,20 @@ static const struct cli_option options[] = {
      .value = &args.compile_user,
      .arg = "NAME",
      .help = "whom the compiler runs as if root starts the gateway (default nobody)"},
+    {.name = "admin",
+     .kind = CLI_TEXT,
+     .value = &args.admin,
+     .arg = "ADDRESS",
+     .help = "serve the administration API there, too, 127.0.0.1:9900; needs --admin-token-file"},
+    {.name = "admin-token-file",
+     .kind = CLI_TEXT,
+     .value = &args.admin_token_file,
+     .arg = "FILE",
+     .help = "its first line is the token that requests to --admin must carry"},
+    {.name = "admin-anywhere",
+     .kind = CLI_FLAG,
+     .value = &args.admin_anywhere,
+     .help = "let --admin be an address that is not loopback; the token crosses the network in clear text"},
     {.name = "plugin-log-level",
      .kind = CLI_CHOICE,
      .value = &args.plugin_log_level,
@@ -168,13 +184,11 @@ struct run {
     struct store *store;
     char state_dir[PATH_MAX];
     char module[PATH_MAX], weirc[PATH_MAX];
-    char *config;      /* the path that is read and watched */
+    struct api api;
+    char *crashes_dir;
     bool conf_changed; /* since the nginx that may run read nginx.conf */
     char control_sock[64], admin_sock[64];
     struct admin *admin;
-    uint64_t asking; /* the client whose change is not in all workers yet, 0: none */
-    bool asked_changed;
-    uint64_t ask_deadline_ms;
     struct crashes *crashes;
     struct images *images;
     int lock;
@@ -333,16 +347,13 @@ static int find_programs(struct run *run)
 
 /* ---- configuration -------------------------------------------------------------------------------- */
 
-static void print_problems(struct gw_problems *problems, struct strbuf *said)
+static void print_problems(struct gw_problems *problems)
 {
     gw_problems_sort(problems);
     for (size_t i = 0; i < problems->list.len; i++) {
         struct strbuf line = {0};
         gw_problem_format(&problems->list.at[i], &line);
         fprintf(stderr, "%s\n", line.at);
-        if (said != NULL) {
-            strbuf_printf(said, "%s\n", line.at);
-        }
         strbuf_fini(&line);
     }
 }
@@ -417,63 +428,60 @@ static weir_status write_conf(struct run *run, bool *changed, struct weir_report
     return st;
 }
 
-/* The configuration in force, and nginx.conf.  Every problem is printed and added to `said` (may be NULL), a
- * line each. */
-static weir_status change(struct run *run, bool again, bool *changed, bool *reload, struct strbuf *said)
-{
-    struct weir_report rep;
-    struct gw_problems problems;
-
-    *reload = false;
-    weir_report_init(&rep);
-    gw_problems_init(&problems);
-    weir_status st = deploy_change(&run->deploy, run->config, again, changed, &problems, &rep);
-    if (st == WEIR_OK) {
-        st = write_conf(run, reload, &rep);
-    }
-    print_problems(&problems, said);
-    if (st != WEIR_OK && rep.message[0] != '\0') {
-        fprintf(stderr, "weir: %s\n", rep.message);
-        if (said != NULL) {
-            strbuf_printf(said, "%s\n", rep.message);
-        }
-    }
-    gw_problems_fini(&problems);
-    return st;
-}
-
-static int start_publishing(struct run *run)
-{
-    struct weir_report rep;
-    bool changed;
-
-    weir_report_init(&rep);
-    deploy_init(&run->deploy, run->store, run->state_dir);
-    if (watch_new(run->config, &run->watch, &rep) != WEIR_OK) {
-        return cli_fail("%s", rep.message);
-    }
-    return change(run, true, &changed, &run->conf_changed, NULL) == WEIR_OK ? CLI_GO_ON : CLI_EXIT_FAILED;
-}
-
 /* ---- changes -------------------------------------------------------------------------------- */
 
 /* Do all workers have the generation in force, and nginx.conf? */
-static bool all_have_it(const struct run *run)
+static bool all_have_it(void *ctx)
 {
+    const struct run *run = ctx;
     size_t n = nginx_process_nworkers(&run->nginx);
     return n != 0 && deploy_napplied(&run->deploy) >= n && !nginx_process_old_workers_serve(&run->nginx);
 }
 
-/* Read the configuration; what is wrong is on standard error, and what was in force stays. */
-static weir_status take_change(struct run *run, bool again, bool *changed, struct strbuf *said)
+/* Another path than before; false: it cannot be watched. */
+static bool set_watch(void *ctx, const char *path)
 {
-    bool reload;
-    weir_status st = change(run, again, changed, &reload, said);
+    struct run *run = ctx;
+    struct watch *watch;
 
-    if (st != WEIR_OK) {
-        fprintf(stderr, "weir: the change was refused; %s stays in force\n", run->deploy.files.name);
-        return st;
+    if (watch_new(path, &watch, NULL) != WEIR_OK) {
+        return false;
     }
+    watch_free(run->watch);
+    run->watch = watch;
+    return true;
+}
+
+/* Read the configuration; what is wrong is on standard error, and what was in force stays. */
+static weir_status read_change(struct run *run, bool again)
+{
+    struct gw_problems problems;
+
+    gw_problems_init(&problems);
+    weir_status st = api_read(&run->api, run->api.config, again, &problems);
+    print_problems(&problems);
+    gw_problems_fini(&problems);
+    if (st != WEIR_OK && run->deploy.published != NULL) {
+        fprintf(stderr, "weir: the change was refused; %s stays in force\n", run->deploy.files.name);
+    }
+    return st;
+}
+
+/* Publish what can be, and have nginx know of it.  *changed: there is another generation. */
+static weir_status go_on(struct run *run, bool *changed)
+{
+    bool reload = false;
+    struct weir_report rep;
+
+    weir_report_init(&rep);
+    weir_status st = deploy_step(&run->deploy, changed, &rep);
+    if (st == WEIR_OK && *changed) {
+        st = write_conf(run, &reload, &rep);
+    }
+    if (st != WEIR_OK) {
+        fprintf(stderr, "weir: %s\n", rep.message);
+    }
+    run->conf_changed = run->conf_changed || reload;
     if (*changed || reload) {
         fprintf(stderr, "weir: %s is in force%s\n", run->deploy.files.name,
                 reload ? "; listeners changed, nginx is reloaded" : "");
@@ -487,105 +495,77 @@ static weir_status take_change(struct run *run, bool again, bool *changed, struc
     return st;
 }
 
-static void answer_status(struct run *run, uint64_t client, unsigned status, const char *error,
-                          struct str problems, bool changed)
+static bool ask_worker(void *ctx, struct strbuf *out)
 {
-    struct strbuf json = {0};
-
-    strbuf_printf(&json, "{");
-    if (error != NULL) {
-        strbuf_printf(&json, "\"error\":");
-        strbuf_add_json(&json, str_of(error));
-        strbuf_printf(&json, ",");
-    }
-    if (problems.len != 0) {
-        strbuf_printf(&json, "\"problems\":");
-        strbuf_add_json(&json, problems);
-        strbuf_printf(&json, ",");
-    }
-    strbuf_printf(&json, "\"changed\":%s,\"ready\":%s,\"config\":", changed ? "true" : "false",
-                  all_have_it(run) ? "true" : "false");
-    strbuf_add_json(&json, str_of(run->config));
-    strbuf_printf(&json, ",");
-    deploy_status_json(&run->deploy, &json);
-    strbuf_printf(&json, "}\n");
-    admin_answer(run->admin, client, status, strbuf_str(&json));
-    strbuf_fini(&json);
+    const struct run *run = ctx;
+    return run->nginx.pid != 0 && nginx_process_status(&run->nginx, out);
 }
 
-/* Another path than before; false: it cannot be watched. */
-static bool set_config(struct run *run, const char *path)
-{
-    struct watch *watch;
+static void drain(void *ctx);
 
-    if (watch_new(path, &watch, NULL) != WEIR_OK) {
-        return false;
-    }
-    watch_free(run->watch);
-    run->watch = watch;
-    char *old = run->config;
-    run->config = mem_strndup(path, strlen(path));
-    mem_free(old);
-    return true;
-}
-
-static void apply(struct run *run, uint64_t client, struct str body)
+static int start_publishing(struct run *run)
 {
-    struct strbuf said = {0};
-    json_t *json = json_loadb(body.at, body.len, 0, NULL);
-    const char *path = json_string_value(json_object_get(json, "config"));
-    char *before = mem_strndup(run->config, strlen(run->config));
+    static struct api_host host = {all_have_it, set_watch, drain, ask_worker, NULL};
+    struct weir_report rep;
     bool changed;
 
-    if ((body.len != 0 && !json_is_object(json)) || (path != NULL && !set_config(run, path))) {
-        answer_status(run, client, 400, "the body must be an object; config, the path of a file", STR(""),
-                      false);
-    } else if (run->asking != 0 || run->stopping) {
-        answer_status(run, client, 409, "another change is on its way", STR(""), false);
-    } else if (take_change(run, true, &changed, &said) != WEIR_OK) {
-        if (path != NULL) {
-            set_config(run, before);
+    weir_report_init(&rep);
+    host.ctx = run;
+    deploy_init(&run->deploy, run->store, run->state_dir);
+    if (api_init(&run->api, &run->deploy, run->state_dir, args.config, &host, &rep) != WEIR_OK ||
+        watch_new(args.config, &run->watch, &rep) != WEIR_OK) {
+        return cli_fail("%s", rep.message);
+    }
+    if (read_change(run, true) != WEIR_OK) {
+        return CLI_EXIT_FAILED;
+    }
+    while (!deploy_settled(&run->deploy)) {
+        struct pollfd fds[DEPLOY_MAX_TRIES];
+        if (go_on(run, &changed) != WEIR_OK) {
+            return CLI_EXIT_FAILED;
         }
-        answer_status(run, client, 422, "the configuration has errors; nothing changed", strbuf_str(&said),
-                      false);
-    } else {
-        run->asking = client;
-        run->asked_changed = changed;
-        run->ask_deadline_ms = now_ms() + APPLY_PATIENCE_MS;
+        poll(fds, deploy_poll_fds(&run->deploy, fds), deploy_settled(&run->deploy) ? 0 : READY_POLL_MS);
     }
-    mem_free(before);
-    json_decref(json);
-    strbuf_fini(&said);
+    weir_report_init(&rep);
+    return write_conf(run, &changed, &rep) == WEIR_OK ? (run->conf_changed |= changed, CLI_GO_ON)
+                                                      : cli_fail("%s", rep.message);
 }
 
-static void on_request(void *ctx, uint64_t client, const struct http_request *r)
+/* The administration API over TCP: loopback, unless told otherwise, and never without a token. */
+static int listen_admin(struct run *run)
 {
-    struct run *run = ctx;
+    struct sockaddr_in addr = {.sin_family = AF_INET};
+    struct weir_report rep;
+    struct str text = str_of(args.admin), host = str_cut(&text, ':');
+    char name[64];
+    uint64_t port;
+    size_t len;
 
-    if (str_eq(r->method, STR("GET")) && str_eq(r->target, STR("/v1/status"))) {
-        answer_status(run, client, 200, NULL, STR(""), false);
-    } else if (str_eq(r->method, STR("POST")) && str_eq(r->target, STR("/v1/apply"))) {
-        apply(run, client, r->body);
-    } else {
-        answer_status(run, client, 404, "there are GET /v1/status and POST /v1/apply", STR(""), false);
+    snprintf(name, sizeof name, "%.*s", STR_ARG(host));
+    if (inet_pton(AF_INET, name, &addr.sin_addr) != 1 || !str_to_u64(text, &port) || port == 0 ||
+        port > 65535) {
+        return cli_fail("--admin: an IPv4 address and a port, like 127.0.0.1:9900");
     }
-}
-
-/* Tell who asked for a change, once it is everywhere. */
-static void answer_apply(struct run *run)
-{
-    if (run->asking == 0) {
-        return;
+    addr.sin_port = htons((uint16_t)port);
+    if (!args.admin_anywhere && ntohl(addr.sin_addr.s_addr) >> 24 != 127) {
+        return cli_fail("--admin: %s is not loopback; say --admin-anywhere if others are to reach it", name);
     }
-    if (all_have_it(run)) {
-        answer_status(run, run->asking, 200, NULL, STR(""), run->asked_changed);
-    } else if (now_ms() >= run->ask_deadline_ms || deploy_nrefused(&run->deploy) != 0) {
-        answer_status(run, run->asking, 504, "not all workers have it; logs/error.log may say why", STR(""),
-                      run->asked_changed);
-    } else {
-        return;
+    if (args.admin_token_file == NULL) {
+        return cli_fail("--admin needs --admin-token-file");
     }
-    run->asking = 0;
+    char *token = cli_read_file(args.admin_token_file, 4096, &len);
+    if (token == NULL) {
+        return CLI_EXIT_FAILED;
+    }
+    struct str rest = str_make(token, len), line = str_trim(str_cut(&rest, '\n'));
+    weir_report_init(&rep);
+    int code = line.len < 16 ? cli_fail("%s: the first line must be a token of 16 characters at least",
+                                        args.admin_token_file)
+               : admin_listen(run->admin, (struct sockaddr *)&addr, sizeof addr, line, &rep) != WEIR_OK
+                   ? cli_fail("%s: %s", args.admin, rep.message)
+                   : CLI_GO_ON;
+    mem_free(token);
+    return code;
 }
 
 /* Images are compiled while nginx serves; workers connect to hear of them.  Sockets have short paths, so the
@@ -604,16 +584,16 @@ static int open_images(struct run *run)
         .gid = run->compile_gid,
     };
     weir_report_init(&rep);
-    char *reports = state_path(run, "crashes");
+    run->crashes_dir = state_path(run, "crashes");
+    run->api.crashes_dir = run->crashes_dir;
     struct crashes_options kept = {
-        .dir = reports,
+        .dir = run->crashes_dir,
         .store = run->store,
         .change_user = run->change_compile_user,
         .uid = run->compile_uid,
         .gid = run->compile_gid,
     };
     weir_status st = crashes_open(&kept, &run->crashes, &rep);
-    mem_free(reports);
     if (st != WEIR_OK) {
         return cli_fail("%s", rep.message);
     }
@@ -624,10 +604,11 @@ static int open_images(struct run *run)
     }
     deploy_connect(&run->deploy, run->images);
     snprintf(run->admin_sock, sizeof run->admin_sock, "/proc/self/fd/%d/" ADMIN_SOCKET, dir);
-    if (admin_open(run->admin_sock, on_request, run, &run->admin, &rep) != WEIR_OK) {
+    if (admin_open(run->admin_sock, api_request, &run->api, &run->admin, &rep) != WEIR_OK) {
         return cli_fail("%s", rep.message);
     }
-    return CLI_GO_ON;
+    run->api.admin = run->admin;
+    return args.admin == NULL ? CLI_GO_ON : listen_admin(run);
 }
 
 /* ---- being ready ------------------------------------------------------------------------------------ */
@@ -635,7 +616,7 @@ static int open_images(struct run *run)
 static void print_tries(const struct run *run)
 {
     char line[4096];
-    FILE *f = fopen(run->config, "re");
+    FILE *f = fopen(run->api.config, "re");
 
     while (f != NULL && fgets(line, sizeof line, f) != NULL) {
         if (strncmp(line, "# try: ", 7) == 0) {
@@ -748,7 +729,7 @@ static int stop_harder(struct run *run)
         return CLI_EXIT_OK;
     }
     unsigned step = run->signals < CLI_COUNT(how) ? run->signals : CLI_COUNT(how) - 1;
-    run->stopping = true;
+    run->stopping = run->api.stopping = true;
     run->signals++;
     run->deadline_ms = now_ms() + (uint64_t)patience_ms[step];
     if (how[step] == SIGKILL) {
@@ -759,6 +740,16 @@ static int stop_harder(struct run *run)
     return CLI_GO_ON;
 }
 
+static void drain(void *ctx)
+{
+    stop_harder(ctx);
+}
+
+static uint64_t sooner(uint64_t a, uint64_t b)
+{
+    return a == 0 || (b != 0 && b < a) ? b : a;
+}
+
 static int wait_ms(const struct run *run)
 {
     uint64_t next = 0, now = now_ms();
@@ -766,14 +757,12 @@ static int wait_ms(const struct run *run)
     if (run->nginx.pid != 0 && !run->ready && !run->stopping) {
         return READY_POLL_MS;
     }
-    if (run->asking != 0) {
+    if (api_waiting(&run->api) && deploy_settled(&run->deploy)) {
         return APPLY_POLL_MS;
     }
     next = run->stopping ? run->deadline_ms : run->restart_ms;
-    uint64_t watched = run->stopping ? 0 : watch_when_ms(run->watch);
-    if (watched != 0 && (next == 0 || watched < next)) {
-        next = watched;
-    }
+    next = sooner(next, run->stopping ? 0 : watch_when_ms(run->watch));
+    next = sooner(next, deploy_when_ms(&run->deploy));
     if (images_busy(run->images) && (next == 0 || next > now + IMAGES_STEP_MS)) {
         next = now + IMAGES_STEP_MS;
     }
@@ -785,8 +774,8 @@ static int wait_ms(const struct run *run)
 
 static int supervise(struct run *run, int signals)
 {
-    enum { SIGNALS, NGINX, WATCH, ADMIN, IMAGES = ADMIN + ADMIN_MAX_CLIENTS + 1 };
-    static struct pollfd fds[IMAGES + IMAGES_MAX_FDS];
+    enum { SIGNALS, NGINX, WATCH, ADMIN, IMAGES = ADMIN + ADMIN_MAX_FDS };
+    static struct pollfd fds[IMAGES + IMAGES_MAX_FDS + DEPLOY_MAX_TRIES];
     int code = CLI_GO_ON;
 
     while (code == CLI_GO_ON) {
@@ -797,7 +786,8 @@ static int supervise(struct run *run, int signals)
         fds[WATCH] = (struct pollfd){.fd = watch_fd(run->watch), .events = POLLIN};
         size_t nadmin = admin_poll_fds(run->admin, fds + ADMIN);
         size_t nimages = images_poll_fds(run->images, fds + IMAGES);
-        if (poll(fds, IMAGES + nimages, wait_ms(run)) < 0) {
+        size_t ntries = deploy_poll_fds(&run->deploy, fds + IMAGES + nimages);
+        if (poll(fds, IMAGES + nimages + ntries, wait_ms(run)) < 0) {
             if (errno != EINTR) {
                 return cli_fail("poll: %s", strerror(errno));
             }
@@ -809,11 +799,14 @@ static int supervise(struct run *run, int signals)
             watch_read(run->watch, now_ms());
         }
         if (!run->stopping && watch_due(run->watch, now_ms())) {
-            bool changed;
-            take_change(run, false, &changed, NULL);
+            read_change(run, false);
         }
         admin_polled(run->admin, fds + ADMIN, nadmin);
-        answer_apply(run);
+        bool changed = false;
+        if (!run->stopping) {
+            go_on(run, &changed);
+        }
+        api_step(&run->api, changed);
         if (fds[NGINX].revents != 0) {
             code = nginx_ended(run);
         }
@@ -893,7 +886,6 @@ static int run_gateway(int argc, char **argv)
         code = find_programs(&run);
     }
     if (code == CLI_GO_ON) {
-        run.config = mem_strndup(args.config, strlen(args.config));
         code = start_publishing(&run);
     }
     if (code == CLI_GO_ON) {
@@ -909,10 +901,11 @@ static int run_gateway(int argc, char **argv)
     admin_close(run.admin);
     images_free(run.images);
     crashes_close(run.crashes);
+    api_fini(&run.api);
     deploy_fini(&run.deploy);
     watch_free(run.watch);
     store_close(run.store);
-    mem_free(run.config);
+    mem_free(run.crashes_dir);
     mem_free(run.group);
     return code;
 }

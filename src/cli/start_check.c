@@ -2,6 +2,7 @@
 #include "cli/start_check.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -9,13 +10,13 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/hash.h"
 #include "base/mem.h"
 #include "cli/cli.h"
 #include "cli/fake_server.h"
+#include "os/os.h"
 
 enum { MAX_MODULE_BYTES = 256 << 20 };
 
@@ -144,77 +145,136 @@ static _Noreturn void child(const struct gw_plugin *p, struct str file, const ch
 
 /* ---- in the parent ---------------------------------------------------------------------- */
 
-static int64_t now_ms(void)
+struct start_try {
+    pid_t pid;
+    int fd; /* what the child says, until it ends */
+    uint32_t timeout_s;
+    uint64_t deadline_ms;
+    struct strbuf said;
+};
+
+static uint64_t now_ms(void)
 {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return t.tv_sec * INT64_C(1000) + t.tv_nsec / 1000000;
+    return os_monotonic_ns() / 1000000;
 }
 
-/* Everything the child writes until it ends; false: it took too long. */
-static bool drain(int fd, int64_t deadline_ms, struct strbuf *out)
+struct start_try *start_try_new(const struct gw_plugin *p, struct str file, const char *image, uint32_t first,
+                                uint32_t n, uint32_t timeout_s, struct strbuf *why)
 {
-    char chunk[1024];
-    for (;;) {
-        struct pollfd p = {.fd = fd, .events = POLLIN};
-        int64_t left = deadline_ms - now_ms();
-        int ready = poll(&p, 1, left < 0 ? 0 : (int)left);
-        if (ready == 0) {
-            return false;
-        }
-        if (ready < 0) {
-            continue; /* EINTR */
-        }
-        ssize_t n = read(fd, chunk, sizeof chunk);
-        if (n <= 0) {
-            return true;
-        }
-        if (out->len < 4096) {
-            strbuf_add_bytes(out, chunk, (size_t)n);
-        }
-    }
-}
-
-enum start_outcome start_check(const struct gw_plugin *p, struct str file, const char *image, uint32_t first,
-                               uint32_t n, uint32_t timeout_s, struct strbuf *why)
-{
-    int fds[2], status = 0;
+    int fds[2];
 
     why->len = 0;
     fflush(NULL);
-    if (pipe(fds) != 0) {
+    if (pipe2(fds, O_CLOEXEC) != 0) {
         strbuf_printf(why, "pipe: %s", strerror(errno));
-        return START_NO_MODULE;
+        return NULL;
     }
     pid_t pid = fork();
-    if (pid < 0) {
-        strbuf_printf(why, "fork: %s", strerror(errno));
-        close(fds[0]);
-        close(fds[1]);
-        return START_NO_MODULE;
-    }
     if (pid == 0) {
         close(fds[0]);
         child(p, file, image, first, n, fds[1]);
     }
     close(fds[1]);
-    bool ended = drain(fds[0], now_ms() + (int64_t)timeout_s * 1000, why);
+    if (pid < 0) {
+        strbuf_printf(why, "fork: %s", strerror(errno));
+        close(fds[0]);
+        return NULL;
+    }
+    fcntl(fds[0], F_SETFL, O_NONBLOCK);
+    struct start_try *t = mem_zalloc(sizeof *t);
+    t->pid = pid;
+    t->fd = fds[0];
+    t->timeout_s = timeout_s;
+    t->deadline_ms = now_ms() + (uint64_t)timeout_s * 1000;
+    return t;
+}
+
+int start_try_fd(const struct start_try *t)
+{
+    return t->fd;
+}
+
+uint64_t start_try_deadline_ms(const struct start_try *t)
+{
+    return t->deadline_ms;
+}
+
+/* Ends the child and takes its exit status. */
+static int reap(struct start_try *t, bool ended)
+{
+    int status = 0;
+
     if (!ended) {
-        kill(pid, SIGKILL);
+        kill(t->pid, SIGKILL);
     }
-    close(fds[0]);
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+    while (waitpid(t->pid, &status, 0) < 0 && errno == EINTR) {
     }
+    t->pid = 0;
+    return status;
+}
+
+void start_try_free(struct start_try *t)
+{
+    if (t != NULL) {
+        if (t->pid != 0) {
+            reap(t, false);
+        }
+        close(t->fd);
+        strbuf_fini(&t->said);
+        mem_free(t);
+    }
+}
+
+/* Everything that came; true: the child has ended, its end of the pipe with it. */
+static bool read_said(struct start_try *t)
+{
+    char chunk[1024];
+    ssize_t n;
+
+    while ((n = read(t->fd, chunk, sizeof chunk)) > 0) {
+        if (t->said.len < 4096) {
+            strbuf_add_bytes(&t->said, chunk, (size_t)n);
+        }
+    }
+    return n == 0;
+}
+
+bool start_try_step(struct start_try *t, enum start_outcome *outcome, struct strbuf *why)
+{
+    bool ended = read_said(t);
+
+    if (!ended && now_ms() < t->deadline_ms) {
+        return false;
+    }
+    int status = reap(t, ended);
+    why->len = 0;
+    strbuf_add(why, strbuf_str(&t->said));
     if (!ended) {
-        strbuf_printf(why, "does not start within %u s; it may loop for ever", timeout_s);
-        return START_HUNG;
-    }
-    if (WIFSIGNALED(status)) {
+        strbuf_printf(why, "does not start within %u s; it may loop for ever", t->timeout_s);
+        *outcome = START_HUNG;
+    } else if (WIFSIGNALED(status)) {
         strbuf_printf(why, "%scrashes when it is started (signal %d)", why->len == 0 ? "" : "; ",
                       WTERMSIG(status));
-        return START_CRASHED;
+        *outcome = START_CRASHED;
+    } else {
+        *outcome = WEXITSTATUS(status) == CLI_EXIT_OK       ? START_OK
+                   : WEXITSTATUS(status) == CLI_EXIT_FAILED ? START_REFUSED
+                                                            : START_NO_MODULE;
     }
-    return WEXITSTATUS(status) == CLI_EXIT_OK       ? START_OK
-           : WEXITSTATUS(status) == CLI_EXIT_FAILED ? START_REFUSED
-                                                    : START_NO_MODULE;
+    return true;
+}
+
+enum start_outcome start_check(const struct gw_plugin *p, struct str file, const char *image, uint32_t first,
+                               uint32_t n, uint32_t timeout_s, struct strbuf *why)
+{
+    enum start_outcome outcome = START_NO_MODULE;
+    struct start_try *t = start_try_new(p, file, image, first, n, timeout_s, why);
+
+    while (t != NULL && !start_try_step(t, &outcome, why)) {
+        struct pollfd fd = {.fd = t->fd, .events = POLLIN};
+        int64_t left = (int64_t)(t->deadline_ms - now_ms());
+        poll(&fd, 1, left < 0 ? 0 : (int)left);
+    }
+    start_try_free(t);
+    return outcome;
 }

@@ -1,12 +1,9 @@
 /* cli/status.c - `weir status`: what a running gateway has in force. */
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "cli/admin_client.h"
 #include "cli/cli.h"
-
-enum { EXIT_PARTLY = 3, EXIT_NO_GATEWAY = 4 };
 
 static const char *state = ".weir";
 static bool json;
@@ -63,15 +60,13 @@ static int run(int argc, char **argv)
     if (code != CLI_GO_ON) {
         return code;
     }
-    if (admin_client_ask(state, "GET", "/v1/status", NULL, &answer) != 200) {
-        fprintf(stderr, "weir: no gateway answers in \"%s\": %s\n", state, strerror(errno));
-        json_decref(answer);
-        return EXIT_NO_GATEWAY;
+    code = admin_client_get(state, "/v1/status", &answer);
+    if (code != CLI_GO_ON) {
+        return code;
     }
     if (json) {
-        json_dumpf(answer, stdout, JSON_INDENT(1));
-        putchar('\n');
-        code = CLI_EXIT_OK;
+        admin_client_print_json(answer);
+        code = admin_client_count_problems(answer) == 0 ? CLI_EXIT_OK : EXIT_PARTLY;
     } else {
         code = print(answer);
     }

@@ -14,13 +14,15 @@
 struct client {
     int fd; /* -1: a free place */
     uint64_t id;
-    bool asked; /* the request is complete */
+    bool asked;   /* the request is complete */
+    bool foreign; /* came over TCP: has to show the token */
     struct strbuf in, out;
     size_t sent;
 };
 
 struct admin {
-    int listener;
+    int listener, tcp; /* tcp -1: none */
+    char *token;
     char *path;
     admin_on_request *on_request;
     void *ctx;
@@ -49,6 +51,7 @@ weir_status admin_open(const char *path, admin_on_request *on_request, void *ctx
     }
     struct admin *a = mem_zalloc(sizeof *a);
     a->listener = fd;
+    a->tcp = -1;
     a->path = mem_strndup(path, strlen(path));
     a->on_request = on_request;
     a->ctx = ctx;
@@ -56,6 +59,25 @@ weir_status admin_open(const char *path, admin_on_request *on_request, void *ctx
         a->clients[i].fd = -1;
     }
     *out = a;
+    return WEIR_OK;
+}
+
+weir_status admin_listen(struct admin *a, const struct sockaddr *addr, socklen_t len, struct str token,
+                         struct weir_report *rep)
+{
+    int on = 1, fd = socket(addr->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 || bind(fd, addr, len) != 0 ||
+        listen(fd, ADMIN_MAX_CLIENTS) != 0) {
+        weir_status st = weir_report_set(rep, WEIR_E_IO, WEIR_NO_OFFSET, "",
+                                         "the administration's address: %s", strerror(errno));
+        if (fd >= 0) {
+            close(fd);
+        }
+        return st;
+    }
+    a->tcp = fd;
+    a->token = mem_strndup(token.at, token.len);
     return WEIR_OK;
 }
 
@@ -78,6 +100,10 @@ void admin_close(struct admin *a)
         drop(&a->clients[i]);
     }
     close(a->listener);
+    if (a->tcp >= 0) {
+        close(a->tcp);
+    }
+    mem_free(a->token);
     unlink(a->path);
     mem_free(a->path);
     mem_free(a);
@@ -86,34 +112,81 @@ void admin_close(struct admin *a)
 /* A place that is free waits for nothing: poll leaves out negative descriptors. */
 size_t admin_poll_fds(const struct admin *a, struct pollfd *fds)
 {
-    bool full = true;
-
     for (size_t i = 0; i < ADMIN_MAX_CLIENTS; i++) {
         const struct client *c = &a->clients[i];
-        fds[i + 1] = (struct pollfd){.fd = c->fd,
-                                     .events = c->out.len != 0 ? POLLOUT
-                                               : c->asked      ? 0
-                                                               : POLLIN};
-        full = full && c->fd >= 0;
+        fds[i] = (struct pollfd){.fd = c->fd, .events = c->out.len != 0 ? POLLOUT : c->asked ? 0 : POLLIN};
     }
-    fds[0] = (struct pollfd){.fd = full ? -1 : a->listener, .events = POLLIN};
-    return ADMIN_MAX_CLIENTS + 1;
+    fds[ADMIN_MAX_CLIENTS] = (struct pollfd){.fd = a->listener, .events = POLLIN};
+    fds[ADMIN_MAX_CLIENTS + 1] = (struct pollfd){.fd = a->tcp, .events = POLLIN};
+    return ADMIN_MAX_FDS;
 }
 
-static void accept_client(struct admin *a)
+/* A free place; else that of who came first of those whose request is not there yet, or who do not read their
+ * answer.  NULL: all are waiting for us. */
+static struct client *find_place(struct admin *a)
 {
+    struct client *oldest = NULL;
+
     for (size_t i = 0; i < ADMIN_MAX_CLIENTS; i++) {
-        if (a->clients[i].fd < 0) {
-            a->clients[i].fd = accept4(a->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-            a->clients[i].id = ++a->last_id;
-            return;
+        struct client *c = &a->clients[i];
+        if (c->fd < 0) {
+            return c;
+        }
+        if ((!c->asked || c->out.len != 0) && (oldest == NULL || c->id < oldest->id)) {
+            oldest = c;
         }
     }
+    if (oldest != NULL) {
+        drop(oldest);
+    }
+    return oldest;
+}
+
+static void accept_client(struct admin *a, int listener, bool foreign)
+{
+    int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    struct client *c = fd < 0 ? NULL : find_place(a);
+
+    if (c != NULL) {
+        c->fd = fd;
+        c->id = ++a->last_id;
+        c->foreign = foreign;
+    } else if (fd >= 0) {
+        close(fd);
+    }
+}
+
+/* Has the request the token?  Takes the same time whichever byte differs. */
+static bool knows_token(const struct admin *a, const struct http_request *r)
+{
+    struct str given = r->authorization, token = str_of(a->token);
+    unsigned differ = 0;
+
+    if (given.len < 7 || !str_ieq(str_slice(given, 0, 7), STR("bearer "))) {
+        return false;
+    }
+    given = str_slice(given, 7, given.len);
+    for (size_t i = 0; i < given.len; i++) {
+        differ |= (unsigned)(given.at[i] ^ token.at[i % token.len]);
+    }
+    return given.len == token.len && differ == 0;
+}
+
+static void on_whole(struct admin *a, struct client *c, const struct http_request *r)
+{
+    c->asked = true;
+    if (c->foreign && !knows_token(a, r)) {
+        admin_answer(
+            a, c->id, 401, "WWW-Authenticate: Bearer\r\n",
+            STR("{\"error\":\"the token is missing or another one: Authorization: Bearer TOKEN\"}\n"));
+        return;
+    }
+    a->on_request(a->ctx, c->id, r);
 }
 
 static void read_client(struct admin *a, struct client *c)
 {
-    char part[4096];
+    char part[65536];
     struct http_request r;
     ssize_t n = recv(c->fd, part, sizeof part, 0);
 
@@ -130,11 +203,10 @@ static void read_client(struct admin *a, struct client *c)
         break;
     case HTTP_REQUEST_BAD:
         c->asked = true;
-        admin_answer(a, c->id, 400, STR("{\"error\":\"this is no request that could be understood\"}\n"));
+        admin_answer(a, c->id, 400, "", STR("{\"error\":\"this is no request that could be understood\"}\n"));
         break;
     case HTTP_REQUEST_DONE:
-        c->asked = true;
-        a->on_request(a->ctx, c->id, &r);
+        on_whole(a, c, &r);
         break;
     }
 }
@@ -154,8 +226,8 @@ static void write_client(struct client *c)
 
 void admin_polled(struct admin *a, const struct pollfd *fds, size_t n)
 {
-    for (size_t i = 1; i < n; i++) {
-        struct client *c = &a->clients[i - 1];
+    for (size_t i = 0; i < n && i < ADMIN_MAX_CLIENTS; i++) {
+        struct client *c = &a->clients[i];
         if (fds[i].revents == 0 || fds[i].fd < 0) {
             continue;
         }
@@ -167,8 +239,11 @@ void admin_polled(struct admin *a, const struct pollfd *fds, size_t n)
             read_client(a, c);
         }
     }
-    if (fds[0].revents != 0) {
-        accept_client(a);
+    if (fds[ADMIN_MAX_CLIENTS].revents != 0) {
+        accept_client(a, a->listener, false);
+    }
+    if (fds[ADMIN_MAX_CLIENTS + 1].revents != 0) {
+        accept_client(a, a->tcp, true);
     }
 }
 
@@ -177,8 +252,19 @@ static const char *reason(unsigned status)
     static const struct {
         unsigned status;
         const char *text;
-    } reasons[] = {{200, "OK"},       {400, "Bad Request"},           {404, "Not Found"},
-                   {409, "Conflict"}, {422, "Unprocessable Content"}, {504, "Gateway Timeout"}};
+    } reasons[] = {{200, "OK"},
+                   {201, "Created"},
+                   {202, "Accepted"},
+                   {400, "Bad Request"},
+                   {401, "Unauthorized"},
+                   {404, "Not Found"},
+                   {405, "Method Not Allowed"},
+                   {409, "Conflict"},
+                   {412, "Precondition Failed"},
+                   {422, "Unprocessable Content"},
+                   {500, "Internal Server Error"},
+                   {503, "Service Unavailable"},
+                   {504, "Gateway Timeout"}};
     for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++) {
         if (reasons[i].status == status) {
             return reasons[i].text;
@@ -187,15 +273,16 @@ static const char *reason(unsigned status)
     return "Error";
 }
 
-void admin_answer(struct admin *a, uint64_t client, unsigned status, struct str json)
+void admin_answer(struct admin *a, uint64_t client, unsigned status, const char *headers, struct str json)
 {
     for (size_t i = 0; i < ADMIN_MAX_CLIENTS; i++) {
         struct client *c = &a->clients[i];
         if (c->fd >= 0 && c->id == client && c->out.len == 0) {
             strbuf_printf(&c->out,
                           "HTTP/1.1 %u %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n"
-                          "Connection: close\r\n\r\n%.*s",
-                          status, reason(status), json.len, STR_ARG(json));
+                          "Connection: close\r\n%s\r\n",
+                          status, reason(status), json.len, headers);
+            strbuf_add(&c->out, json);
         }
     }
 }

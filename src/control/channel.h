@@ -9,6 +9,7 @@
  *                         applied FILE           this generation is in force here
  *                         failed FILE N REASON   before that: its plugin N (from 0) does not run
  *                         declined FILE N REASON its plugin N does not start, and did before: not in force
+ *                         holds N N ...          numbers of the generations that requests there still use
  *                         unusable FILE          it cannot be loaded; not in force
  *                         crash REPORT           a plugin trapped (observe/crash.h)
  *     control -> worker   image SHA256           the store has an image of this module
@@ -35,6 +36,7 @@ struct channel_client {
     pid_t pid;        /* 0 before hello */
     unsigned applied; /* number of the generation in force there, 0: not known */
     unsigned refused; /* of one that could not be used there */
+    char holds[128];  /* numbers of those it holds, as it said last */
 };
 
 struct channel;

@@ -57,7 +57,7 @@ weir_status publish_module(struct store *store, struct gw_config *config, struct
     return WEIR_OK;
 }
 
-weir_status publish_file(const char *path, struct str text, struct weir_report *rep)
+static weir_status write_file(const char *path, struct str text, bool durably, struct weir_report *rep)
 {
     struct strbuf temp = {0};
     weir_status st = WEIR_OK;
@@ -71,6 +71,7 @@ weir_status publish_file(const char *path, struct str text, struct weir_report *
         ok = n > 0;
         done += ok ? (size_t)n : 0;
     }
+    ok = ok && (!durably || fsync(fd) == 0);
     if (fd >= 0 && close(fd) != 0) {
         ok = false;
     }
@@ -81,4 +82,14 @@ weir_status publish_file(const char *path, struct str text, struct weir_report *
     }
     strbuf_fini(&temp);
     return st;
+}
+
+weir_status publish_file(const char *path, struct str text, struct weir_report *rep)
+{
+    return write_file(path, text, false, rep);
+}
+
+weir_status publish_file_durably(const char *path, struct str text, struct weir_report *rep)
+{
+    return write_file(path, text, true, rep);
 }

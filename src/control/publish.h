@@ -16,5 +16,7 @@ weir_status publish_module(struct store *store, struct gw_config *config, struct
 
 /* Write a file so that readers see all of it or what was there before. */
 weir_status publish_file(const char *path, struct str text, struct weir_report *rep);
+/* The same, and its text is on disk before the name is. */
+weir_status publish_file_durably(const char *path, struct str text, struct weir_report *rep);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "gw/certificates.h"
 #include "gw/names.h"
 #include "gw/schema.h"
 
@@ -187,6 +188,7 @@ void gw_check_config(struct gw_config *c, struct gw_problems *problems)
     check_names(&k);
     check_listeners(&k);
     check_routes(&k);
+    gw_certificates_check(c, problems);
     for (uint32_t i = 0; i < c->nplugins; i++) {
         for (uint32_t r = 0; r < c->plugins[i].nrules; r++) {
             check_rule(&k, &c->plugins[i].rules[r]);

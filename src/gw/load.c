@@ -1,31 +1,26 @@
-/* gw/load.c - from files to the model.
+/* gw/load.c - from texts to the model.
  *
  * Each document is read into a part of its own; the parts' lists are appended to the whole, in which
  * names are then resolved.  What is read lives in the arena of the configuration under construction, YAML
  * trees only until their file is read. */
 #include "gw/load.h"
 
-#include <dirent.h>
-#include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/stat.h>
+#include <string.h>
 
 #include "gw/check.h"
+#include "gw/parts.h"
 #include "gw/values.h"
 #include "gw/yaml.h"
-
-enum { MAX_FILES = 10000 };
 
 struct loader {
     struct gw_config *c;
     struct arena trees; /* of YAML nodes, of one file at a time */
     struct gw_problems *problems;
     VEC(struct gw_listener) listeners;
+    VEC(struct gw_certificate) certificates;
     VEC(struct gw_service) services;
     VEC(struct gw_route) routes;
     VEC(struct gw_plugin) plugins;
-    weir_status status; /* of reading files: OK, NOT_FOUND or IO */
 };
 
 /* ---- documents -------------------------------------------------------------------------- */
@@ -37,6 +32,7 @@ struct loader {
 static void append_part(struct loader *l, const struct gw_config *part)
 {
     APPEND(&l->listeners, part->listeners, part->nlisteners);
+    APPEND(&l->certificates, part->certificates, part->ncertificates);
     APPEND(&l->services, part->services, part->nservices);
     APPEND(&l->routes, part->routes, part->nroutes);
     APPEND(&l->plugins, part->plugins, part->nplugins);
@@ -116,82 +112,11 @@ static void read_text(struct loader *l, const char *file, struct str text)
     arena_fini(&l->trees);
 }
 
-/* ---- files ------------------------------------------------------------------------------ */
-
-static void fail(struct loader *l, const char *path, int err, const char *what)
-{
-    gw_problems_add(l->problems, false, (struct gw_place){.file = path}, "", "%s: %s", what, strerror(err));
-    if (l->status == WEIR_OK) {
-        l->status = err == ENOENT ? WEIR_E_NOT_FOUND : WEIR_E_IO;
-    }
-}
-
-static void read_file(struct loader *l, const char *path)
-{
-    struct strbuf text = {0};
-    char chunk[65536];
-    size_t n;
-    FILE *f = fopen(path, "rb");
-
-    if (f == NULL) {
-        fail(l, path, errno, "cannot be opened");
-        return;
-    }
-    while ((n = fread(chunk, 1, sizeof chunk, f)) != 0 && text.len <= GW_YAML_MAX_BYTES) {
-        strbuf_add_bytes(&text, chunk, n);
-    }
-    if (ferror(f)) {
-        fail(l, path, errno, "cannot be read");
-    } else {
-        read_text(l, arena_strndup(&l->c->arena, path, strlen(path)), strbuf_str(&text));
-    }
-    fclose(f);
-    strbuf_fini(&text);
-}
-
-static int is_yaml(const struct dirent *e)
-{
-    struct str name = str_of(e->d_name);
-    return name.at[0] != '.' && (str_ends_with(name, STR(".yaml")) || str_ends_with(name, STR(".yml")));
-}
-
-static int compare_entries(const struct dirent **a, const struct dirent **b)
-{
-    return strcmp((*a)->d_name, (*b)->d_name);
-}
-
-static void read_directory(struct loader *l, const char *path)
-{
-    struct dirent **entries;
-    struct strbuf name = {0};
-    int n = scandir(path, &entries, is_yaml, compare_entries);
-
-    if (n < 0) {
-        fail(l, path, errno, "cannot be read");
-        return;
-    }
-    if (n == 0 || n > MAX_FILES) {
-        gw_problems_add(l->problems, false, (struct gw_place){.file = path}, "", "%s",
-                        n == 0 ? "has no *.yaml file; add one" : "has more than 10000 *.yaml files");
-    }
-    for (int i = 0; i < n; i++) {
-        if (n <= MAX_FILES) {
-            name.len = 0;
-            strbuf_printf(&name, "%s%s%s", path, str_ends_with(str_of(path), STR("/")) ? "" : "/",
-                          entries[i]->d_name);
-            read_file(l, name.at);
-        }
-        free(entries[i]);
-    }
-    free(entries);
-    strbuf_fini(&name);
-}
-
 /* ---- the whole -------------------------------------------------------------------------- */
 
 #define MOVE(l, c, member, type)                                                                             \
     do {                                                                                                     \
-        (c)->member = ARENA_ARRAY(&(c)->arena, struct type, (l)->member.len);                                \
+        (c)->member = ARENA_ARRAY(&(l)->c->arena, struct type, (l)->member.len);                             \
         (c)->n##member = (uint32_t)(l)->member.len;                                                          \
         if ((l)->member.len != 0) {                                                                          \
             memcpy((c)->member, (l)->member.at, (l)->member.len * sizeof(struct type));                      \
@@ -201,9 +126,28 @@ static void read_directory(struct loader *l, const char *path)
 
 static void begin(struct loader *l, struct gw_problems *problems)
 {
-    *l = (struct loader){.c = mem_zalloc(sizeof *l->c), .problems = problems, .status = WEIR_OK};
+    *l = (struct loader){.c = mem_zalloc(sizeof *l->c), .problems = problems};
     arena_init(&l->c->arena);
     arena_init(&l->trees);
+}
+
+/* What was read so far becomes the lists of `c`, in the arena of the configuration under construction. */
+static void move_lists(struct loader *l, struct gw_config *c)
+{
+    MOVE(l, c, listeners, gw_listener);
+    MOVE(l, c, certificates, gw_certificate);
+    MOVE(l, c, services, gw_service);
+    MOVE(l, c, routes, gw_route);
+    MOVE(l, c, plugins, gw_plugin);
+}
+
+static void read_over(struct loader *l, const char *name, struct str text)
+{
+    struct gw_config over = {0};
+
+    read_text(l, arena_strndup(&l->c->arena, name, strlen(name)), text);
+    move_lists(l, &over);
+    gw_parts_overlay(l->c, &over);
 }
 
 /* Errors found before this call do not keep the rest from being checked. */
@@ -211,38 +155,48 @@ static weir_status end(struct loader *l, uint32_t errors_before, struct gw_confi
 {
     struct gw_config *c = l->c;
 
-    MOVE(l, c, listeners, gw_listener);
-    MOVE(l, c, services, gw_service);
-    MOVE(l, c, routes, gw_route);
-    MOVE(l, c, plugins, gw_plugin);
     gw_check_config(c, l->problems);
     gw_problems_sort(l->problems);
-    if (l->status == WEIR_OK && l->problems->nerrors != errors_before) {
-        l->status = WEIR_E_CONFIG;
-    }
-    if (l->status == WEIR_OK) {
-        *out = c;
-    } else {
+    if (l->problems->nerrors != errors_before) {
         gw_config_free(c);
+        return WEIR_E_CONFIG;
     }
-    return l->status;
+    *out = c;
+    return WEIR_OK;
+}
+
+weir_status gw_config_load_sources(const struct gw_sources *sources, const char *over_name, struct str over,
+                                   struct gw_config **out, struct gw_problems *problems)
+{
+    struct loader l;
+    uint32_t errors = problems->nerrors;
+
+    begin(&l, problems);
+    for (size_t i = 0; i < sources->list.len; i++) {
+        const struct gw_source *s = &sources->list.at[i];
+        read_text(&l, arena_strndup(&l.c->arena, s->name, strlen(s->name)), s->text);
+    }
+    move_lists(&l, l.c);
+    if (over.len != 0) {
+        read_over(&l, over_name, over);
+    }
+    return end(&l, errors, out);
 }
 
 weir_status gw_config_load(const char *path, struct gw_config **out, struct gw_problems *problems)
 {
-    struct loader l;
-    struct stat st;
-    uint32_t errors = problems->nerrors;
+    struct gw_sources sources = {0};
+    struct gw_config *config = NULL;
 
-    begin(&l, problems);
-    if (stat(path, &st) != 0) {
-        fail(&l, path, errno, "cannot be opened");
-    } else if (S_ISDIR(st.st_mode)) {
-        read_directory(&l, path);
+    weir_status missing = gw_sources_read(path, &sources, problems);
+    weir_status st = gw_config_load_sources(&sources, "", STR(""), &config, problems);
+    gw_sources_fini(&sources);
+    if (missing == WEIR_OK && st == WEIR_OK) {
+        *out = config;
     } else {
-        read_file(&l, path);
+        gw_config_free(config);
     }
-    return end(&l, errors, out);
+    return missing != WEIR_OK ? missing : st;
 }
 
 weir_status gw_config_load_text(const char *name, struct str text, struct gw_config **out,
@@ -253,6 +207,7 @@ weir_status gw_config_load_text(const char *name, struct str text, struct gw_con
 
     begin(&l, problems);
     read_text(&l, arena_strndup(&l.c->arena, name, strlen(name)), text);
+    move_lists(&l, l.c);
     return end(&l, errors, out);
 }
 

@@ -8,6 +8,7 @@
 
 #include "gw/config.h"
 #include "gw/problems.h"
+#include "gw/sources.h"
 #include "weir/status.h"
 
 /* Read a file, or all *.yaml and *.yml of a directory (by name; names that begin with a dot are
@@ -17,7 +18,12 @@
  * `problems` says what.  On any error *out is untouched. */
 weir_status gw_config_load(const char *path, struct gw_config **out, struct gw_problems *problems);
 
-/* The same for text in memory; `name` stands for the file in messages. */
+/* The same from files that were read before, with parts over it (gw/parts.h): `over` is a document, which
+ * stands for the file `over_name` in messages; empty: none.  WEIR_OK, WEIR_E_CONFIG. */
+weir_status gw_config_load_sources(const struct gw_sources *sources, const char *over_name, struct str over,
+                                   struct gw_config **out, struct gw_problems *problems);
+
+/* gw_config_load for text in memory; `name` stands for the file in messages. */
 weir_status gw_config_load_text(const char *name, struct str text, struct gw_config **out,
                                 struct gw_problems *problems);
 

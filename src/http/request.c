@@ -49,7 +49,27 @@ static struct str trim(struct str s)
     return s;
 }
 
-static bool parse_header(struct str line, uint64_t *length, bool *has_length)
+/* The headers that are kept.  One that comes twice is refused: which of the two counts is nobody's guess. */
+static bool keep_header(struct http_request *r, struct str name, struct str value)
+{
+    const struct {
+        const char *name;
+        struct str *value;
+    } kept[] = {{"if-match", &r->if_match},
+                {"if-none-match", &r->if_none_match},
+                {"authorization", &r->authorization}};
+
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
+        if (str_ieq(name, str_of(kept[i].name))) {
+            bool first = kept[i].value->at == NULL;
+            *kept[i].value = value;
+            return first;
+        }
+    }
+    return true;
+}
+
+static bool parse_header(struct str line, struct http_request *r, uint64_t *length, bool *has_length)
 {
     size_t colon = str_find_char(line, ':');
     struct str name = str_slice(line, 0, colon);
@@ -62,18 +82,19 @@ static bool parse_header(struct str line, uint64_t *length, bool *has_length)
         bool first = !*has_length;
         *has_length = true;
         return first && str_to_u64(trim(str_slice(line, colon + 1, line.len)), length) &&
-               *length <= HTTP_REQUEST_MAX_BYTES;
+               *length <= HTTP_REQUEST_MAX_BODY_BYTES;
     }
-    return true;
+    return keep_header(r, name, trim(str_slice(line, colon + 1, line.len)));
 }
 
 enum http_request_result http_request_parse(struct str text, struct http_request *out)
 {
-    struct http_request r;
+    struct http_request r = {0};
     struct str rest = text, line;
     uint64_t length = 0;
     bool has_length = false;
-    enum http_request_result more = text.len < HTTP_REQUEST_MAX_BYTES ? HTTP_REQUEST_MORE : HTTP_REQUEST_BAD;
+    enum http_request_result more =
+        text.len < HTTP_REQUEST_MAX_HEAD_BYTES ? HTTP_REQUEST_MORE : HTTP_REQUEST_BAD;
 
     if (!cut_line(&rest, &line)) {
         return more;
@@ -88,12 +109,15 @@ enum http_request_result http_request_parse(struct str text, struct http_request
         if (line.len == 0) {
             break;
         }
-        if (!parse_header(line, &length, &has_length)) {
+        if (!parse_header(line, &r, &length, &has_length)) {
             return HTTP_REQUEST_BAD;
         }
     }
+    if (text.len - rest.len > HTTP_REQUEST_MAX_HEAD_BYTES) {
+        return HTTP_REQUEST_BAD;
+    }
     if (rest.len < length) {
-        return more;
+        return HTTP_REQUEST_MORE;
     }
     r.body = str_slice(rest, 0, (size_t)length);
     *out = r;

@@ -1,4 +1,4 @@
-/* http/request.h - a whole HTTP/1.1 request of a few kilobytes, taken apart (RFC 9112): for servers of our
+/* http/request.h - a whole HTTP/1.1 request in memory, taken apart (RFC 9112): for servers of our
  * own tools, not for traffic.
  *
  * What could be read in two ways is refused: two lengths, Transfer-Encoding, folded lines, white space before
@@ -8,7 +8,7 @@
 
 #include "base/str.h"
 
-enum { HTTP_REQUEST_MAX_BYTES = 64 << 10 }; /* head and body */
+enum { HTTP_REQUEST_MAX_HEAD_BYTES = 64 << 10, HTTP_REQUEST_MAX_BODY_BYTES = 16 << 20 };
 
 enum http_request_result {
     HTTP_REQUEST_MORE, /* it goes on */
@@ -18,8 +18,10 @@ enum http_request_result {
 
 /* Slices of the text that was parsed. */
 struct http_request {
-    struct str method, target; /* "GET", "/v1/status" */
+    struct str method, target; /* "GET", "/v1/status?x" */
     struct str body;
+    /* Values of headers without white space around them; at NULL: not sent. */
+    struct str if_match, if_none_match, authorization;
 };
 
 /* `text` is all that came so far.  *out is set with HTTP_REQUEST_DONE. */

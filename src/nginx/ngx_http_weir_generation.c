@@ -504,6 +504,10 @@ fill(ngx_http_weir_worker_t *w, ngx_http_weir_generation_t *g, const char *file)
         }
     }
 
+    if (ngx_http_weir_certificates_init(g) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     order = gw_generation_plugin_order(g->gw);
 
     for (i = 0; i < g->config->nplugins; i++) {
@@ -520,15 +524,47 @@ fill(ngx_http_weir_worker_t *w, ngx_http_weir_generation_t *g, const char *file)
 
 /* ---- building, swapping, freeing ---- */
 
+/* Which generations are in memory here: their numbers, newest first, as many as fit. */
+
+static void
+tell_holds(ngx_http_weir_worker_t *w)
+{
+    char                         words[120];
+    size_t                       len = 0;
+    const char                  *digits;
+    ngx_http_weir_generation_t  *g;
+
+    words[0] = '\0';
+
+    for (g = w->newest; g != NULL && len < sizeof(words) - 16; g = g->older) {
+        digits = g->file + strcspn(g->file, "0123456789");
+        len += snprintf(words + len, sizeof(words) - len, "%s%lu", len == 0 ? "" : " ", strtoul(digits, NULL, 10));
+    }
+
+    if (len != 0) {
+        ngx_http_weir_channel_tell("holds", words, "");
+    }
+}
+
+
 static void
 free_generation(ngx_http_weir_worker_t *w, ngx_http_weir_generation_t *g)
 {
-    uint32_t  i;
+    uint32_t                      i;
+    ngx_http_weir_generation_t  **at;
+
+    for (at = &w->newest; *at != NULL; at = &(*at)->older) {
+        if (*at == g) {
+            *at = g->older;
+            break;
+        }
+    }
 
     for (i = 0; g->plugins != NULL && i < g->config->nplugins; i++) {
         drop_plugin(&g->plugins[i]);
     }
 
+    ngx_http_weir_certificates_fini(g);
     gw_generation_unref(g->gw);
     ngx_destroy_pool(g->pool);
     w->generations--;
@@ -551,6 +587,7 @@ static void
 retire_handler(ngx_event_t *ev)
 {
     ngx_http_weir_generation_free_retired(ev->data);
+    tell_holds(ev->data);
 }
 
 
@@ -602,6 +639,9 @@ take(ngx_http_weir_worker_t *w, const char *file)
     g->gw = gw_generation_build(config);
     g->config = gw_generation_config(g->gw);
     w->generations++;
+    g->older = w->newest;
+    w->newest = g;
+    ngx_cpystrn((u_char *) g->file, (u_char *) file, sizeof(g->file));
 
     w->loading = g;
     rc = fill(w, g, file);
@@ -615,6 +655,8 @@ take(ngx_http_weir_worker_t *w, const char *file)
     before = w->generation;
     w->generation = g;
     ngx_cpystrn((u_char *) w->file, (u_char *) file, sizeof(w->file));
+
+    ngx_http_weir_services_commit(g, before);
 
     if (before != NULL) {
         ngx_http_weir_generation_unref(before);
@@ -698,5 +740,6 @@ ngx_http_weir_generation_change(void *data)
         }
     }
 
+    tell_holds(w);
     ngx_http_weir_channel_tell("applied", file, "");
 }

@@ -657,6 +657,18 @@ bool pw_stream_wants_response_body(const struct pw_stream *s)
     return wants_body(s, PW_RESPONSE);
 }
 
+bool pw_stream_wants_response_trailers(const struct pw_stream *s)
+{
+    for (uint32_t i = 0; i < s->nsteps && !is_over(s, PW_RESPONSE); i++) {
+        const struct pw_stream_step *st = &s->steps[i];
+        if (!st->failed && st->vm != NULL && !st->vm->dead && st->ctx.id != 0 &&
+            pw_vm_exports(st->vm, directions[PW_RESPONSE].trailers)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool pw_stream_request_blocked(const struct pw_stream *s)
 {
     return is_blocked(s, PW_REQUEST);

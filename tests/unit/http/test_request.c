@@ -20,6 +20,16 @@ static void test_whole(void **state)
     }
 }
 
+static void test_headers_that_are_kept(void **state)
+{
+    (void)state;
+    struct http_request r;
+    struct str text = STR("PUT / HTTP/1.1\r\nIF-MATCH:  \"1\" \r\nAuthorization: Bearer t\r\n\r\n");
+    assert_int_equal(http_request_parse(text, &r), HTTP_REQUEST_DONE);
+    assert_true(str_eq(r.if_match, STR("\"1\"")) && str_eq(r.authorization, STR("Bearer t")));
+    assert_null(r.if_none_match.at);
+}
+
 static void test_refused(void **state)
 {
     (void)state;
@@ -33,7 +43,9 @@ static void test_refused(void **state)
         "GET / HTTP/1.1\nA: b\n c\n",
         "GET / HTTP/1.1\nContent-Length: 1\nContent-Length: 1\n",
         "GET / HTTP/1.1\nContent-Length: -1\n",
-        "GET / HTTP/1.1\nContent-Length: 65537\n",
+        "GET / HTTP/1.1\nContent-Length: 16777217\n",
+        "GET / HTTP/1.1\nIf-Match: \"a\"\nif-match: \"b\"\n",
+        "GET / HTTP/1.1\nAuthorization: Bearer a\nAuthorization: Bearer b\n",
         "GET / HTTP/1.1\nTransfer-Encoding: chunked\n",
     };
     struct http_request r;
@@ -44,6 +56,8 @@ static void test_refused(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_whole), cmocka_unit_test(test_refused)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_whole),
+                                       cmocka_unit_test(test_headers_that_are_kept),
+                                       cmocka_unit_test(test_refused)};
     return cmocka_run_group_tests_name("http/request", tests, NULL, NULL);
 }
