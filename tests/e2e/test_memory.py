@@ -86,3 +86,21 @@ def test_a_vm_serves_so_many_requests(gateway, echo, tier):
     assert memory() > 5
     assert load(g, 20, {}, 1) == [200] * 20
     assert memory() < 2
+
+
+def test_plugins_fit_into_the_memory_they_are_given(gateway, echo):
+    """Two workers, 3 MiB: one plugin of 1 MiB fits, a second does not start, and says why; a request of it fails."""
+    conf = config(echo, "interp", "quota", {})
+    second = {**conf["plugins"][0], "name": "second"}
+    g = gateway(conf, "--workers", "2", "--plugin-mib", "3")
+    assert g.send("/").status == 200
+    pids = set(g.workers())
+    conf["plugins"].append(second)
+    with open(g.config, "w", encoding="utf-8") as f:
+        json.dump(conf, f)
+    g.wait_log("plugin second does not run: it has ")
+    line = next(line for line in g.error_log.splitlines() if "plugin second does not run" in line)
+    assert "in 2 workers, that is more than the 3072 KiB of weir run --plugin-mib" in line
+    wait_for("the new generation", lambda: len(g.worker_status()["plugins"]) == 2)
+    assert g.worker_status()["plugins"][1]["error"] != "" and g.send("/").status == 503
+    assert set(g.workers()) == pids
