@@ -67,7 +67,7 @@ enum {
 
 static struct {
     const char *user, *compile_user, *config, *state, *nginx, *weirc, *admin, *admin_token_file;
-    bool admin_anywhere;
+    bool admin_anywhere, attach;
     uint64_t workers, compile_seconds, shared_mib, plugin_mib;
     int plugin_log_level;
     struct cli_texts resolvers;
@@ -95,6 +95,10 @@ static const struct cli_option options[] = {
      .value = &args.state,
      .arg = "DIR",
      .help = "folder for sockets, logs and the store (default .weir); one gateway each"},
+    {.name = "attach",
+     .kind = CLI_FLAG,
+     .value = &args.attach,
+     .help = "start no nginx: prepare plugins for one that runs with `weir_state DIR;` (docs/nginx.md)"},
     {.name = "workers",
      .kind = CLI_NUMBER,
      .value = &args.workers,
@@ -340,10 +344,10 @@ static int find_programs(struct run *run)
         find_beside("weirc", run->weirc);
     }
     find_beside("ngx_http_weir_module.so", run->module);
-    if (access(run->module, R_OK) != 0) {
+    if (!args.attach && access(run->module, R_OK) != 0) {
         return cli_fail("nginx's module is not there: %s", run->module);
     }
-    if (access(STREAM_MODULE, R_OK) != 0) {
+    if (!args.attach && access(STREAM_MODULE, R_OK) != 0) {
         return cli_fail("nginx's stream module is not there: " STREAM_MODULE
                         "; install the package libnginx-mod-stream");
     }
@@ -401,6 +405,10 @@ static weir_status write_conf(struct run *run, bool *changed, struct weir_report
 {
     struct strbuf conf = {0}, resolvers = {0};
     weir_status st = WEIR_OK;
+    if (args.attach) {
+        *changed = false; /* nginx.conf is somebody else's */
+        return WEIR_OK;
+    }
     struct nginx_conf_options opt = {
         .state_dir = run->state_dir,
         .stream_module = STREAM_MODULE,
@@ -445,6 +453,9 @@ static weir_status write_conf(struct run *run, bool *changed, struct weir_report
 static bool all_have_it(void *ctx)
 {
     const struct run *run = ctx;
+    if (args.attach) { /* who is not here now takes it when it comes */
+        return deploy_napplied(&run->deploy) >= channel_nclients(images_channel(run->images));
+    }
     size_t n = nginx_process_nworkers(&run->nginx);
     return n != 0 && deploy_napplied(&run->deploy) >= n && !nginx_process_old_workers_serve(&run->nginx);
 }
@@ -855,7 +866,7 @@ static int supervise(struct run *run, int signals)
             if (now_ms() >= run->deadline_ms) {
                 code = stop_harder(run);
             }
-        } else if (run->nginx.pid == 0 && now_ms() >= run->restart_ms) {
+        } else if (!args.attach && run->nginx.pid == 0 && now_ms() >= run->restart_ms) {
             start_nginx(run);
         } else if (run->nginx.pid != 0 && !run->ready) {
             check_ready(run);
@@ -868,6 +879,16 @@ static int take_over_or_start(struct run *run)
 {
     struct weir_report rep;
 
+    if (args.attach) {
+        const struct gw_config *c = run->deploy.published;
+        if (c->nlisteners != 0) {
+            fprintf(stderr, "weir: listeners and routes of the configuration mean nothing with --attach\n");
+        }
+        printf("weir: ready, %u plugin%s for an nginx with `weir_state %s;`\n", c->nplugins,
+               c->nplugins == 1 ? "" : "s", run->state_dir);
+        fflush(stdout);
+        return CLI_GO_ON;
+    }
     weir_report_init(&rep);
     if (nginx_process_find(&run->nginx)) {
         printf("weir: taking over the nginx that runs here (process %d)\n", (int)run->nginx.pid);

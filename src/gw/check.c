@@ -167,7 +167,9 @@ static void check_rule(struct checker *k, const struct gw_rule *rule)
         }
     }
 
-    for (uint32_t i = 0; i < rule->nroutes; i++) {
+    /* Without listeners and routes it is for an nginx that routes by itself, and knows the names. */
+    bool routes_elsewhere = k->c->nroutes == 0 && k->c->nlisteners == 0;
+    for (uint32_t i = 0; i < rule->nroutes && !routes_elsewhere; i++) {
         if (gw_names_find(&k->routes, rule->routes[i]) == GW_NONE) {
             complain(k, rule->at, ".route", "there is no route '%.*s'; add it to routes or correct the name",
                      rule->routes[i]);

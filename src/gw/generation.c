@@ -132,6 +132,19 @@ uint32_t gw_generation_plugins(const struct gw_generation *g, uint32_t route, ui
     return gw_rules_steps(&g->rules, g->config, route, backend, host, steps);
 }
 
+void gw_generation_locate(const struct gw_generation *g, struct str route, struct str service,
+                          struct gw_location *out)
+{
+    out->service = gw_generation_find_service(g, service);
+    gw_rules_locate(&g->rules, g->config, &g->service_names, route, out->service, out->rules);
+}
+
+uint32_t gw_generation_located_plugins(const struct gw_generation *g, const struct gw_location *where,
+                                       struct str host, struct gw_step *steps)
+{
+    return gw_rules_located_steps(&g->rules, g->config, where->rules, where->service, host, steps);
+}
+
 const struct gw_step *gw_generation_connection_plugins(const struct gw_generation *g, uint32_t listener,
                                                        uint32_t *n)
 {

@@ -85,6 +85,20 @@ const uint32_t *gw_generation_plugin_order(const struct gw_generation *g); /* co
 uint32_t gw_generation_plugins(const struct gw_generation *g, uint32_t route, uint32_t backend,
                                struct str host, struct gw_step *steps);
 
+/* A place of a server that routes by itself: it calls the route and the service by names, either of which may
+ * be
+ * "" and neither of which needs to be in the configuration. */
+struct gw_location {
+    uint32_t *rules; /* room for config->nplugins, the caller's: by plugin, the first rule they match */
+    uint32_t service;
+};
+/* Compares names with those of every rule: once for a place, not for each request. */
+void gw_generation_locate(const struct gw_generation *g, struct str route, struct str service,
+                          struct gw_location *out);
+/* The plugins of a request there, as gw_generation_plugins. */
+uint32_t gw_generation_located_plugins(const struct gw_generation *g, const struct gw_location *where,
+                                       struct str host, struct gw_step *steps);
+
 /* The same for a connection to a TCP listener, known in advance; *n of them. */
 const struct gw_step *gw_generation_connection_plugins(const struct gw_generation *g, uint32_t listener,
                                                        uint32_t *n);

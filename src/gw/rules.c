@@ -315,24 +315,15 @@ static uint32_t find_mixed(const struct gw_plan *plan, const struct gw_plugin *p
     return before;
 }
 
-uint32_t gw_rules_steps(const struct gw_rules *t, const struct gw_config *c, uint32_t route, uint32_t backend,
-                        struct str host, struct gw_step *steps)
+/* `row`: for each plan the first rule that route and service match. */
+static uint32_t steps_of_row(const struct gw_rules *t, const struct gw_config *c, const uint32_t *row,
+                             uint32_t service, struct str host, struct gw_step *steps)
 {
     char buf[GW_MAX_HOST + 1];
     struct str normal = STR("");
-    uint32_t n = 0, service = GW_NONE;
+    uint32_t n = 0;
 
-    if (t->n == 0) {
-        return 0;
-    }
     gw_host_normalise(host, buf, &normal); /* one that is too long is "": patterns for every host match it */
-    uint32_t binding = t->first_binding[route == GW_NONE ? c->nroutes : route];
-    if (route != GW_NONE && c->routes[route].nbackends != 0) {
-        WEIR_ASSERT(backend < c->routes[route].nbackends);
-        binding += backend;
-        service = c->routes[route].backends[backend].service;
-    }
-    const uint32_t *row = t->rows + (size_t)t->row_of[binding] * t->n;
     for (uint32_t i = 0; i < t->n; i++) {
         const struct gw_plan *plan = &t->plans[i];
         const struct gw_plugin *p = &c->plugins[plan->plugin];
@@ -349,4 +340,72 @@ uint32_t gw_rules_steps(const struct gw_rules *t, const struct gw_config *c, uin
         }
     }
     return n;
+}
+
+uint32_t gw_rules_steps(const struct gw_rules *t, const struct gw_config *c, uint32_t route, uint32_t backend,
+                        struct str host, struct gw_step *steps)
+{
+    uint32_t service = GW_NONE;
+
+    if (t->n == 0) {
+        return 0;
+    }
+    uint32_t binding = t->first_binding[route == GW_NONE ? c->nroutes : route];
+    if (route != GW_NONE && c->routes[route].nbackends != 0) {
+        WEIR_ASSERT(backend < c->routes[route].nbackends);
+        binding += backend;
+        service = c->routes[route].backends[backend].service;
+    }
+    return steps_of_row(t, c, t->rows + (size_t)t->row_of[binding] * t->n, service, host, steps);
+}
+
+/* ---- places outside of the configuration ------------------------------------------------- */
+
+static bool names_route(const struct gw_rule *r, struct str route)
+{
+    for (uint32_t i = 0; i < r->nroutes; i++) {
+        if (str_eq(r->routes[i], route)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool names_service(const struct gw_rule *r, const struct gw_names *services, uint32_t service)
+{
+    struct str found;
+
+    for (uint32_t i = 0; i < r->nservices; i++) {
+        size_t at = gw_names_first_service(services, r->services[i], &found);
+        for (; at < services->list.len && str_eq(services->list.at[at].text, found); at++) {
+            if (services->list.at[at].id == service) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+void gw_rules_locate(const struct gw_rules *t, const struct gw_config *c, const struct gw_names *services,
+                     struct str route, uint32_t service, uint32_t *row)
+{
+    for (uint32_t i = 0; i < t->n; i++) {
+        const struct gw_plugin *p = &c->plugins[t->plans[i].plugin];
+        row[i] = GW_NONE;
+        for (uint32_t k = 0; k < p->nrules && !p->ignore_rules && row[i] == GW_NONE; k++) {
+            const struct gw_rule *r = &p->rules[k];
+            bool by_route = r->nroutes != 0 && names_route(r, route);
+            bool by_service = r->nroutes == 0 && r->nservices != 0 && r->ndomains == 0;
+            if ((by_route || by_service) &&
+                (r->nservices == 0 || (service != GW_NONE && names_service(r, services, service)))) {
+                row[i] = k;
+            }
+        }
+    }
+}
+
+uint32_t gw_rules_located_steps(const struct gw_rules *t, const struct gw_config *c, const uint32_t *row,
+                                uint32_t service, struct str host, struct gw_step *steps)
+{
+    return steps_of_row(t, c, row, service, host, steps);
 }

@@ -102,6 +102,11 @@ void gw_rules_build(struct gw_rules *t, struct arena *a, const struct gw_config 
                     const struct gw_names *routes, const struct gw_names *services);
 uint32_t gw_rules_steps(const struct gw_rules *t, const struct gw_config *c, uint32_t route, uint32_t backend,
                         struct str host, struct gw_step *steps);
+/* The row of a place that is no route of the configuration, and the steps there. */
+void gw_rules_locate(const struct gw_rules *t, const struct gw_config *c, const struct gw_names *services,
+                     struct str route, uint32_t service, uint32_t *row);
+uint32_t gw_rules_located_steps(const struct gw_rules *t, const struct gw_config *c, const uint32_t *row,
+                                uint32_t service, struct str host, struct gw_step *steps);
 
 /* ---- certificates ----------------------------------------------------------------------------- */
 

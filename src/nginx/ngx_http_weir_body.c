@@ -13,6 +13,9 @@
  * first one fails. Any other keeps the client's Content-Length as long as no plugin took that header away or changed
  * what came out so far, and goes in chunks if not.
  *
+ * In locations of somebody's own nginx.conf nginx reads the body whole, as its handlers expect it
+ * (ngx_http_weir_attach.c).
+ *
  * Memory is bounded by not reading: nginx's buffers that the chain or the upstream has not taken stay busy. Of
  * what plugins made, NGX_HTTP_WEIR_SPOOL bytes wait in memory and the rest in a temporary file, and the chain gets
  * nothing while that is not sent.
@@ -142,7 +145,7 @@ append_copy(ngx_http_weir_ctx_t *ctx, struct str chunk, bool end_of_stream)
     b->flush = 1;
     b->last_buf = end_of_stream;
 
-    if (chunk.len != 0 && waiting(ctx) + (off_t) chunk.len > NGX_HTTP_WEIR_SPOOL) {
+    if (chunk.len != 0 && ctx->attached == NULL && waiting(ctx) + (off_t) chunk.len > NGX_HTTP_WEIR_SPOOL) {
 
         if (spool_write(ctx, chunk, b) != NGX_OK) {
             return NGX_ERROR;
@@ -304,7 +307,8 @@ feed(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
                             (ngx_buf_tag_t) &ngx_http_weir_module);
 
     while (ctx->request_held != NULL && ctx->request_failed == 0 && !ctx->request_dropped
-           && !pw_stream_request_blocked(ctx->stream) && waiting(ctx) < NGX_HTTP_WEIR_SPOOL)
+           && !pw_stream_request_blocked(ctx->stream)
+           && (ctx->attached != NULL || waiting(ctx) < NGX_HTTP_WEIR_SPOOL))
     {
         feed_one(r, ctx);
     }
@@ -330,6 +334,10 @@ feed(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
 
     ngx_chain_update_chains(r->pool, &ctx->request_free, &ctx->request_busy, &out,
                             (ngx_buf_tag_t) &ngx_http_weir_module);
+
+    if (rc == NGX_OK && ctx->attached != NULL && !ctx->request_ended && waiting(ctx) > NGX_HTTP_WEIR_SPOOL) {
+        rc = ngx_http_weir_attach_spill(r);
+    }
 
     return rc;
 }
@@ -440,6 +448,10 @@ ngx_http_weir_begin_body(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
 {
     ngx_int_t  rc;
 
+    if (ctx->attached != NULL) {
+        return ngx_http_weir_attach_read(r, ctx);
+    }
+
     ctx->reading_body = 1;
     r->request_body_no_buffering = 1;
 
@@ -466,6 +478,11 @@ ngx_http_weir_read_on(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
 {
     ngx_int_t  rc;
 
+    if (ctx->buffering) {
+        ngx_post_event(r->connection->read, &ngx_posted_events);   /* nginx goes on where the chain held it */
+        return ctx->request_failed;
+    }
+
     if (r->reading_body) {
         rc = ngx_http_read_unbuffered_request_body(r);
 
@@ -483,6 +500,10 @@ ngx_http_weir_read_on(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
 bool
 ngx_http_weir_body_may_leave(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
 {
+    if (ctx->attached != NULL) {
+        return !ctx->buffering;
+    }
+
     if (!ctx->reading_body || (ctx->request_ended && !r->reading_body)) {
         return true;
     }

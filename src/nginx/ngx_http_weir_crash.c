@@ -62,9 +62,7 @@ ngx_http_weir_crashed(void *server, void *stream, const struct pw_crash *crash)
     ngx_http_weir_ctx_t  *ctx = stream;
 
     if (ctx != NULL) {
-        if (ctx->route != GW_NONE) {
-            route = ctx->generation->config->routes[ctx->route].name;
-        }
+        route = ngx_http_weir_route_name(ctx);
 
         if (!ngx_http_weir_in_get(ctx, STR("x-request-id"), &request)) {
             request.len = 0;

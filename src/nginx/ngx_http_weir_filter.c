@@ -232,6 +232,16 @@ replace_error_page(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
 
     /* nginx takes an upstream's answer without a status line for HTTP/0.9 and would pass the bytes bare. */
 
+    if (ctx->attached != NULL) {        /* interim responses, pages of errors and the rest are nginx.conf's matter */
+
+        if (ctx->local == NULL || ctx->local_sent) {
+            return NGX_OK;
+        }
+
+        ctx->replace_body = 1;
+        return set_local_headers(r, ctx);
+    }
+
     if (r->http_version != ctx->http_version) {
         r->http_version = ctx->http_version;
         r->headers_out.status = NGX_HTTP_BAD_GATEWAY;
@@ -300,7 +310,7 @@ forget_empty(ngx_table_elt_t **h)
 static ngx_int_t
 server_header(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
 {
-    if (r->headers_out.server == NULL && !ngx_http_weir_out_add(ctx, STR("server"), STR("weir"))) {
+    if (ctx->attached == NULL && r->headers_out.server == NULL && !ngx_http_weir_out_add(ctx, STR("server"), STR("weir"))) {
         return NGX_ERROR;
     }
 
@@ -350,7 +360,7 @@ send_headers(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
 static bool
 wants_trailers(ngx_http_weir_ctx_t *ctx)
 {
-    return ctx->service != NULL && ctx->service->conf->protocol == GW_HTTP2
+    return (ctx->attached != NULL || (ctx->service != NULL && ctx->service->conf->protocol == GW_HTTP2))
            && pw_stream_wants_response_trailers(ctx->stream);
 }
 
@@ -358,13 +368,24 @@ wants_trailers(ngx_http_weir_ctx_t *ctx)
 static ngx_int_t
 header_filter(ngx_http_request_t *r)
 {
+    bool                  lost;
     enum pw_verdict       verdict;
     ngx_http_weir_ctx_t  *ctx;
 
-    ctx = ngx_http_get_module_ctx(r, ngx_http_weir_module);
+    lost = ngx_http_get_module_ctx(r, ngx_http_weir_module) == NULL;
+    ctx = ngx_http_weir_ctx_find(r);
+
+    if (ctx != NULL && lost && ctx->response_started) {     /* a later filter puts a page in its place */
+        ctx->filtering = 0;
+        r->buffered &= ~NGX_HTTP_WEIR_BUFFERED;
+    }
 
     if (ctx == NULL || r != r->main || ctx->response_done || ctx->response_started) {
         return ngx_http_weir_next_header_filter(r);
+    }
+
+    if (ctx->attached != NULL) {
+        ngx_http_weir_attach_answered(ctx);
     }
 
     forget_empty(&r->headers_out.server);
@@ -736,7 +757,7 @@ body_filter(ngx_http_request_t *r, ngx_chain_t *in)
     ngx_chain_t           local, *cl;
     ngx_http_weir_ctx_t  *ctx;
 
-    ctx = ngx_http_get_module_ctx(r, ngx_http_weir_module);
+    ctx = ngx_http_weir_ctx_find(r);
 
     if (ctx == NULL || r != r->main) {
         return ngx_http_weir_next_body_filter(r, in);

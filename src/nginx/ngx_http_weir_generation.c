@@ -11,7 +11,8 @@
  * fail, or pass it by, as its policy says.
  *
  * The file was checked before it was written, so a file that does not load is a fault of the installation: a
- * worker that has none does not start, one that has keeps its own.
+ * worker that has none does not start, one that has keeps its own. A worker of an nginx that somebody else started
+ * does start (weir_state): only its requests that are to pass plugins wait for a generation.
  */
 
 #include "ngx_http_weir_module.h"
@@ -45,16 +46,32 @@ log_problems(ngx_http_weir_worker_t *w, struct gw_problems *problems)
 }
 
 
+/* Where a file of the generation's is: beside it, or where the worker stands. */
+
+static bool
+place(struct str path, char *out, size_t size)
+{
+    int         n;
+    ngx_str_t  *folder = &ngx_http_weir_worker.folder;
+
+    n = snprintf(out, size, "%.*s%.*s", path.len != 0 && path.at[0] == '/' ? 0 : (int) folder->len,
+                 folder->len != 0 ? (char *) folder->data : "", (int) path.len, path.at);
+
+    return n > 0 && (size_t) n < size;
+}
+
+
 static struct gw_config *
 load_config(ngx_http_weir_worker_t *w, const char *file)
 {
+    char                path[NGX_MAX_PATH];
     struct gw_config   *config;
     struct gw_problems  problems;
 
     config = NULL;
     gw_problems_init(&problems);
 
-    if (gw_config_load(file, &config, &problems) != WEIR_OK) {
+    if (!place(str_of(file), path, sizeof(path)) || gw_config_load(path, &config, &problems) != WEIR_OK) {
         log_problems(w, &problems);
         ngx_log_error(NGX_LOG_EMERG, w->cycle->log, 0, "[weir] the generation \"%s\" does not load", file);
         config = NULL;
@@ -76,13 +93,10 @@ read_file(struct str path, size_t *len, char *error, size_t error_size)
     ngx_file_info_t   fi;
     char              name[NGX_MAX_PATH];
 
-    if (path.len >= sizeof(name)) {
+    if (!place(path, name, sizeof(name))) {
         (void) snprintf(error, error_size, "the path is too long");
         return NULL;
     }
-
-    ngx_memcpy(name, path.at, path.len);
-    name[path.len] = '\0';
 
     fd = ngx_open_file(name, NGX_FILE_RDONLY, NGX_FILE_OPEN, 0);
 
@@ -529,7 +543,9 @@ fill(ngx_http_weir_worker_t *w, ngx_http_weir_generation_t *g, const char *file)
     g->services = ngx_pcalloc(g->pool, (g->config->nservices + 1) * sizeof(ngx_http_weir_service_t));
     g->plugins = ngx_pcalloc(g->pool, (g->config->nplugins + 1) * sizeof(ngx_http_weir_plugin_t));
 
-    if (g->services == NULL || g->plugins == NULL) {
+    g->locations = ngx_pcalloc(g->pool, (w->nlocations + 1) * sizeof(struct gw_location *));
+
+    if (g->services == NULL || g->plugins == NULL || g->locations == NULL) {
         return NGX_ERROR;
     }
 
@@ -715,6 +731,13 @@ read_link(ngx_http_weir_worker_t *w, char *file)
         ngx_memcpy(file, w->link.data, n);
     }
 
+    if (n < 0 && w->folder.len != 0) {
+        ngx_log_error(NGX_LOG_ERR, w->cycle->log, ngx_errno, "[weir] there is no configuration of plugins that can be "
+                      "read at \"%V\": `weir run --attach -c FILE --state %*s` makes it; until then requests that are "
+                      "to pass plugins get 503", &w->link, w->folder.len - 1, w->folder.data);
+        return NGX_ERROR;
+    }
+
     if (n < 0) {
         ngx_log_error(NGX_LOG_EMERG, w->cycle->log, ngx_errno, "[weir] cannot read the link \"%V\"", &w->link);
         return NGX_ERROR;
@@ -753,11 +776,11 @@ ngx_http_weir_generation_change(void *data)
     ngx_int_t                rc = NGX_OK;
     ngx_http_weir_worker_t  *w = data;
 
-    if (w->generation == NULL || read_link(w, file) != NGX_OK) {
+    if ((w->generation == NULL && w->folder.len == 0) || read_link(w, file) != NGX_OK) {
         return;
     }
 
-    if (ngx_strcmp(file, w->file) != 0) {
+    if (w->generation == NULL || ngx_strcmp(file, w->file) != 0) {
         rc = take(w, file);
     }
 

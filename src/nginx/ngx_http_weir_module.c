@@ -15,7 +15,13 @@
  *   weir_balancer;                 upstream: the endpoints of the request's service
  *   weir_status;                   location: the worker's state as JSON, for the control process; at /services its services
  *
- * `weir run` writes the only configuration that uses them (src/control/nginx_conf.c).
+ * `weir run` writes the configuration that uses those (src/control/nginx_conf.c). For people's own (docs/nginx.md):
+ *
+ *   weir_state DIR;                http: the folder of `weir run --attach`, instead of the first three above
+ *   weir_plugins on|off;           http, server, location: requests pass plugins
+ *   weir_route NAME;               likewise: the route's name in rules
+ *   weir_service NAME;             likewise: the service's
+ *   weir_phase rewrite|access;     likewise: plugins run before `return` and `rewrite`, which is the default, or after limits
  */
 
 #include <malloc.h>
@@ -26,6 +32,8 @@
 
 
 typedef struct {
+    ngx_str_t    state;
+    ngx_uint_t   nlocations;
     ngx_str_t    generation;
     ngx_str_t    store;
     ngx_str_t    control;
@@ -44,6 +52,7 @@ static void *create_srv_conf(ngx_conf_t *cf);
 static char *merge_srv_conf(ngx_conf_t *cf, void *parent, void *child);
 static void *create_loc_conf(ngx_conf_t *cf);
 static char *merge_loc_conf(ngx_conf_t *cf, void *parent, void *child);
+static char *state(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 static char *enable(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 static char *status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 static ngx_int_t init_module(ngx_cycle_t *cycle);
@@ -58,6 +67,13 @@ static ngx_conf_enum_t  log_levels[] = {
     { ngx_string("warn"), PW_LOG_WARN },
     { ngx_string("error"), PW_LOG_ERROR },
     { ngx_string("critical"), PW_LOG_CRITICAL },
+    { ngx_null_string, 0 }
+};
+
+
+static ngx_conf_enum_t  phases[] = {
+    { ngx_string("rewrite"), NGX_HTTP_REWRITE_PHASE },
+    { ngx_string("access"), NGX_HTTP_ACCESS_PHASE },
     { ngx_null_string, 0 }
 };
 
@@ -146,6 +162,41 @@ static ngx_command_t  commands[] = {
       0,
       0,
       NULL },
+
+    { ngx_string("weir_state"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      state,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("weir_plugins"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_weir_loc_conf_t, plugins),
+      NULL },
+
+    { ngx_string("weir_route"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_str_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_weir_loc_conf_t, route),
+      NULL },
+
+    { ngx_string("weir_service"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_str_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_weir_loc_conf_t, service),
+      NULL },
+
+    { ngx_string("weir_phase"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_enum_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_weir_loc_conf_t, phase),
+      &phases },
 
     { ngx_string("weir_status"),
       NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
@@ -269,7 +320,7 @@ get_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v, uintptr_t whic
     ngx_str_t             s = ngx_null_string;
     ngx_http_weir_ctx_t  *ctx;
 
-    ctx = ngx_http_get_module_ctx(r, ngx_http_weir_module);
+    ctx = ngx_http_weir_ctx_find(r);
 
     switch (which) {
 
@@ -288,8 +339,8 @@ get_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v, uintptr_t whic
         break;
 
     case VAR_ROUTE:
-        if (ctx != NULL && ctx->route != GW_NONE) {
-            s = ngx_http_weir_ngx_str(ctx->generation->config->routes[ctx->route].name);
+        if (ctx != NULL) {
+            s = ngx_http_weir_ngx_str(ngx_http_weir_route_name(ctx));
         }
 
         break;
@@ -297,6 +348,9 @@ get_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v, uintptr_t whic
     case VAR_SERVICE:
         if (ctx != NULL && ctx->service != NULL) {
             s = ngx_http_weir_ngx_str(ctx->service->conf->name);
+
+        } else if (ctx != NULL && ctx->attached != NULL) {
+            s = ctx->attached->service;
         }
 
         break;
@@ -438,6 +492,8 @@ create_loc_conf(ngx_conf_t *cf)
     lcf = ngx_pcalloc(cf->pool, sizeof(ngx_http_weir_loc_conf_t));
     if (lcf != NULL) {
         lcf->enable = NGX_CONF_UNSET;
+        lcf->plugins = NGX_CONF_UNSET;
+        lcf->phase = NGX_CONF_UNSET_UINT;
     }
 
     return lcf;
@@ -447,13 +503,77 @@ create_loc_conf(ngx_conf_t *cf)
 static char *
 merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 {
+    main_conf_t               *mcf;
     ngx_http_weir_loc_conf_t  *prev = parent;
     ngx_http_weir_loc_conf_t  *conf = child;
 
     ngx_conf_merge_value(conf->enable, prev->enable, 0);
+    ngx_conf_merge_value(conf->plugins, prev->plugins, 0);
+    ngx_conf_merge_uint_value(conf->phase, prev->phase, NGX_HTTP_REWRITE_PHASE);
+    ngx_conf_merge_str_value(conf->route, prev->route, "");
+    ngx_conf_merge_str_value(conf->service, prev->service, "");
+
+    if (conf->plugins) {
+        mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_weir_module);
+
+        if (mcf->state.len == 0) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "\"weir_plugins\" needs \"weir_state DIR\" in the http block");
+            return NGX_CONF_ERROR;
+        }
+
+        conf->index = mcf->nlocations++;
+    }
 
     if (conf->http2_handler == NULL) {
         conf->http2_handler = prev->http2_handler;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+/* What `weir run` keeps in its folder, by full names: nginx stands elsewhere. */
+
+static char *
+state(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    size_t        i;
+    u_char       *p;
+    ngx_str_t    *value = cf->args->elts;
+    main_conf_t  *mcf = conf;
+
+    struct {
+        const char  *name;
+        ngx_str_t   *to;
+    } files[] = {
+        { "/current", &mcf->generation }, { "/store", &mcf->store }, { "/control.sock", &mcf->control },
+        { "/", &mcf->state },
+    };
+
+    if (mcf->generation.len != 0) {
+        return "is given already, or conflicts with weir_generation";
+    }
+
+    while (value[1].len > 1 && value[1].data[value[1].len - 1] == '/') {
+        value[1].len--;
+    }
+
+    if (value[1].len == 0 || ngx_conf_full_name(cf->cycle, &value[1], 0) != NGX_OK) {
+        return "must be a folder";
+    }
+
+    for (i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+        p = ngx_pnalloc(cf->pool, value[1].len + ngx_strlen(files[i].name) + 1);
+        if (p == NULL) {
+            return NGX_CONF_ERROR;
+        }
+
+        files[i].to->data = p;
+        files[i].to->len = ngx_sprintf(p, "%V%s%Z", &value[1], files[i].name) - p - 1;
+    }
+
+    if (mcf->control.len >= sizeof(((struct sockaddr_un *) NULL)->sun_path)) {
+        return "is too long a path: a socket in it can be named by 107 bytes";
     }
 
     return NGX_CONF_OK;
@@ -521,7 +641,7 @@ status_json(struct strbuf *b)
     strbuf_printf(b, ",\"bodies\":%zu,\"body_bytes\":%llu},\"heap_bytes\":%zu,\"plugins\":[", live.bodies,
                   (unsigned long long) live.body_bytes, heap.uordblks + heap.hblkhd);
 
-    for (i = 0; i < g->config->nplugins; i++) {
+    for (i = 0; g != NULL && i < g->config->nplugins; i++) {
         strbuf_printf(b, "%s{\"name\":", i == 0 ? "" : ",");
         strbuf_add_json(b, g->config->plugins[i].name);
         strbuf_printf(b, ",\"error\":");
@@ -617,7 +737,29 @@ access_handler(ngx_http_request_t *r)
 
     lcf = ngx_http_get_module_loc_conf(r, ngx_http_weir_module);
 
-    return lcf->enable ? ngx_http_weir_access_handler(r) : NGX_DECLINED;
+    if (lcf->enable) {
+        return ngx_http_weir_access_handler(r);
+    }
+
+    return lcf->plugins && lcf->phase == NGX_HTTP_ACCESS_PHASE ? ngx_http_weir_attach_handler(r, lcf) : NGX_DECLINED;
+}
+
+
+static ngx_int_t
+rewrite_handler(ngx_http_request_t *r)
+{
+    ngx_int_t                  rc;
+    ngx_http_weir_loc_conf_t  *lcf;
+
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_weir_module);
+
+    if (!lcf->plugins || lcf->phase != NGX_HTTP_REWRITE_PHASE) {
+        return NGX_DECLINED;
+    }
+
+    rc = ngx_http_weir_attach_handler(r, lcf);
+
+    return rc == NGX_AGAIN ? NGX_DONE : rc;     /* as this phase says that somebody runs it again */
 }
 
 
@@ -626,7 +768,7 @@ log_handler(ngx_http_request_t *r)
 {
     ngx_http_weir_ctx_t  *ctx;
 
-    ctx = ngx_http_get_module_ctx(r, ngx_http_weir_module);
+    ctx = ngx_http_weir_ctx_find(r);
 
     if (ctx != NULL) {
         ngx_http_weir_end(ctx);
@@ -673,6 +815,15 @@ init(ngx_conf_t *cf)
     }
 
     *h = access_handler;
+
+    /* The last to come is the first to run: before `return` and `rewrite`. */
+
+    h = ngx_array_push(&cmcf->phases[NGX_HTTP_REWRITE_PHASE].handlers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    *h = rewrite_handler;
 
     /* Ahead of nginx's access log, which tells what became of the stream. */
 
@@ -730,6 +881,8 @@ init_process(ngx_cycle_t *cycle)
         return NGX_ERROR;
     }
 
+    w->folder = mcf->state;
+    w->nlocations = mcf->nlocations;
     w->store = mcf->store;
     w->control = mcf->control;
     w->shared = pw_shared_open(mcf->shared->data, ngx_worker);
@@ -745,7 +898,11 @@ init_process(ngx_cycle_t *cycle)
         return NGX_ERROR;
     }
 
-    return ngx_http_weir_generation_load(w);
+    if (ngx_http_weir_generation_load(w) != NGX_OK && w->folder.len == 0) {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
 }
 
 

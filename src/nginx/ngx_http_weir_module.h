@@ -16,6 +16,9 @@
  * TCP connections are the stream module's (ngx_stream_weir_module.h), on the same worker and generation.
  *
  * nginx never sees a route or a service in its configuration: they are data of the generation.
+ *
+ * In an nginx.conf that people wrote themselves there is only the chain (ngx_http_weir_attach.c): ctx->attached is the
+ * location, and ctx->route and ctx->service stay unset.
  */
 
 #ifndef _NGX_HTTP_WEIR_MODULE_H_INCLUDED_
@@ -78,13 +81,16 @@ struct ngx_http_weir_generation_s {
     ngx_http_weir_plugin_t         *plugins;    /* as config->plugins */
     ngx_http_weir_certificate_t   **certificates; /* as config->certificates */
     ngx_http_weir_listener_t       *listeners;  /* as config->listeners; filled for HTTPS */
+    struct gw_location            **locations;  /* with weir_plugins, made when first asked for; or NULL */
 };
 
 
 typedef struct {
     ngx_cycle_t                    *cycle;
+    ngx_str_t                       folder;     /* what the generation's files are relative to, with a '/'; or empty */
     ngx_str_t                       link;       /* to the file of the generation that is in force, or that file */
     char                            file[NGX_HTTP_WEIR_NAME_BYTES]; /* the generation's */
+    ngx_uint_t                      nlocations; /* with weir_plugins */
     ngx_str_t                       store;      /* folder with images, or empty */
     ngx_str_t                       control;    /* socket of the control process, or empty */
     enum pw_log_level               log_level;  /* of plugins */
@@ -109,6 +115,10 @@ typedef struct {
 
 typedef struct {
     ngx_flag_t                      enable;
+    ngx_flag_t                      plugins;    /* the chain alone, in a location of somebody else's */
+    ngx_uint_t                      phase;      /* where it runs: NGX_HTTP_REWRITE_PHASE or NGX_HTTP_ACCESS_PHASE */
+    ngx_str_t                       route, service; /* what rules call the location, or empty */
+    ngx_uint_t                      index;      /* among those with weir_plugins */
     ngx_http_handler_pt             http2_handler; /* nginx's gRPC module's, or NULL */
 } ngx_http_weir_loc_conf_t;
 
@@ -138,6 +148,7 @@ typedef struct {
     struct pw_stream               *stream;     /* NULL: no plugin runs */
     ngx_http_weir_plugin_t        **steps;      /* of the stream */
 
+    const ngx_http_weir_loc_conf_t *attached;   /* NULL: routing and upstream are weir's */
     uint32_t                        route;      /* GW_NONE: none found */
     ngx_http_weir_service_t        *service;    /* NULL: a redirect */
     ngx_str_t                       host;       /* the upstream's Host */
@@ -179,6 +190,7 @@ typedef struct {
     off_t                           fed, passed; /* bytes of the response body in and out */
     off_t                           promised;   /* Content-Length of the response, or -1 */
 
+    unsigned                        buffering:1;    /* nginx reads the body whole, for a handler of its own */
     unsigned                        begun:1;        /* the plugins had the request's headers */
     unsigned                        has_body:1;     /* or may have: the request */
     unsigned                        reading_body:1; /* through the chain */
@@ -257,6 +269,18 @@ bool ngx_http_weir_upgrades(ngx_http_request_t *r);
 
 /* ngx_http_weir_request.c */
 ngx_int_t ngx_http_weir_access_handler(ngx_http_request_t *r);
+/* A new context of the request; NULL: no memory. The worker must have a generation. */
+ngx_http_weir_ctx_t *ngx_http_weir_ctx_new(ngx_http_request_t *r);
+/* The request's context, or NULL. Internal redirects and error pages of nginx's take it from the request: it is put
+ * back. */
+ngx_http_weir_ctx_t *ngx_http_weir_ctx_find(ngx_http_request_t *r);
+/* The chain of these plugins. NGX_ERROR: no memory. */
+ngx_int_t ngx_http_weir_make_stream(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx, const struct gw_step *found,
+    uint32_t n);
+/* Go on with a request that has a context: NGX_DECLINED when the chain is done with it. */
+ngx_int_t ngx_http_weir_proceed(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx);
+/* What the route is called, or "". */
+struct str ngx_http_weir_route_name(const ngx_http_weir_ctx_t *ctx);
 void ngx_http_weir_end(ngx_http_weir_ctx_t *ctx);
 /* Have the event loop go on with a request that waits. */
 void ngx_http_weir_post(ngx_http_weir_ctx_t *ctx);
@@ -279,6 +303,17 @@ void ngx_http_weir_settle_body(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx);
 void ngx_http_weir_resume_body(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx);
 /* What comes out of the chain. */
 void ngx_http_weir_request_body(ngx_http_weir_ctx_t *ctx, struct str chunk, bool end_of_stream);
+
+/* ngx_http_weir_attach.c: the chain in locations of an nginx.conf that somebody wrote */
+ngx_int_t ngx_http_weir_attach_handler(ngx_http_request_t *r, const ngx_http_weir_loc_conf_t *lcf);
+/* nginx answers, whether or not the chain was done with the request: nothing of it goes on. */
+void ngx_http_weir_attach_answered(ngx_http_weir_ctx_t *ctx);
+/* Have nginx read the whole body through the chain. As ngx_http_weir_begin_body. */
+ngx_int_t ngx_http_weir_attach_read(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx);
+/* The body is read, and the request goes on to its handler with its true length. */
+ngx_int_t ngx_http_weir_attach_settle(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx);
+/* Write what nginx has of the body so far into its temporary file. */
+ngx_int_t ngx_http_weir_attach_spill(ngx_http_request_t *r);
 
 /* ngx_http_weir_rewrite.c: what the route changes in headers; NGX_ERROR: no memory */
 ngx_int_t ngx_http_weir_change_request(ngx_http_weir_ctx_t *ctx);

@@ -341,20 +341,20 @@ upstream_port(ngx_http_weir_ctx_t *ctx, ngx_http_request_t *r, struct pw_value *
 static bool
 route_name(ngx_http_weir_ctx_t *ctx, ngx_http_request_t *r, struct pw_value *out)
 {
-    if (ctx->route == GW_NONE) {
-        return false;
-    }
-
     out->kind = PW_VALUE_STRING;
-    out->string = ctx->generation->config->routes[ctx->route].name;
+    out->string = ngx_http_weir_route_name(ctx);
 
-    return true;
+    return out->string.len != 0;
 }
 
 
 static bool
 cluster_name(ngx_http_weir_ctx_t *ctx, ngx_http_request_t *r, struct pw_value *out)
 {
+    if (ctx->attached != NULL) {
+        return ctx->attached->service.len != 0 && is_string(out, (ngx_str_t *) &ctx->attached->service);
+    }
+
     return ctx->service != NULL && is_string(out, &ctx->service->cluster);
 }
 

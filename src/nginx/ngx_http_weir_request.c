@@ -67,10 +67,79 @@ count(int n)
 }
 
 
+ngx_http_weir_ctx_t *
+ngx_http_weir_ctx_new(ngx_http_request_t *r)
+{
+    ngx_pool_cleanup_t   *cln;
+    ngx_http_weir_ctx_t  *ctx;
+
+    cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_http_weir_ctx_t));
+    if (cln == NULL) {
+        return NULL;
+    }
+
+    ctx = cln->data;
+    ngx_memzero(ctx, sizeof(ngx_http_weir_ctx_t));
+    cln->handler = cleanup;
+
+    ctx->request = r;
+    ctx->route = GW_NONE;
+    ctx->client_path = r->unparsed_uri;
+    ctx->http_version = r->http_version;
+    ctx->generation = ngx_http_weir_worker.generation;
+    ctx->generation->refs++;
+    count(1);
+    ctx->resume.data = ctx;
+    ctx->resume.handler = resume_handler;
+    ctx->resume.log = r->connection->log;
+    ctx->resume_body.data = ctx;
+    ctx->resume_body.handler = resume_body_handler;
+    ctx->resume_body.log = r->connection->log;
+    ctx->request_promised = -1;
+
+    ngx_http_set_ctx(r, ctx, ngx_http_weir_module);
+
+    return ctx;
+}
+
+
+ngx_http_weir_ctx_t *
+ngx_http_weir_ctx_find(ngx_http_request_t *r)
+{
+    ngx_pool_cleanup_t   *cln;
+    ngx_http_weir_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_weir_module);
+
+    if (ctx != NULL || r != r->main || !(r->internal || r->filter_finalize)) {
+        return ctx;
+    }
+
+    for (cln = r->pool->cleanup; cln != NULL; cln = cln->next) {
+        if (cln->handler == cleanup) {
+            ngx_http_set_ctx(r, cln->data, ngx_http_weir_module);
+            return cln->data;
+        }
+    }
+
+    return NULL;
+}
+
+
+struct str
+ngx_http_weir_route_name(const ngx_http_weir_ctx_t *ctx)
+{
+    if (ctx->attached != NULL) {
+        return (struct str) { (const char *) ctx->attached->route.data, ctx->attached->route.len };
+    }
+
+    return ctx->route == GW_NONE ? STR("") : ctx->generation->config->routes[ctx->route].name;
+}
+
+
 ngx_int_t
 ngx_http_weir_access_handler(ngx_http_request_t *r)
 {
-    ngx_pool_cleanup_t   *cln;
     ngx_http_weir_ctx_t  *ctx;
 
     if (r != r->main) {
@@ -81,31 +150,11 @@ ngx_http_weir_access_handler(ngx_http_request_t *r)
 
     if (ctx == NULL) {
 
-        cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_http_weir_ctx_t));
-        if (cln == NULL) {
+        ctx = ngx_http_weir_ctx_new(r);
+        if (ctx == NULL) {
             return NGX_HTTP_INTERNAL_SERVER_ERROR;
         }
 
-        ctx = cln->data;
-        ngx_memzero(ctx, sizeof(ngx_http_weir_ctx_t));
-        cln->handler = cleanup;
-
-        ctx->request = r;
-        ctx->route = GW_NONE;
-        ctx->client_path = r->unparsed_uri;
-        ctx->http_version = r->http_version;
-        ctx->generation = ngx_http_weir_worker.generation;
-        ctx->generation->refs++;
-        count(1);
-        ctx->resume.data = ctx;
-        ctx->resume.handler = resume_handler;
-        ctx->resume.log = r->connection->log;
-        ctx->resume_body.data = ctx;
-        ctx->resume_body.handler = resume_body_handler;
-        ctx->resume_body.log = r->connection->log;
-        ctx->request_promised = -1;
-
-        ngx_http_set_ctx(r, ctx, ngx_http_weir_module);
         ngx_http_weir_deadline_start(r, ctx);
 
         if (begin(r, ctx) != NGX_OK) {
@@ -113,6 +162,13 @@ ngx_http_weir_access_handler(ngx_http_request_t *r)
         }
     }
 
+    return ngx_http_weir_proceed(r, ctx);
+}
+
+
+ngx_int_t
+ngx_http_weir_proceed(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
+{
     if (ctx->request_done) {
         return NGX_DECLINED;
     }
@@ -265,32 +321,22 @@ find_route(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
 
 /* The plugins of this request. One whose module did not load fails by its policy here. */
 
-static ngx_int_t
-make_stream(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx, uint32_t backend)
+ngx_int_t
+ngx_http_weir_make_stream(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx, const struct gw_step *found, uint32_t n)
 {
-    uint32_t                     i, n;
+    uint32_t                     i;
     size_t                       nsteps;
-    struct str                   host;
-    struct gw_step              *found;
     struct pw_step              *steps;
     ngx_http_weir_plugin_t      *plugin;
     ngx_http_weir_generation_t  *g = ctx->generation;
 
-    if (g->config->nplugins == 0) {
-        return NGX_OK;
-    }
+    steps = ngx_palloc(r->pool, (n + 1) * sizeof(struct pw_step));
+    ctx->steps = ngx_palloc(r->pool, (n + 1) * sizeof(ngx_http_weir_plugin_t *));
 
-    (void) ngx_http_weir_in_get(ctx, STR(":authority"), &host);
-
-    found = ngx_palloc(r->pool, g->config->nplugins * sizeof(struct gw_step));
-    steps = ngx_palloc(r->pool, g->config->nplugins * sizeof(struct pw_step));
-    ctx->steps = ngx_palloc(r->pool, g->config->nplugins * sizeof(ngx_http_weir_plugin_t *));
-
-    if (found == NULL || steps == NULL || ctx->steps == NULL) {
+    if (steps == NULL || ctx->steps == NULL) {
         return NGX_ERROR;
     }
 
-    n = gw_generation_plugins(g->gw, ctx->route, backend, host, found);
     nsteps = 0;
 
     for (i = 0; i < n; i++) {
@@ -314,10 +360,38 @@ make_stream(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx, uint32_t backend)
 
     if (nsteps != 0) {
         ctx->stream = pw_stream_new(steps, nsteps, ctx);
-        pw_stream_limit_bodies(ctx->stream, g->config->routes[ctx->route].body_limit_bytes);
     }
 
     return NGX_OK;
+}
+
+
+static ngx_int_t
+make_stream(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx, uint32_t backend)
+{
+    ngx_int_t                    rc;
+    struct str                   host;
+    struct gw_step              *found;
+    ngx_http_weir_generation_t  *g = ctx->generation;
+
+    if (g->config->nplugins == 0) {
+        return NGX_OK;
+    }
+
+    (void) ngx_http_weir_in_get(ctx, STR(":authority"), &host);
+
+    found = ngx_palloc(r->pool, g->config->nplugins * sizeof(struct gw_step));
+    if (found == NULL) {
+        return NGX_ERROR;
+    }
+
+    rc = ngx_http_weir_make_stream(r, ctx, found, gw_generation_plugins(g->gw, ctx->route, backend, host, found));
+
+    if (ctx->stream != NULL) {
+        pw_stream_limit_bodies(ctx->stream, g->config->routes[ctx->route].body_limit_bytes);
+    }
+
+    return rc;
 }
 
 
@@ -346,7 +420,7 @@ hold(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
 {
     ctx->paused = 1;
 
-    if (!r->reading_body) {
+    if (!r->reading_body && !ctx->buffering) {
         r->read_event_handler = ngx_http_test_reading;
     }
 
@@ -423,7 +497,7 @@ run(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
         return hold(r, ctx);
     }
 
-    if (ctx->reading_body) {
+    if (ctx->reading_body && ctx->attached == NULL) {
         ngx_http_weir_settle_body(r, ctx);
     }
 
@@ -488,6 +562,14 @@ finish(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
     const char               *details, *text;
     const struct gw_route    *route;
     ngx_http_weir_service_t  *service;
+
+    if (ctx->attached != NULL) {
+        ctx->request_done = 1;
+        r->read_event_handler = ngx_http_block_reading;
+
+        return ctx->reading_body && ngx_http_weir_attach_settle(r, ctx) != NGX_OK
+               ? NGX_HTTP_INTERNAL_SERVER_ERROR : NGX_DECLINED;
+    }
 
     if (ctx->stale_route) {
         before = ctx->route;
@@ -768,7 +850,7 @@ respond(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
     ctx->request_done = 1;
     r->read_event_handler = ngx_http_block_reading;
 
-    if (r->reading_body) {      /* nobody wants the rest of it */
+    if (r->reading_body || ctx->buffering) {      /* nobody wants the rest of it */
         r->keepalive = 0;
         r->lingering_close = 1;
 
@@ -830,7 +912,11 @@ go_on(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
 {
     if (ctx->paused) {
         ctx->paused = 0;
-        r->read_event_handler = ngx_http_block_reading;
+
+        if (!ctx->buffering) {
+            r->read_event_handler = ngx_http_block_reading;
+        }
+
         ngx_http_core_run_phases(r);
     }
 }

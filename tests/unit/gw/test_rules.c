@@ -194,12 +194,49 @@ static void test_disabled(void **state)
     gw_generation_unref(g);
 }
 
+/* Names of a server that routes by itself: none of them is a route of the configuration. */
+static void test_locations(void **state)
+{
+    static const char text[] =
+        "services: [{name: echo, endpoints: ['h:1']}, {name: pay, endpoints: ['h:2']}]\n"
+        "plugins:\n"
+        "- {name: p, url: x, defaultConfig: {d: 1}, matchRules: [{route: [a], service: [pay], config: {r: "
+        "0}},\n"
+        "   {route: [a, b], config: {r: 1}}, {service: [echo], config: {r: 2}}, {domain: [x.y], service: "
+        "[pay], config: {r: 3}},\n"
+        "   {domain: ['*.z'], config: {r: 4}}]}\n";
+    static const struct {
+        const char *route, *service, *host, *config;
+    } cases[] = {
+        {"a", "pay", "h", "{\"r\":0}"},   {"a", "", "h", "{\"r\":1}"},
+        {"b", "pay", "h", "{\"r\":1}"},   {"c", "echo", "h", "{\"r\":2}"},
+        {"", "pay", "x.y", "{\"r\":3}"},  {"c", "other", "q.z", "{\"r\":4}"},
+        {"c", "other", "h", "{\"d\":1}"}, {"", "echo", "q.z", "{\"r\":2}"},
+    };
+    struct gw_step steps[4];
+    uint32_t row[4];
+    struct gw_generation *g = gw_generation_build(load_good(text));
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct gw_location where = {.rules = row};
+        gw_generation_locate(g, str_of(cases[i].route), str_of(cases[i].service), &where);
+        assert_int_equal(gw_generation_located_plugins(g, &where, str_of(cases[i].host), steps), 1);
+        assert_str(gw_generation_config(g)->plugins[0].configs[steps[0].config], cases[i].config);
+    }
+    gw_generation_unref(g);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_order),    cmocka_unit_test(test_kinds),
-        cmocka_unit_test(test_domains),  cmocka_unit_test(test_long_host_meets_star),
-        cmocka_unit_test(test_services), cmocka_unit_test(test_disabled),
+        cmocka_unit_test(test_order),
+        cmocka_unit_test(test_locations),
+        cmocka_unit_test(test_kinds),
+        cmocka_unit_test(test_domains),
+        cmocka_unit_test(test_long_host_meets_star),
+        cmocka_unit_test(test_services),
+        cmocka_unit_test(test_disabled),
     };
     return cmocka_run_group_tests_name("gw/rules", tests, NULL, NULL);
 }
