@@ -47,6 +47,7 @@ void api_fini(struct api *a)
     }
     vec_fini(&a->waiters);
     gw_sources_fini(&a->sources);
+    gw_pieces_fini(&a->pieces);
     json_decref(a->overlay);
     mem_free(a->config);
 }
@@ -156,9 +157,8 @@ static weir_status load(struct api *a, const struct gw_sources *sources, const j
     struct strbuf over = {0};
 
     overlay_text(overlay, &over);
-    weir_status st = gw_config_load_sources(sources, OVERLAY_FILE, strbuf_str(&over), out, problems);
+    weir_status st = gw_config_load_sources(sources, OVERLAY_FILE, strbuf_str(&over), &a->pieces, out, problems);
     strbuf_fini(&over);
-    (void)a;
     return st;
 }
 

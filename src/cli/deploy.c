@@ -72,6 +72,7 @@ void deploy_fini(struct deploy *d)
     }
     vec_fini(&d->past);
     strbuf_fini(&d->text);
+    gw_pieces_fini(&d->pieces);
     gw_config_free(d->wanted);
     gw_config_free(d->published);
     gw_config_free(d->previous);
@@ -225,10 +226,10 @@ static weir_status require_modules(struct deploy *d, struct gw_problems *problem
 
 /* ---- publishing ----------------------------------------------------------------------------- */
 
+/* Workers hear of it first: what this process has to do for itself can wait. */
 static void tell(struct deploy *d)
 {
     if (d->images != NULL) {
-        images_want(d->images, d->published);
         channel_broadcast(images_channel(d->images), "generation %s", d->files.name);
     }
 }
@@ -254,9 +255,26 @@ static void remember(struct deploy *d)
     vec_push(&d->past, p);
 }
 
+/* The model of a generation's text, as a worker reads it. */
+static weir_status read_back(struct deploy *d, struct str text, struct gw_config **out,
+                             struct gw_problems *problems)
+{
+    return gw_config_load_cached("the new generation", text, &d->pieces, out, problems);
+}
+
+static void take_model(struct deploy *d, struct gw_config *model)
+{
+    gw_config_free(d->previous);
+    d->previous = d->published;
+    d->published = model;
+    if (d->images != NULL) {
+        images_want(d->images, d->published);
+    }
+}
+
 /* Write `config`, which may refer to the models in force, and read it back: what is in force then is what a
- * worker reads. */
-static weir_status publish(struct deploy *d, const struct gw_config *config, bool *changed,
+ * worker reads.  `mixed`: its parts are of several versions, so whether they go together is seen first. */
+static weir_status publish(struct deploy *d, const struct gw_config *config, bool mixed, bool *changed,
                            struct gw_problems *problems, struct weir_report *rep)
 {
     struct strbuf text = {0};
@@ -267,22 +285,24 @@ static weir_status publish(struct deploy *d, const struct gw_config *config, boo
     }
     gw_config_write(config, &text);
     *changed = !str_eq(strbuf_str(&text), strbuf_str(&d->text));
-    weir_status st =
-        !*changed ? WEIR_OK : gw_config_load_text("the new generation", strbuf_str(&text), &model, problems);
+    weir_status st = !*changed || !mixed ? WEIR_OK : read_back(d, strbuf_str(&text), &model, problems);
     if (st == WEIR_OK && *changed) {
         st = generations_publish(&d->files, strbuf_str(&text), rep);
     }
     if (st == WEIR_OK && *changed) {
-        gw_config_free(d->previous);
-        d->previous = d->published;
-        d->published = model;
+        tell(d);
+        if (model == NULL) {
+            weir_status read = read_back(d, strbuf_str(&text), &model, problems);
+            WEIR_ASSERT(read == WEIR_OK); /* the checked model was written */
+        }
+        take_model(d, model);
         model = NULL;
         strbuf_fini(&d->text);
         d->text = text;
         text = (struct strbuf){0};
         remember(d);
-        tell(d);
     }
+    *changed = *changed && st == WEIR_OK;
     gw_config_free(model);
     strbuf_fini(&text);
     return st;
@@ -358,7 +378,7 @@ static weir_status settle(struct deploy *d, bool *changed, struct weir_report *r
     }
     drop_old_notes(d, &config);
     gw_problems_init(&problems);
-    weir_status st = publish(d, &config, changed, &problems, rep);
+    weir_status st = publish(d, &config, d->notes.len != 0, changed, &problems, rep);
     if (st == WEIR_E_CONFIG && problems.list.len != 0) { /* parts of two versions that do not go together */
         struct strbuf line = {0};
         gw_problem_format(&problems.list.at[0], &line);
@@ -412,7 +432,7 @@ static void take_back(struct deploy *d, uint32_t index, struct str why)
     memcpy(config.plugins, d->published->plugins, config.nplugins * sizeof *config.plugins);
     config.plugins[index] = *before;
     note(d, p, DEPLOY_KEPT, gw_plugin_vm_hash(p), why);
-    if (publish(d, &config, &changed, &problems, &rep) != WEIR_OK) {
+    if (publish(d, &config, true, &changed, &problems, &rep) != WEIR_OK) {
         log_line(LOG_ERROR, "its last good version cannot be published: %s", rep.message);
     }
     mem_free(config.plugins);

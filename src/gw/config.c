@@ -4,10 +4,15 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "gw/pieces.h"
 
 void gw_config_free(struct gw_config *c)
 {
     if (c != NULL) {
+        for (uint32_t i = 0; i < c->npieces; i++) {
+            gw_piece_unref(c->pieces[i]);
+        }
+        mem_free(c->pieces);
         arena_fini(&c->arena);
         mem_free(c);
     }

@@ -1,7 +1,7 @@
 /* gw/config.h - the checked model: what an operator wrote, with every name resolved.
  *
- * One struct gw_config owns one arena; every string, array and struct below lives in it, and nothing in it
- * points anywhere else.  gw/load.h makes it from YAML and only hands out a model without errors, so who
+ * One struct gw_config owns one arena; every string, array and struct below lives in it or, nested in a part and
+ * then immutable, in a piece that it holds (gw/pieces.h), and nothing in it points anywhere else.  gw/load.h makes it from YAML and only hands out a model without errors, so who
  * reads it may rely on: indices are in range, regular expressions compile, weights do not sum to 0,
  * host patterns and header names are lower-case.  gw_generation_build takes it over; until then the owner
  * may change it (the control process rewrites plugin URLs to files of its store).
@@ -205,8 +205,14 @@ struct gw_plugin {
 
 /* ---- all of it ------------------------------------------------------------------------------ */
 
+struct gw_piece;
+enum { GW_CONFIG_LISTS = 16 };
+
 struct gw_config {
     struct arena arena;
+    struct gw_piece **pieces; /* whose contents its parts have (gw/pieces.h), each a reference; on the heap */
+    uint32_t npieces;
+    struct gw_piece **piece_of[GW_CONFIG_LISTS]; /* by list in fields.c, then by part: its piece or NULL; or NULL */
     struct gw_listener *listeners;
     struct gw_service *services;
     struct gw_route *routes; /* in the order written; files of a directory by name */
