@@ -144,7 +144,8 @@ int main(int argc, char **argv)
         gw_generation_unref(g);
         drop[i] = now_us() - from;
     }
-    printf("{\"first_read\":%.0f,\"read_again\":%.0f,\"write\":%.0f,\"worker_first_read\":%.0f,\"worker_read_again\":%.0f,"
+    printf("{\"first_read\":%.0f,\"read_again\":%.0f,\"write\":%.0f,\"worker_first_read\":%.0f,\"worker_read_"
+           "again\":%.0f,"
            "\"build\":%.0f,\"free\":%.0f,\"lookup\":%.4f}\n",
            first, median(again, TIMES), median(write, TIMES), worker_first, median(worker, TIMES),
            median(build, TIMES), median(drop, TIMES), median(look, TIMES));

@@ -18,8 +18,8 @@ struct arena {
 
 void arena_init(struct arena *a);
 void arena_init_small(struct arena *a); /* for one of many, which hold little */
-void arena_fini(struct arena *a);  /* frees everything; the arena may be used again */
-void arena_reset(struct arena *a); /* the same, but keeps a block for the next use */
+void arena_fini(struct arena *a);       /* frees everything; the arena may be used again */
+void arena_reset(struct arena *a);      /* the same, but keeps a block for the next use */
 
 void *arena_alloc(struct arena *a, size_t bytes);                       /* uninitialised, 16-byte aligned */
 void *arena_zalloc(struct arena *a, size_t bytes);                      /* zeroed */

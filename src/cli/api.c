@@ -157,7 +157,8 @@ static weir_status load(struct api *a, const struct gw_sources *sources, const j
     struct strbuf over = {0};
 
     overlay_text(overlay, &over);
-    weir_status st = gw_config_load_sources(sources, OVERLAY_FILE, strbuf_str(&over), &a->pieces, out, problems);
+    weir_status st =
+        gw_config_load_sources(sources, OVERLAY_FILE, strbuf_str(&over), &a->pieces, out, problems);
     strbuf_fini(&over);
     return st;
 }

@@ -59,7 +59,7 @@ struct deploy {
     const char *state_dir;
     struct generations files;
     struct gw_config *wanted; /* what was asked for last, as it was written; or NULL */
-    struct gw_pieces pieces;     /* of generation files */
+    struct gw_pieces pieces;  /* of generation files */
     struct gw_plugin *asked;  /* its plugins, with modules of the store; in its arena */
     const char **unfetched;   /* by plugin: why its module cannot be had, or NULL; there, too */
     struct strbuf text;       /* of the generation in force, as far as this process published it */

@@ -29,8 +29,8 @@ void gw_part_show(const struct gw_config *c, unsigned kind, uint32_t i, struct s
 /* Index by name, or GW_NONE.  Linear. */
 uint32_t gw_part_find(const struct gw_config *c, unsigned kind, struct str name);
 
-/* For who puts a configuration together: room for `n` parts of a kind, which had none; then one after another.
- * `piece` is what the part was made of. */
+/* For who puts a configuration together: room for `n` parts of a kind, which had none; then one after
+ * another. `piece` is what the part was made of. */
 void gw_part_reserve(struct gw_config *c, unsigned kind, uint32_t n);
 void gw_part_append(struct gw_config *c, unsigned kind, const void *part, struct gw_place at,
                     struct gw_piece *piece);

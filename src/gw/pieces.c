@@ -206,7 +206,8 @@ static size_t count_spaces(struct str line)
     return n;
 }
 
-/* Block lists: "routes:" at the beginning of a line, and below it entries whose dashes stand in one column. */
+/* Block lists: "routes:" at the beginning of a line, and below it entries whose dashes stand in one column.
+ */
 static bool cut_block(struct cutter *k, struct str text)
 {
     struct str rest = text, line, entry = {0};
@@ -221,7 +222,8 @@ static bool cut_block(struct cutter *k, struct str text)
             return false;
         }
         bool nothing = spaces == line.len || line.at[spaces] == '#';
-        bool dash = !nothing && line.at[spaces] == '-' && (spaces + 1 == line.len || line.at[spaces + 1] == ' ');
+        bool dash =
+            !nothing && line.at[spaces] == '-' && (spaces + 1 == line.len || line.at[spaces + 1] == ' ');
         if (dash && kind != GW_NONE && (column == SIZE_MAX || spaces == column)) {
             if (entry.at != NULL && !add(k, kind, entry, from, true)) {
                 return false;

@@ -1,7 +1,7 @@
 /* gw/pieces.h - parts of a configuration that are read once, though the whole is read again and again.
  *
- * Of a large configuration little changes at a time.  So a text is cut into its parts (entries of the lists of
- * a document), and a part whose text was read before is taken as it was then.  Cutting is done without a
+ * Of a large configuration little changes at a time.  So a text is cut into its parts (entries of the lists
+ * of a document), and a part whose text was read before is taken as it was then.  Cutting is done without a
  * parser, and only where it is certain to be right: block lists under keys that begin their lines, and the
  * generation file's own form.  Anything else, and anything with a problem or a warning in it, is read as a
  * whole, so messages are the same with and without this.  Why that is sound: docs/adr/0067.

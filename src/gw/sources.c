@@ -30,7 +30,8 @@ static weir_status read_file(struct gw_sources *s, const char *path, struct gw_p
         return fail(problems, path, errno, "cannot be opened");
     }
     size_t len = 0, room = (fstat(fd, &info) == 0 && info.st_size > 0 ? (size_t)info.st_size : 0) + 1;
-    room = room > GW_YAML_MAX_BYTES ? GW_YAML_MAX_BYTES + 1 : room; /* a byte too many is enough to refuse it */
+    room =
+        room > GW_YAML_MAX_BYTES ? GW_YAML_MAX_BYTES + 1 : room; /* a byte too many is enough to refuse it */
     char *text = mem_alloc(room);
     ssize_t n = 0;
     while (len < room && (n = read(fd, text + len, room - len)) > 0) {
