@@ -1,5 +1,6 @@
-/* LD_PRELOAD for `weir`: at the Nth call that changes the state folder, once the file KILL_AT_ARMED is there, the
- * process kills itself before the call (KILL_AT=N).  It is how a test ends an apply in each of its steps. */
+/* LD_PRELOAD for `weir`: at the Nth call that changes the state folder, once the file KILL_AT_ARMED is there,
+ * the process kills itself before the call (KILL_AT=N).  It is how a test ends an apply in each of its steps.
+ */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
