@@ -12,7 +12,7 @@ BENCH_NATIVE := $(BENCH_PLUGINS:%=$(B)/bench/plugins/%) $(B)/bench/plugins/empty
 BENCH_HOST := bench/plugins/native.c bench/plugins/native_host.c
 BENCH_HOST_OBJS := $(filter-out %/main.o %/try.o,$(call objs,cli))
 
-bench_source = $(if $(filter empty,$(1)),bench/plugins/empty.c,plugins/$(1)/plugin.c)
+bench_source = $(if $(filter empty,$(1)),bench/plugins/empty.c,$(sort $(wildcard plugins/$(1)/*.c)))
 $(B)/bench/plugins/%: $$(call bench_source,$$*) $(BENCH_HOST) $(BENCH_HOST_OBJS) $$(GUEST_LIBS) $$(LIBCONTROL) $$(LIBFOREIGN) \
     $$(LIBGW) $$(LIBWEIR) mk/bench-plugins.mk
 	$(call say,BENCH,$@)

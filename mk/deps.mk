@@ -3,7 +3,7 @@
 PACKAGES_BUILD := clang-19 lld-19 llvm-19 llvm-19-dev libclang-rt-19-dev libclang-rt-19-dev-wasm32 wasi-libc libc++-19-dev-wasm32 libc++abi-19-dev-wasm32 \
   nginx libnginx-mod-stream nginx-dev libyaml-dev libjansson-dev libpcre2-dev libhiredis-dev libnghttp2-dev libssl-dev zlib1g-dev \
   python3 python3-six unicode-data curl patch xz-utils redis-server
-PACKAGES_TEST := libcmocka-dev python3-pytest python3-h2 python3-websockets python3-jsonschema python3-yaml \
+PACKAGES_TEST := libcmocka-dev python3-pytest python3-h2 python3-grpcio python3-websockets python3-jsonschema python3-yaml \
   openssl wrk nghttp2-client wabt clang-format-19 clang-tidy-19 qemu-user libc6-dev-arm64-cross libgcc-12-dev-arm64-cross
 
 .PHONY: deps deps-test

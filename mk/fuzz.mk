@@ -23,6 +23,15 @@ $(FUZZ_BUILD)/fuzz_%: tests/fuzz/fuzz_%.c $(LIBGW) $(LIBWEIR)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -Itests -Wno-missing-prototypes -fsanitize=fuzzer $< $(LIBGW) $(LIBWEIR) $(LDFLAGS) $(FUZZ_LIBS_$*) -lm -o $@
 
+# Host calls: the guest that makes them, and the fake server they are made to.
+FUZZ_HOST_CALLS_OBJS := $(patsubst %,$(B)/obj/cli/%.o,fake_server fake_calls fake_grpc fake_connection)
+FUZZ_LIBS_host_calls = $(FUZZ_HOST_CALLS_OBJS) $(LIBFOREIGN) $(LIBWEIR) $(FOREIGN_LIBS)
+$(FUZZ_BUILD)/fuzz_host_calls: $(FUZZ_HOST_CALLS_OBJS) $(LIBFOREIGN) build/guests/fuzz/host_calls.wasm
+build/guests/fuzz/%.wasm: tests/guests/fuzz/%.c src/pw/abi.def
+	$(call say,GUEST,$@)
+	@mkdir -p $(@D)
+	$(Q)$(HOST_GUEST_CC) -Wno-unused-parameter $< -o $@
+
 # Requests with mutated headers through a real gateway, at each plugin for FUZZ_SECONDS; FUZZ_PLUGINS and FUZZ_SEED pick some.
 .PHONY: fuzz-headers
 fuzz-headers: $(ALL) ## mutated headers through the gateway, each plugin for FUZZ_SECONDS (60)

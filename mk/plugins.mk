@@ -90,12 +90,13 @@ build/plugins/obj/common/%.o: plugins/common/%.c $(wildcard plugins/common/*.h) 
 build/plugins/libcommon.a: $(PLUGIN_COMMON:plugins/common/%.c=build/plugins/obj/common/%.o)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
-# Tables that a plugin includes.
-$(foreach p,$(PLUGINS),$(eval build/plugins/debug/$(p).wasm: $(wildcard plugins/$(p)/*.def)))
+# A plugin's files; plugin.c is the one each has.
+plugin_src = $(sort $(wildcard plugins/$(1)/*.c))
+$(foreach p,$(PLUGINS),$(eval build/plugins/debug/$(p).wasm: $(wildcard plugins/$(p)/*.[ch] plugins/$(p)/*.def)))
 build/plugins/debug/%.wasm: plugins/%/plugin.c build/plugins/libcommon.a $(SDK_LIBS) mk/plugins.mk
 	$(call say,WASM,$@)
 	@mkdir -p $(@D)
-	$(Q)$(WASM_CC) $(WASM_CFLAGS) -Ibuild/sdk/include -Iplugins/common $< build/plugins/libcommon.a \
+	$(Q)$(WASM_CC) $(WASM_CFLAGS) -Ibuild/sdk/include -Iplugins/common $(call plugin_src,$*) build/plugins/libcommon.a \
 	  -Lbuild/sdk -lweir_json -lweir_crypto -lweir_regex -lweir_plugin $(WASM_LDFLAGS) -o $@
 
 # The section external_debug_info names the file with the DWARF: a length and the name.
@@ -134,10 +135,10 @@ $(B)/guest/sdk/c/tests/test_%: sdk/c/tests/test_%.c $(GUEST_LIBS)
 	$(Q)$(CC) $(GUEST_CFLAGS) $< $(GUEST_LIBS) $(LDFLAGS) $(GUEST_LDLIBS) -lcmocka -o $@
 
 define PLUGIN_TEST_RULE
-$(B)/guest/plugins/$(1)/tests/test_%: plugins/$(1)/tests/test_%.c plugins/$(1)/plugin.c $(wildcard plugins/$(1)/*.def) $(GUEST_LIBS)
+$(B)/guest/plugins/$(1)/tests/test_%: plugins/$(1)/tests/test_%.c $(wildcard plugins/$(1)/*.[ch] plugins/$(1)/*.def) $(GUEST_LIBS)
 	$$(call say,TEST,$$<)
 	@mkdir -p $$(@D)
-	$$(Q)$$(CC) $$(GUEST_CFLAGS) $$< plugins/$(1)/plugin.c $(GUEST_LIBS) $$(LDFLAGS) $(GUEST_LDLIBS) -lcmocka -o $$@
+	$$(Q)$$(CC) $$(GUEST_CFLAGS) $$< $(call plugin_src,$(1)) $(GUEST_LIBS) $$(LDFLAGS) $(GUEST_LDLIBS) -lcmocka -o $$@
 endef
 $(foreach p,$(PLUGINS),$(eval $(call PLUGIN_TEST_RULE,$(p))))
 
@@ -163,7 +164,7 @@ $(FUZZ_GUEST_SHARED): $(B)/fuzz_%: tests/fuzz/fuzz_%.c $(GUEST_LIBS)
 
 # fuzz_KEY_AUTH of plugin KEY-AUTH.
 define PLUGIN_FUZZ_RULE
-$(B)/fuzz_$(subst -,_,$(1)): tests/fuzz/fuzz_$(subst -,_,$(1)).c plugins/$(1)/plugin.c $(GUEST_LIBS)
+$(B)/fuzz_$(subst -,_,$(1)): tests/fuzz/fuzz_$(subst -,_,$(1)).c $(call plugin_src,$(1)) $(GUEST_LIBS)
 	$$(call say,FUZZ,$$<)
 	$$(FUZZ_GUEST)
 endef

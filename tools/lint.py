@@ -29,7 +29,7 @@ LAYERS = {
     "engine": ["base", "os", "wasm", "rt", "interp", "aot", "weir"],
     "wasi": ["base", "weir"],
     "pw": ["base", "weir"],
-    "gw": ["base", "weir/status.h"],
+    "gw": ["base", "weir/status.h", "weir/pw_quota.def"],
     "observe": ["base", "os", "weir"],
     "foreign": ["base", "weir/pw_server.h"],
     "http": ["base", "weir/pw_server.h"],

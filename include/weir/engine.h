@@ -234,7 +234,7 @@ void weir_instance_free(struct weir_instance *inst);
 /* CPU time (of the thread) that a call from outside may take with all host calls in it; from the next call
  * on. 0: as much as it likes.  Past it, and up to some 10 ms later, the call ends with WEIR_TRAP_DEADLINE: at
  * once in guest code, else at the return of the host function it is in or soon after.  Running code pays
- * nothing: the thread gets SIGVTALRM every few milliseconds of CPU time while guests with a budget run in it.
+ * nothing: the thread gets SIGVTALRM every few milliseconds while guests with a budget run in it.
  * The process must leave that signal to the engine, host functions must bear EINTR. */
 void weir_instance_set_budget(struct weir_instance *inst, uint64_t budget_ns);
 

@@ -23,6 +23,17 @@ enum pw_abi { PW_ABI_NONE, PW_ABI_0_1_0, PW_ABI_0_2_0, PW_ABI_0_2_1, PW_ABI_0_2_
 enum pw_abi pw_abi_of(const struct weir_module *m);
 const char *pw_abi_name(enum pw_abi abi); /* "0.2.1"; static */
 
+/* ---- quotas --------------------------------------------------------------------------------
+ *
+ * What a plugin may have of the host's memory and time: the rows of weir/pw_quota.def.  What hits one is
+ * counted, and logged at most once a second for each quota. */
+
+enum pw_quota {
+#define PW_QUOTA(id, ...) PW_QUOTA_##id,
+#include "weir/pw_quota.def"
+    PW_QUOTA_COUNT,
+};
+
 /* ---- plugins ------------------------------------------------------------------------------ */
 
 struct pw_env { /* an environment variable of the VM */
@@ -40,10 +51,11 @@ struct pw_plugin_options {
     size_t nconfigs;
     bool fail_open; /* failStrategy FAIL_OPEN */
     enum weir_tier tier;
-    uint64_t memory_limit_bytes;  /* 0: 128 MiB */
-    uint32_t cpu_budget_ms;       /* of a callback; past it the VM traps. 0: 100 */
-    uint32_t start_cpu_budget_ms; /* of each call while a VM starts. 0: 5,000 */
-    uint64_t body_limit_bytes;    /* of one message that a step holds back; 0: 1 MiB */
+    uint64_t memory_limit_bytes;     /* 0: 128 MiB */
+    uint32_t cpu_budget_ms;          /* of a callback; past it the VM traps. 0: 100 */
+    uint32_t start_cpu_budget_ms;    /* of each call while a VM starts. 0: 5,000 */
+    uint64_t body_limit_bytes;       /* of one message that a step holds back; 0: 1 MiB */
+    uint64_t quotas[PW_QUOTA_COUNT]; /* 0: the row's default */
 };
 
 struct pw_plugin;
@@ -69,6 +81,9 @@ enum pw_plugin_state { PW_PLUGIN_STOPPED, PW_PLUGIN_RUNNING, PW_PLUGIN_HEALING }
 enum pw_plugin_state pw_plugin_state(const struct pw_plugin *p);
 enum weir_tier pw_plugin_tier(const struct pw_plugin *p); /* of the current VM; AUTO if there is none */
 uint64_t pw_plugin_memory_bytes(const struct pw_plugin *p);
+/* How often a quota was hit in this process; its name in a configuration, static. */
+uint64_t pw_plugin_quota_hits(const struct pw_plugin *p, enum pw_quota q);
+const char *pw_quota_name(enum pw_quota q);
 
 /* The timer that pw_server.timer_set started has run out; it may be set again from inside. */
 void pw_timer_fire(struct pw_timer *timer);
@@ -141,6 +156,9 @@ enum pw_verdict pw_stream_resume_response(struct pw_stream *s);
 /* After the headers: must the body go through the chain?  If not, the server may pass it on by itself. */
 bool pw_stream_wants_request_body(const struct pw_stream *s);
 bool pw_stream_wants_response_body(const struct pw_stream *s);
+/* Would a step look at trailers?  Asked with the response's headers, of a server that only sees them behind a
+ * body. */
+bool pw_stream_wants_response_trailers(const struct pw_stream *s);
 /* A step that asked for back-pressure holds the message: the server had better wait with the next chunk until
  * the resumption.  A chunk that comes all the same is kept. */
 bool pw_stream_request_blocked(const struct pw_stream *s);

@@ -38,10 +38,15 @@ static const struct bot bots[] = {
 };
 enum { NBOTS = sizeof bots / sizeof *bots };
 
-struct set_entry {
-    struct set_entry *next;
-    struct wp_regex_set *set;
-    unsigned groups; /* of a built-in set, else 0 */
+struct builtin {
+    struct builtin *next;
+    const struct wp_regex_set *set;
+    unsigned groups;
+};
+
+/* Those of the configuration that is being read. */
+struct builtin_sets {
+    struct builtin *first;
 };
 
 /* What applies to a request; a set is NULL if it would be empty. */
@@ -54,9 +59,8 @@ struct bot_detect {
 
 struct root {
     struct wp_root wp;
-    struct wp_arena arena; /* of config and sets */
+    struct wp_arena arena; /* of config */
     struct rule_config config;
-    struct set_entry *sets;
 };
 
 struct stream {
@@ -67,22 +71,16 @@ WP_PLUGIN(struct root, struct stream)
 
 /* ---- configuration ---------------------------------------------------------------------- */
 
-/* The sets of the configuration that is being read. */
-static struct set_entry *new_sets;
-
-static void sets_free(struct set_entry *list)
+static void set_free(void *set)
 {
-    for (; list; list = list->next) {
-        wp_regex_set_free(list->set);
-    }
+    wp_regex_set_free(set);
 }
 
-static struct wp_regex_set *set_new(struct wp_arena *arena, enum wp_regex_mode mode, unsigned groups)
+static struct wp_regex_set *set_new(struct wp_arena *arena, enum wp_regex_mode mode)
 {
-    struct set_entry *e = wp_arena_array(arena, 1, sizeof *e);
-    *e = (struct set_entry){new_sets, wp_regex_set_new(mode), groups};
-    new_sets = e;
-    return e->set;
+    struct wp_regex_set *set = wp_regex_set_new(mode);
+    wp_arena_on_free(arena, set_free, set);
+    return set;
 }
 
 static bool set_compile(struct wp_regex_set *set, const char *where, const char *key)
@@ -106,7 +104,7 @@ static bool parse_patterns(const json_t *object, const char *where, const char *
     if (patterns.n == 0) {
         return true;
     }
-    struct wp_regex_set *set = set_new(arena, mode, 0);
+    struct wp_regex_set *set = set_new(arena, mode);
     for (size_t i = 0; i < patterns.n; i++) {
         struct wp_str error;
         if (!wp_regex_set_add(set, patterns.at[i], &error)) {
@@ -118,15 +116,16 @@ static bool parse_patterns(const json_t *object, const char *where, const char *
     return set_compile(set, where, key);
 }
 
-/* The built-in rows of these groups. */
-static const struct wp_regex_set *builtin_set(unsigned groups, const char *where, struct wp_arena *arena)
+/* The built-in rows of these groups; one set for all parts of a configuration. */
+static const struct wp_regex_set *builtin_set(unsigned groups, const char *where, struct wp_arena *arena,
+                                              struct builtin_sets *known)
 {
-    for (const struct set_entry *e = new_sets; e; e = e->next) {
-        if (e->groups == groups) {
-            return e->set;
+    for (const struct builtin *b = known->first; b; b = b->next) {
+        if (b->groups == groups) {
+            return b->set;
         }
     }
-    struct wp_regex_set *set = set_new(arena, WP_REGEX_SEARCH, groups);
+    struct wp_regex_set *set = set_new(arena, WP_REGEX_SEARCH);
     for (size_t i = 0; i < NBOTS; i++) {
         struct wp_str error;
         if ((groups & 1u << bots[i].group) &&
@@ -135,7 +134,13 @@ static const struct wp_regex_set *builtin_set(unsigned groups, const char *where
             return NULL;
         }
     }
-    return set_compile(set, where, "builtin") ? set : NULL;
+    if (!set_compile(set, where, "builtin")) {
+        return NULL;
+    }
+    struct builtin *b = wp_arena_alloc(arena, sizeof *b);
+    *b = (struct builtin){known->first, set, groups};
+    known->first = b;
+    return set;
 }
 
 static bool parse_groups(const json_t *object, const char *where, struct wp_arena *arena, unsigned *groups)
@@ -177,7 +182,7 @@ static bool parse_mode(const json_t *object, const char *where, struct wp_arena 
     return true;
 }
 
-static void *parse_bot_detect(const json_t *object, const char *where, struct wp_arena *arena)
+static void *parse_bot_detect(const json_t *object, const char *where, struct wp_arena *arena, void *data)
 {
     struct bot_detect *c = wp_arena_array(arena, 1, sizeof *c);
     enum wp_regex_mode mode;
@@ -196,7 +201,7 @@ static void *parse_bot_detect(const json_t *object, const char *where, struct wp
     }
     c->blocked_code = (uint32_t)code;
     if (c->groups != 0) {
-        c->builtin = builtin_set(c->groups, where, arena);
+        c->builtin = builtin_set(c->groups, where, arena, data);
         if (!c->builtin) {
             return NULL;
         }
@@ -206,21 +211,15 @@ static void *parse_bot_detect(const json_t *object, const char *where, struct wp
 
 static bool configure(struct root *root, struct wp_str text)
 {
-    new_sets = NULL;
-    struct wp_str defaults = WP_STR("{}");
-    struct set_entry *old = root->sets;
-    struct wp_arena old_arena = root->arena;
-    root->arena = (struct wp_arena){0};
-    if (!rule_config_parse(text.len != 0 ? text : defaults, parse_bot_detect, &root->arena, &root->config)) {
-        sets_free(new_sets);
-        wp_arena_free(&root->arena);
-        root->arena = old_arena;
-        return false;
-    }
-    sets_free(old);
-    wp_arena_free(&old_arena);
-    root->sets = new_sets;
-    return true;
+    struct builtin_sets sets = {NULL};
+    const struct rule_shell shell = {
+        .parse = parse_bot_detect, .global = RULE_GLOBAL_MAY_FAIL, .data = &sets};
+    return rule_config_replace(text.len != 0 ? text : WP_STR("{}"), &shell, &root->arena, &root->config);
+}
+
+static void forget(struct root *root)
+{
+    wp_arena_free(&root->arena);
 }
 
 /* ---- requests -------------------------------------------------------------------------------- */
@@ -269,4 +268,5 @@ static enum wp_action request_headers(struct stream *s, uint32_t count, bool end
 }
 
 WP_ON_CONFIGURE(configure)
+WP_ON_DELETE(forget)
 WP_ON_REQUEST_HEADERS(request_headers)

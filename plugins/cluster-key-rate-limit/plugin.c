@@ -7,28 +7,21 @@
  * the first limit of that item that fits.  One script takes one from the counter of the limit and the value:
  * atomic in Redis, so the limit holds exactly, however many gateways and workers ask.  The request waits for
  * the answer; if there is none, `on_failure` decides. */
-#include <regex.h>
-
 #include "ip.h"
 #include "redis_service.h"
-#include "scoped.h"
+#include "rule_config.h"
 #include "strmap.h"
 #include "weir_crypto.h"
+#include "weir_regex.h"
 
 enum item_kind { BY_HEADER, BY_PARAM, BY_COOKIE, BY_CONSUMER, BY_IP_HEADER, BY_IP_PEER };
 
 /* What a limit's `key` is. */
 enum limit_kind { LIMIT_EXACT, LIMIT_REGEXP, LIMIT_ALL, LIMIT_NET };
 
-/* A compiled expression, in an arena, but with memory of its own: all of a root are in a list. */
-struct pattern {
-    regex_t regex;
-    struct pattern *next;
-};
-
 struct limit {
     enum limit_kind kind;
-    struct pattern *pattern;
+    struct wp_regex_set *pattern; /* a set of one */
     struct ip_net net;
     int64_t count;
     uint32_t window_s;
@@ -58,9 +51,8 @@ struct rate_limit {
 
 struct root {
     struct wp_root wp;
-    struct wp_arena arena; /* of config and patterns */
-    struct scoped_config config;
-    struct pattern *patterns;
+    struct wp_arena arena; /* of config */
+    struct rule_config config;
 };
 
 struct stream {
@@ -89,32 +81,22 @@ enum { MAX_VALUE_BYTES = 128, MIN_STATUS = 200, MAX_STATUS = 599 };
 
 /* ---- configuration ---------------------------------------------------------------------- */
 
-/* The patterns of the configuration being parsed. */
-static struct pattern *parsing;
-
-static void patterns_free(struct pattern *list)
+static void pattern_free(void *set)
 {
-    for (; list; list = list->next) {
-        regfree(&list->regex);
-    }
+    wp_regex_set_free(set);
 }
 
 static bool parse_pattern(struct wp_str text, const char *where, struct wp_arena *arena, struct limit *out)
 {
-    struct pattern *p = wp_arena_alloc(arena, sizeof *p);
-    int error =
-        memchr(text.at, '\0', text.len) ? REG_BADPAT : regcomp(&p->regex, text.at, REG_EXTENDED | REG_NOSUB);
-    if (error != 0) {
-        char why[80];
-        regerror(error, &p->regex, why, sizeof why);
-        wp_json_complain(where, "key", wp_format("is no regular expression: %s", why).at);
-        return false;
-    }
-    p->next = parsing;
-    parsing = p;
+    struct wp_str why;
     out->kind = LIMIT_REGEXP;
-    out->pattern = p;
-    return true;
+    out->pattern = wp_regex_set_new(WP_REGEX_SEARCH);
+    wp_arena_on_free(arena, pattern_free, out->pattern);
+    if (wp_regex_set_add(out->pattern, text, &why) && wp_regex_set_compile(out->pattern, &why)) {
+        return true;
+    }
+    wp_json_complain(where, "key", wp_format("is no regular expression: %.*s", WP_ARG(why)).at);
+    return false;
 }
 
 static const struct window {
@@ -387,8 +369,9 @@ static bool parse_answers(const json_t *object, const char *where, struct wp_are
     return true;
 }
 
-static void *parse_rate_limit(const json_t *object, const char *where, struct wp_arena *arena)
+static void *parse_rate_limit(const json_t *object, const char *where, struct wp_arena *arena, void *data)
 {
+    (void)data;
     struct rate_limit *c = wp_arena_array(arena, 1, sizeof *c);
     return parse_limits(object, where, arena, c) && parse_answers(object, where, arena, c) &&
                    redis_service_parse(object, where, arena, &c->redis)
@@ -399,18 +382,13 @@ static void *parse_rate_limit(const json_t *object, const char *where, struct wp
 /* The old configuration stays in force if the new one is refused. */
 static bool configure(struct root *root, struct wp_str text)
 {
-    struct wp_arena next = {0};
-    parsing = NULL;
-    if (!scoped_config_parse(text, parse_rate_limit, &next, &root->config)) {
-        patterns_free(parsing);
-        wp_arena_free(&next);
-        return false;
-    }
-    patterns_free(root->patterns);
+    const struct rule_shell shell = {.parse = parse_rate_limit, .global = RULE_GLOBAL_MUST_HOLD};
+    return rule_config_replace(text, &shell, &root->arena, &root->config);
+}
+
+static void forget(struct root *root)
+{
     wp_arena_free(&root->arena);
-    root->arena = next;
-    root->patterns = parsing;
-    return true;
 }
 
 /* ---- which limit --------------------------------------------------------------------------- */
@@ -485,14 +463,9 @@ static const struct limit *limit_of_item(const struct item *item, struct wp_str 
     if (item->exact) {
         return strmap_find(&item->by_key, *value, &index) ? &item->limits[index] : NULL;
     }
-    const char *text = NULL; /* for regexec, which wants a NUL */
     for (size_t i = 0; i < item->nlimits; i++) {
         const struct limit *l = &item->limits[i];
-        if (l->kind == LIMIT_ALL) {
-            return l;
-        }
-        text = text ? text : wp_arena_dup(wp_callback_arena(), *value).at;
-        if (regexec(&l->pattern->regex, text, 0, NULL, 0) == 0) {
+        if (l->kind == LIMIT_ALL || wp_regex_set_matches(l->pattern, *value)) {
             return l;
         }
     }
@@ -591,7 +564,7 @@ static void answered(struct wp_root *wp_root, struct wp_stream *wp_stream, void 
     struct stream *s = (struct stream *)wp_stream;
     (void)data;
     /* The configuration may be another one by now, or none. */
-    struct rate_limit *c = scoped_config_find(&root->config);
+    struct rate_limit *c = rule_config_find(&root->config);
     if (!read_answer(reply, s)) {
         if (pass_uncounted(c, reply)) {
             wp_resume_request();
@@ -609,7 +582,7 @@ static enum wp_action request_headers(struct stream *s, uint32_t count, bool end
     struct wp_str key;
     (void)count;
     (void)end_of_stream;
-    struct rate_limit *c = scoped_config_find(&wp_root_of(s)->config);
+    struct rate_limit *c = rule_config_find(&wp_root_of(s)->config);
     const struct limit *l = c ? limit_find(c, &key) : NULL;
     if (!l) {
         return WP_CONTINUE;
@@ -639,5 +612,6 @@ static enum wp_action response_headers(struct stream *s, uint32_t count, bool en
 }
 
 WP_ON_CONFIGURE(configure)
+WP_ON_DELETE(forget)
 WP_ON_REQUEST_HEADERS(request_headers)
 WP_ON_RESPONSE_HEADERS(response_headers)

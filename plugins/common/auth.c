@@ -1,122 +1,96 @@
 /* auth.c - see auth.h. */
 #include "auth.h"
 
-/* Does the object have fields of the plugin itself? */
-static bool has_own_fields(const json_t *object)
+/* What a rule comes to. */
+struct auth_rule {
+    void *local; /* the rule's own configuration, or NULL: the global one with `allow` */
+    struct wp_strs allow;
+};
+
+static const char *const shell_fields[] = {"global_auth", "allow", NULL};
+
+/* The shell's `data`. */
+struct auth_parser {
+    rule_parse_fn *parse;
+    const struct rule_shell *shell;
+};
+
+/* Without consumers there is nothing to ask for, even if all fields of the plugin have defaults. */
+static void *parse_global(const json_t *object, const char *where, struct wp_arena *arena, void *data)
 {
-    static const char *const shell_keys[] = {"_rules_", "global_auth", "allow"};
-    const char *key;
-    json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)object, key, value)
-    {
-        (void)value;
-        bool own = !rule_is_match_key(key);
-        for (size_t i = 0; own && i < sizeof shell_keys / sizeof *shell_keys; i++) {
-            own = strcmp(key, shell_keys[i]) != 0;
-        }
-        if (own) {
-            return true;
-        }
+    const struct auth_parser *parser = data;
+    if (!rule_has_own_fields(object, parser->shell)) {
+        wp_json_complain(where, "", "nothing usable is configured");
+        return NULL;
     }
-    return false;
+    return parser->parse(object, where, arena, NULL);
 }
 
-static bool parse_rule(const json_t *rule, const char *where, auth_parse_fn *parse, struct wp_arena *arena,
-                       struct auth_rule *out)
+static void *parse_rule(const json_t *rule, const char *where, struct wp_arena *arena, void *data)
 {
-    if (!json_is_object(rule)) {
-        wp_json_complain(where, "", "must be an object");
-        return false;
-    }
+    const struct auth_parser *parser = data;
+    struct auth_rule *out = wp_arena_array(arena, 1, sizeof *out);
     bool has_allow = json_object_get(rule, "allow") != NULL;
-    if (!rule_match_parse(rule, where, arena, &out->match) ||
-        !wp_json_strs(rule, where, "allow", arena, &out->allow)) {
-        return false;
+    if (!wp_json_strs(rule, where, "allow", arena, &out->allow)) {
+        return NULL;
     }
-    if (has_own_fields(rule)) {
-        out->local = parse(rule, where, arena);
+    if (rule_has_own_fields(rule, parser->shell)) {
+        out->local = parser->parse(rule, where, arena, NULL);
         if (!out->local && !has_allow) {
-            return false;
+            return NULL;
         }
         if (!out->local) {
             wp_warn("configuration: %s: its own fields are not usable; only allow is used", where);
         }
-    } else if (!has_allow && !out->match.disabled) {
+    } else if (!has_allow) {
         wp_warn("configuration: %s: has neither allow nor fields of its own, so no consumer is allowed",
                 where);
     }
+    return out;
+}
+
+/* `global_auth` of the whole object, before what else it says. */
+static bool read_global_auth(const json_t *object, enum auth_global *out)
+{
+    bool on = false;
+    if (!wp_json_bool(object, "", "global_auth", &on)) {
+        return false;
+    }
+    *out = !json_object_get(object, "global_auth") ? AUTH_GLOBAL_UNSET
+           : on                                    ? AUTH_GLOBAL_ON
+                                                   : AUTH_GLOBAL_OFF;
     return true;
 }
 
-static bool parse_rules(const json_t *rules, auth_parse_fn *parse, struct wp_arena *arena,
-                        struct auth_config *c)
+static bool read_text(struct wp_str text, rule_parse_fn *parse, struct wp_arena *arena,
+                      struct auth_config *out)
 {
-    if (!json_is_array(rules)) {
-        wp_json_complain("", "_rules_", "must be an array of rules");
-        return false;
-    }
-    c->nrules = json_array_size(rules);
-    c->rules = wp_arena_array(arena, c->nrules, sizeof *c->rules);
-    for (size_t i = 0; i < c->nrules; i++) {
-        struct wp_str where = wp_format("_rules_[%zu]", i);
-        if (!parse_rule(json_array_get(rules, i), where.at, parse, arena, &c->rules[i])) {
+    struct auth_config c = {0};
+    if (text.len != 0) {
+        struct auth_parser parser = {.parse = parse};
+        struct rule_shell shell = {.parse = parse_global,
+                                   .parse_rule = parse_rule,
+                                   .global = RULE_GLOBAL_MAY_FAIL,
+                                   .fields = shell_fields,
+                                   .data = &parser};
+        parser.shell = &shell;
+        json_t *object = wp_json_parse(text);
+        bool ok = object && read_global_auth(object, &c.global_auth) &&
+                  rule_config_read(object, &shell, arena, &c.rules);
+        json_decref(object);
+        if (!ok) {
             return false;
         }
-    }
-    return true;
-}
-
-static bool parse_object(const json_t *object, auth_parse_fn *parse, struct wp_arena *arena,
-                         struct auth_config *out)
-{
-    if (!json_is_object(object)) {
-        wp_json_complain("", "", "must be a JSON object");
-        return false;
-    }
-    struct auth_config c = {0};
-    const json_t *rules = json_object_get(object, "_rules_");
-    bool global_auth = false;
-    if (!wp_json_bool(object, "", "global_auth", &global_auth)) {
-        return false;
-    }
-    if (json_object_get(object, "global_auth")) {
-        c.global_auth = global_auth ? AUTH_GLOBAL_ON : AUTH_GLOBAL_OFF;
-    }
-    if (has_own_fields(object)) {
-        c.global = parse(object, "", arena);
-    }
-    if (!rules && !c.global) {
-        wp_json_complain("", "", "nothing usable is configured");
-        return false;
-    }
-    if (rules && !parse_rules(rules, parse, arena, &c)) {
-        return false;
     }
     *out = c;
     return true;
 }
 
-bool auth_config_parse(struct wp_str text, auth_parse_fn *parse, struct wp_arena *arena,
-                       struct auth_config *out)
-{
-    if (text.len == 0) {
-        *out = (struct auth_config){0};
-        return true;
-    }
-    json_t *root = wp_json_parse(text);
-    if (!root) {
-        return false;
-    }
-    bool ok = parse_object(root, parse, arena, out);
-    json_decref(root);
-    return ok;
-}
-
-bool auth_config_replace(struct wp_str text, auth_parse_fn *parse, struct wp_arena *arena,
+bool auth_config_replace(struct wp_str text, rule_parse_fn *parse, struct wp_arena *arena,
                          struct auth_config *config)
 {
     struct wp_arena next = {0};
-    if (!auth_config_parse(text, parse, &next, config)) {
+    if (!read_text(text, parse, &next, config)) {
         wp_arena_free(&next);
         return false;
     }
@@ -127,24 +101,17 @@ bool auth_config_replace(struct wp_str text, auth_parse_fn *parse, struct wp_are
 
 struct auth_match auth_config_find_enforced(const struct auth_config *c)
 {
-    if (c->nrules == 0) {
-        return (struct auth_match){.config = c->global};
+    const struct rule_entry *entry = rule_config_match(&c->rules);
+    if (!entry) {
+        bool applies = c->rules.nrules == 0 || c->global_auth == AUTH_GLOBAL_ON;
+        return (struct auth_match){.config = applies ? c->rules.global : NULL};
     }
-    struct rule_request request = {0};
-    for (size_t i = 0; i < c->nrules; i++) {
-        const struct auth_rule *rule = &c->rules[i];
-        if (!rule_matches(&rule->match, &request)) {
-            continue;
-        }
-        if (rule->match.disabled) {
-            return (struct auth_match){0};
-        }
-        if (rule->local) {
-            return (struct auth_match){.config = rule->local};
-        }
-        return (struct auth_match){.config = c->global, .allow = &rule->allow};
+    const struct auth_rule *rule = entry->config;
+    if (!rule) { /* disabled */
+        return (struct auth_match){0};
     }
-    return (struct auth_match){.config = c->global_auth == AUTH_GLOBAL_ON ? c->global : NULL};
+    return rule->local ? (struct auth_match){.config = rule->local}
+                       : (struct auth_match){.config = c->rules.global, .allow = &rule->allow};
 }
 
 /* `global_auth: false` lets through what no allow list asks to check. */

@@ -1,39 +1,25 @@
-/* auth.h - the configuration shell of Higress's authentication plugins: global part, `_rules_`, allow lists.
+/* auth.h - rule_config.h's shell as Higress's authentication plugins have it: with allow lists of consumers,
+ * and `global_auth`.
  *
  * A plugin gives a parser for its own fields; this file decides which parsed configuration, and which allow
- * list, a request falls under.  Everything lies in the arena given to auth_config_parse and is immutable
- * afterwards. */
+ * list, a request falls under.  A rule has a configuration of its own, or an allow list for the global one.
+ */
 #ifndef PLUGINS_AUTH_H
 #define PLUGINS_AUTH_H
 
-#include "rules.h"
-
-/* The plugin's own fields of `object`: the parsed configuration in `arena`, or NULL after logging why not. */
-typedef void *auth_parse_fn(const json_t *object, const char *where, struct wp_arena *arena);
-
-struct auth_rule {
-    struct rule_match match;
-    void *local; /* the rule's own configuration, or NULL: the global one with `allow` */
-    struct wp_strs allow;
-};
+#include "rule_config.h"
 
 enum auth_global { AUTH_GLOBAL_UNSET, AUTH_GLOBAL_ON, AUTH_GLOBAL_OFF };
 
 struct auth_config {
-    void *global; /* NULL: there is none */
     enum auth_global global_auth;
-    struct auth_rule *rules;
-    size_t nrules;
+    struct rule_config rules; /* a rule's configuration is auth.c's */
 };
 
-/* Parse a configuration's text; an empty text is an empty configuration, under which everything passes.
- * False, having logged why: *out is untouched. */
-bool auth_config_parse(struct wp_str text, auth_parse_fn *parse, struct wp_arena *arena,
-                       struct auth_config *out);
-
-/* The same as the configure callback of a plugin: on success what *config and *arena held is replaced, on
- * failure it stays in force. */
-bool auth_config_replace(struct wp_str text, auth_parse_fn *parse, struct wp_arena *arena,
+/* The configure callback of a plugin whose parser is `parse`: on success what *config and *arena held is
+ * replaced, on failure, having logged why, it stays in force.  An empty text is an empty configuration, under
+ * which everything passes. */
+bool auth_config_replace(struct wp_str text, rule_parse_fn *parse, struct wp_arena *arena,
                          struct auth_config *config);
 
 /* What applies to a request. */

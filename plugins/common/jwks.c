@@ -63,10 +63,19 @@ static bool alg_is_for(const struct jwk *jwk, enum jwt_key_kind kind)
     return true;
 }
 
+static void free_public(void *key)
+{
+    wp_public_key_free(key);
+}
+
 static enum outcome take_public(const struct jwk *jwk, enum jwt_key_kind kind, struct wp_public_key *public,
                                 const char *what, struct jwks_key *out)
 {
-    return jwt_key_init_public(&out->key, kind, public, jwk->alg) ? USABLE : broken(jwk, "", what);
+    if (!jwt_key_init_public(&out->key, kind, public, jwk->alg)) {
+        return broken(jwk, "", what);
+    }
+    wp_arena_on_free(jwk->arena, free_public, public);
+    return USABLE;
 }
 
 static enum outcome read_oct(const struct jwk *jwk, struct jwks_key *out)
@@ -231,18 +240,19 @@ bool jwks_parse(const json_t *value, const char *where, struct wp_arena *arena, 
         wp_json_complain(where, "", "must be a key set, as an object or as a string of JSON");
     }
     if (!ok) {
-        jwks_fini(out);
+        *out = (struct jwks){0};
     }
     json_decref(parsed);
     return ok;
 }
 
-void jwks_fini(struct jwks *set)
+void jwks_init_secret(struct jwks *out, struct wp_str secret, const struct jwt_alg *alg,
+                      struct wp_arena *arena)
 {
-    for (size_t i = 0; i < set->n; i++) {
-        jwt_key_fini(&set->keys[i].key);
-    }
-    *set = (struct jwks){0};
+    struct jwks_key *key = wp_arena_array(arena, 1, sizeof *key);
+    jwt_key_init_hmac(&key->key, secret, alg, arena);
+    key->cost_us = COST_HMAC_US;
+    *out = (struct jwks){key, 1};
 }
 
 static bool may_be_tried(const struct jwks_key *key, const struct jwt *jwt)

@@ -4,8 +4,8 @@
  * for something else than signatures is passed over with a warning, as a set from an identity provider also
  * holds those; a key of a known kind that is broken refuses the set, and so does a set without a usable key.
  *
- * A set is immutable, and owns what its public keys hold outside the arena: jwks_fini before the arena
- * goes. */
+ * A set is immutable and lies in the arena it is read into; what its public keys hold outside goes when the
+ * arena is freed. */
 #ifndef PLUGINS_JWKS_H
 #define PLUGINS_JWKS_H
 
@@ -26,7 +26,10 @@ struct jwks {
 
 /* `value` is the set, or a string that holds its text.  False, having logged why: *out is empty. */
 bool jwks_parse(const json_t *value, const char *where, struct wp_arena *arena, struct jwks *out);
-void jwks_fini(struct jwks *set);
+
+/* A set of one HMAC key without a kid; with `alg` it is for this one only. */
+void jwks_init_secret(struct jwks *out, struct wp_str secret, const struct jwt_alg *alg,
+                      struct wp_arena *arena);
 
 /* Which key verifies the token: one whose kid is the token's, if both have one, and whose algorithm is the
  * token's, if it names one.  JWT_NO_KEY: none may be tried.  JWT_NOT_VERIFIED: none of those fits.

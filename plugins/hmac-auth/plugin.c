@@ -104,8 +104,9 @@ static bool parse_credentials(const json_t *array, const char *where, const char
     return true;
 }
 
-static void *parse_hmac_auth(const json_t *object, const char *where, struct wp_arena *arena)
+static void *parse_hmac_auth(const json_t *object, const char *where, struct wp_arena *arena, void *data)
 {
+    (void)data;
     struct hmac_auth *c = wp_arena_array(arena, 1, sizeof *c);
     const json_t *credentials = json_object_get(object, "credentials");
     const json_t *consumers = json_object_get(object, "consumers");
@@ -121,6 +122,11 @@ static void *parse_hmac_auth(const json_t *object, const char *where, struct wp_
 static bool configure(struct root *root, struct wp_str config)
 {
     return auth_config_replace(config, parse_hmac_auth, &root->arena, &root->config);
+}
+
+static void forget(struct root *root)
+{
+    wp_arena_free(&root->arena);
 }
 
 /* ---- answers -------------------------------------------------------------------------------- */
@@ -518,6 +524,7 @@ static enum wp_action request_trailers(struct stream *s, uint32_t count)
 }
 
 WP_ON_CONFIGURE(configure)
+WP_ON_DELETE(forget)
 WP_ON_REQUEST_HEADERS(request_headers)
 WP_ON_REQUEST_BODY(request_body)
 WP_ON_REQUEST_TRAILERS(request_trailers)

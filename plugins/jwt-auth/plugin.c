@@ -44,14 +44,12 @@ struct jwt_auth {
     size_t nconsumers;
     struct token_place *places;
     size_t nplaces;
-    struct jwt_auth *next; /* in the list of all of a configuration */
 };
 
 struct root {
     struct wp_root wp;
     struct wp_arena arena; /* of config */
     struct auth_config config;
-    struct jwt_auth *all; /* in config: their keys are to be freed */
 };
 
 struct stream {
@@ -314,53 +312,30 @@ static bool parse_consumers(const json_t *object, const char *where, struct wp_a
         }
         if (!strmap_add(&names, c->name, (uint32_t)i)) {
             wp_json_complain(at.at, "name", "is another consumer's, too");
-            jwks_fini(&c->jwks);
             return false;
         }
     }
     return true;
 }
 
-static void free_keys(struct jwt_auth *all)
+static void *parse_jwt_auth(const json_t *object, const char *where, struct wp_arena *arena, void *data)
 {
-    for (; all; all = all->next) {
-        for (size_t i = 0; i < all->nconsumers; i++) {
-            jwks_fini(&all->consumers[i].jwks);
-        }
-        all->nconsumers = 0;
-    }
-}
-
-/* What the running configure callback has parsed: auth.h's parser hands over no data of ours. */
-static struct jwt_auth *parsed;
-
-static void *parse_jwt_auth(const json_t *object, const char *where, struct wp_arena *arena)
-{
+    (void)data;
     struct jwt_auth *c = wp_arena_array(arena, 1, sizeof *c);
-    if (!wp_json_strs(object, where, "enable_headers", arena, &c->enable_headers) ||
-        !parse_consumers(object, where, arena, c)) {
-        free_keys(c);
-        return NULL;
-    }
-    c->next = parsed;
-    parsed = c;
-    return c;
+    return wp_json_strs(object, where, "enable_headers", arena, &c->enable_headers) &&
+                   parse_consumers(object, where, arena, c)
+               ? c
+               : NULL;
 }
 
 static bool configure(struct root *root, struct wp_str config)
 {
-    struct wp_arena arena = {0};
-    parsed = NULL;
-    if (!auth_config_parse(config, parse_jwt_auth, &arena, &root->config)) {
-        free_keys(parsed);
-        wp_arena_free(&arena);
-        return false;
-    }
-    free_keys(root->all);
+    return auth_config_replace(config, parse_jwt_auth, &root->arena, &root->config);
+}
+
+static void forget(struct root *root)
+{
     wp_arena_free(&root->arena);
-    root->all = parsed;
-    root->arena = arena;
-    return true;
 }
 
 /* ---- tokens of a request -------------------------------------------------------------------- */
@@ -563,4 +538,5 @@ static enum wp_action request_headers(struct stream *s, uint32_t count, bool end
 }
 
 WP_ON_CONFIGURE(configure)
+WP_ON_DELETE(forget)
 WP_ON_REQUEST_HEADERS(request_headers)

@@ -1,6 +1,7 @@
 /* jwt-logout - logs out tokens that would count until they expire: what is revoked stands in Redis.
  *
- * README.md has the fields and docs/adr/0043 the reasons.  Three kinds of records, under a common prefix:
+ * README.md has the fields and docs/adr/0043 the reasons; config.c
+ * reads the fields, tokens.c the tokens of a request.  Three kinds of records, under a common prefix:
  *
  *     {PREFIX}:t:ID       this token is logged out; ends with the token
  *     {PREFIX}:s:SUBJECT  tokens of a subject issued before the time it holds are
@@ -13,54 +14,13 @@
  * `keys`, or by one that ran before (`verified_before`).  All tokens a request carries where tokens are
  * looked for are checked, whichever of them counts for others.  A token that cannot be read is refused, as
  * nothing can be known of it.  Only Redis's OK makes a logout succeed. */
-#include "jwt.h"
-#include "redis_service.h"
-#include "scoped.h"
-#include "verdict_cache.h"
-
-enum place_kind { IN_HEADER, IN_PARAM, IN_COOKIE };
-
-struct place {
-    enum place_kind kind;
-    struct wp_str name, prefix; /* the token is what follows the prefix's first occurrence */
-};
-
-struct signer {
-    struct jwt_key key;
-    struct wp_str issuer; /* the only one whose tokens it signs; empty: any */
-};
-
-enum policy { POLICY_OPEN, POLICY_CLOSED, POLICY_CACHE_ONLY };
-
-struct jwt_logout {
-    struct redis_service redis;
-    struct place *places;
-    size_t nplaces;
-    struct signer *signers;
-    size_t nsigners;                                     /* 0: a plugin before this one verifies */
-    struct wp_str logout_path, admin_path, admin_secret; /* empty: there is none */
-    struct wp_str prefix;
-    bool require_token;
-    int64_t clock_skew_s, max_token_ttl_s;
-    enum policy policy;
-    uint64_t cache_ms, cache_only_ms;
-    struct verdict_cache cache;
-};
+#include "logout.h"
 
 struct root {
     struct wp_root wp;
     struct wp_arena arena; /* of config */
-    struct scoped_config config;
+    struct rule_config config;
     uint32_t generation; /* of config */
-};
-
-enum { MAX_TOKENS = 4 };
-
-/* What must be known of a token once the callback that read it is over. */
-struct check {
-    unsigned char id[VERDICT_ID_BYTES];
-    bool has_iat, has_exp, has_subject, fresh;
-    int64_t iat_s, exp_s;
 };
 
 struct stream {
@@ -76,9 +36,6 @@ struct stream {
 
 WP_PLUGIN(struct root, struct stream)
 
-enum { MIN_SECRET_BYTES = 16, MAX_CACHE_ENTRIES = 1 << 16, MIN_TTL_S = 60 };
-#define MAX_TTL_S ((int64_t)10 * 366 * 86400)
-#define MAX_CACHE_MS ((int64_t)86400 * 1000)
 #define DETAILS(what) WP_STR("jwt_logout." what)
 
 /* Cutoffs only grow.  ARGV[2] is the time to live, 0: none. */
@@ -93,251 +50,21 @@ static uint64_t now_ms(void)
     return wp_now_ns() / 1000000u;
 }
 
-static int64_t now_s(void)
-{
-    return (int64_t)(wp_now_ns() / 1000000000u);
-}
-
 /* ---- configuration ---------------------------------------------------------------------- */
-
-static bool parse_header_place(const json_t *v, const char *where, struct wp_arena *arena, struct place *out)
-{
-    if (!json_is_object(v)) {
-        wp_json_complain(where, "", "must be an object with name and value_prefix");
-        return false;
-    }
-    return wp_json_str(v, where, "name", arena, &out->name) &&
-           wp_json_str(v, where, "value_prefix", arena, &out->prefix);
-}
-
-static bool parse_headers(const json_t *object, const char *where, struct wp_arena *arena,
-                          struct jwt_logout *c)
-{
-    const json_t *headers = json_object_get(object, "from_headers");
-    if (headers && !json_is_array(headers)) {
-        wp_json_complain(where, "from_headers", "must be an array of objects");
-        return false;
-    }
-    for (size_t i = 0; i < json_array_size(headers); i++) {
-        struct place *p = &c->places[c->nplaces++];
-        struct wp_str at = wp_format("%s%sfrom_headers[%zu]", where, *where != '\0' ? "." : "", i);
-        *p = (struct place){IN_HEADER, {"", 0}, {"", 0}};
-        if (!parse_header_place(json_array_get(headers, i), at.at, arena, p)) {
-            return false;
-        }
-        if (p->name.len == 0) {
-            wp_json_complain(at.at, "name", "is missing or empty");
-            return false;
-        }
-    }
-    return true;
-}
-
-static void add_places(struct jwt_logout *c, enum place_kind kind, struct wp_strs names)
-{
-    for (size_t i = 0; i < names.n; i++) {
-        c->places[c->nplaces++] = (struct place){kind, names.at[i], {"", 0}};
-    }
-}
-
-/* Where tokens are looked for; with none of the fields as Higress's jwt-auth looks for them. */
-static bool parse_places(const json_t *object, const char *where, struct wp_arena *arena,
-                         struct jwt_logout *c)
-{
-    struct wp_strs params = {0}, cookies = {0};
-    if (!wp_json_strs(object, where, "from_params", arena, &params) ||
-        !wp_json_strs(object, where, "from_cookies", arena, &cookies)) {
-        return false;
-    }
-    size_t headers = json_array_size(json_object_get(object, "from_headers"));
-    c->places = wp_arena_array(arena, headers + params.n + cookies.n + 2, sizeof *c->places);
-    if (!parse_headers(object, where, arena, c)) {
-        return false;
-    }
-    add_places(c, IN_PARAM, params);
-    add_places(c, IN_COOKIE, cookies);
-    if (c->nplaces == 0) {
-        c->places[0] = (struct place){IN_HEADER, WP_STR("Authorization"), WP_STR("Bearer ")};
-        c->places[1] = (struct place){IN_PARAM, WP_STR("access_token"), {"", 0}};
-        c->nplaces = 2;
-    }
-    return true;
-}
-
-static bool parse_signer(const json_t *object, const char *where, struct wp_arena *arena, struct signer *out)
-{
-    struct wp_str secret = WP_STR(""), alg = WP_STR("");
-    if (!json_is_object(object)) {
-        wp_json_complain(where, "", "must be an object");
-        return false;
-    }
-    out->issuer = WP_STR("");
-    if (!wp_json_str(object, where, "secret", arena, &secret) ||
-        !wp_json_str(object, where, "issuer", arena, &out->issuer) ||
-        !wp_json_str(object, where, "alg", arena, &alg)) {
-        return false;
-    }
-    if (secret.len == 0) {
-        wp_json_complain(where, "secret", "is missing or empty");
-        return false;
-    }
-    const struct jwt_alg *only = alg.len != 0 ? jwt_alg_find(alg) : NULL;
-    if (alg.len != 0 && (!only || only->key != JWT_KEY_HMAC)) {
-        wp_json_complain(where, "alg", "must be HS256, HS384 or HS512");
-        return false;
-    }
-    jwt_key_init_hmac(&out->key, secret, only, arena);
-    return true;
-}
-
-/* Who verifies: this plugin, or one before it.  That must be said, as an endpoint that believes forged tokens
- * lets anybody log out anybody. */
-static bool parse_signers(const json_t *object, const char *where, struct wp_arena *arena,
-                          struct jwt_logout *c)
-{
-    const json_t *keys = json_object_get(object, "keys");
-    bool before = false;
-    if (!wp_json_bool(object, where, "verified_before", &before)) {
-        return false;
-    }
-    if ((keys != NULL) == before) {
-        wp_json_complain(where, "", "needs exactly one of keys and verified_before: true");
-        return false;
-    }
-    if (before) {
-        return true;
-    }
-    if (!json_is_array(keys) || json_array_size(keys) == 0) {
-        wp_json_complain(where, "keys", "must be an array of keys, not empty");
-        return false;
-    }
-    c->nsigners = json_array_size(keys);
-    c->signers = wp_arena_array(arena, c->nsigners, sizeof *c->signers);
-    for (size_t i = 0; i < c->nsigners; i++) {
-        struct wp_str at = wp_format("%s%skeys[%zu]", where, *where != '\0' ? "." : "", i);
-        if (!parse_signer(json_array_get(keys, i), at.at, arena, &c->signers[i])) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool parse_path(const json_t *object, const char *where, const char *key, struct wp_arena *arena,
-                       struct wp_str *out)
-{
-    if (!wp_json_str(object, where, key, arena, out)) {
-        return false;
-    }
-    if (out->len != 0 && out->at[0] != '/') {
-        wp_json_complain(where, key, "must begin with /");
-        return false;
-    }
-    return true;
-}
-
-static bool parse_endpoints(const json_t *object, const char *where, struct wp_arena *arena,
-                            struct jwt_logout *c)
-{
-    c->logout_path = c->admin_path = c->admin_secret = WP_STR("");
-    if (!parse_path(object, where, "logout_path", arena, &c->logout_path) ||
-        !parse_path(object, where, "admin_path", arena, &c->admin_path) ||
-        !wp_json_str(object, where, "admin_secret", arena, &c->admin_secret)) {
-        return false;
-    }
-    if ((c->admin_path.len != 0) != (c->admin_secret.len != 0)) {
-        wp_json_complain(where, "", "admin_path and admin_secret go together");
-        return false;
-    }
-    if (c->admin_path.len != 0 && c->admin_secret.len < MIN_SECRET_BYTES) {
-        wp_json_complain(where, "admin_secret", "must have 16 bytes at least");
-        return false;
-    }
-    if (c->admin_path.len != 0 && wp_str_eq(c->admin_path, c->logout_path)) {
-        wp_json_complain(where, "admin_path", "must be another than logout_path");
-        return false;
-    }
-    return true;
-}
-
-static bool parse_bounded(const json_t *object, const char *where, const char *key, int64_t max, int64_t *out)
-{
-    if (!wp_json_int(object, where, key, out)) {
-        return false;
-    }
-    if (*out < 0 || *out > max) {
-        wp_json_complain(where, key, wp_format("must be from 0 to %lld", (long long)max).at);
-        return false;
-    }
-    return true;
-}
-
-static bool parse_policy(const json_t *object, const char *where, struct wp_arena *arena, enum policy *out)
-{
-    static const char *const names[] = {"open", "closed", "cache-only"};
-    struct wp_str text = WP_STR("closed");
-    if (!wp_json_str(object, where, "on_failure", arena, &text)) {
-        return false;
-    }
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        if (wp_str_eq(text, wp_str_of(names[i]))) {
-            *out = (enum policy)i;
-            return true;
-        }
-    }
-    wp_json_complain(where, "on_failure", "must be open, closed or cache-only");
-    return false;
-}
-
-static bool parse_bounds(const json_t *object, const char *where, struct wp_arena *arena,
-                         struct jwt_logout *c)
-{
-    int64_t entries = 4096, cache_ms = 0, cache_only_ms = 60000;
-    c->clock_skew_s = 60;
-    c->max_token_ttl_s = (int64_t)30 * 86400;
-    if (!parse_bounded(object, where, "clock_skew_seconds", MAX_TTL_S, &c->clock_skew_s) ||
-        !parse_bounded(object, where, "max_token_ttl", MAX_TTL_S, &c->max_token_ttl_s) ||
-        !parse_bounded(object, where, "cache_entries", MAX_CACHE_ENTRIES, &entries) ||
-        !parse_bounded(object, where, "cache_ms", MAX_CACHE_MS, &cache_ms) ||
-        !parse_bounded(object, where, "cache_only_ms", MAX_CACHE_MS, &cache_only_ms)) {
-        return false;
-    }
-    c->cache_ms = (uint64_t)cache_ms;
-    c->cache_only_ms = (uint64_t)cache_only_ms;
-    verdict_cache_init(&c->cache, arena, (size_t)entries);
-    return true;
-}
-
-static void *parse_jwt_logout(const json_t *object, const char *where, struct wp_arena *arena)
-{
-    struct jwt_logout *c = wp_arena_array(arena, 1, sizeof *c);
-    struct wp_str prefix = WP_STR("jwt-logout");
-    c->require_token = true;
-    if (!parse_places(object, where, arena, c) || !parse_signers(object, where, arena, c) ||
-        !parse_endpoints(object, where, arena, c) || !parse_bounds(object, where, arena, c) ||
-        !parse_policy(object, where, arena, &c->policy) ||
-        !wp_json_bool(object, where, "require_token", &c->require_token) ||
-        !wp_json_str(object, where, "prefix", arena, &prefix)) {
-        return NULL;
-    }
-    if (prefix.len == 0 || wp_str_find(prefix, '{') >= 0 || wp_str_find(prefix, '}') >= 0) {
-        wp_json_complain(where, "prefix", "must not be empty, and have no braces");
-        return NULL;
-    }
-    c->prefix = wp_arena_dup(arena, wp_format("{%.*s}", WP_ARG(prefix)));
-    return redis_service_parse(object, where, arena, &c->redis) ? c : NULL;
-}
 
 static bool configure(struct root *root, struct wp_str text)
 {
-    struct wp_arena next = {0};
-    if (!scoped_config_parse(text, parse_jwt_logout, &next, &root->config)) {
-        wp_arena_free(&next);
+    const struct rule_shell shell = {.parse = jwt_logout_parse, .global = RULE_GLOBAL_MUST_HOLD};
+    if (!rule_config_replace(text, &shell, &root->arena, &root->config)) {
         return false;
     }
-    wp_arena_free(&root->arena);
-    root->arena = next;
     root->generation++;
     return true;
+}
+
+static void forget(struct root *root)
+{
+    wp_arena_free(&root->arena);
 }
 
 /* The configuration the stream began with, or NULL: it has been replaced since. */
@@ -382,157 +109,6 @@ static enum wp_action unavailable(void)
     return answer(503, DETAILS("unavailable"), WP_STR("Revoked tokens cannot be looked up"));
 }
 
-/* ---- records ---------------------------------------------------------------------------------- */
-
-/* A hash of two texts; `kind` keeps different uses apart, and lengths keep the texts apart. */
-static struct wp_str hash_of(const char *kind, struct wp_str a, struct wp_str b)
-{
-    struct wp_digest_state state;
-    wp_digest_begin(&state, WP_SHA256);
-    wp_digest_add(&state, wp_format("%s:%zu:", kind, a.len));
-    wp_digest_add(&state, a);
-    wp_digest_add(&state, b);
-    return wp_digest_end(&state);
-}
-
-static struct wp_str token_key(const struct jwt_logout *c, struct wp_str id)
-{
-    return wp_format("%.*s:t:%.*s", WP_ARG(c->prefix), WP_ARG(wp_base64url_encode(id)));
-}
-
-static struct wp_str subject_key(const struct jwt_logout *c, struct wp_str issuer, struct wp_str subject)
-{
-    struct wp_str id = wp_base64url_encode(hash_of("sub", issuer, subject));
-    return wp_format("%.*s:s:%.*s", WP_ARG(c->prefix), WP_ARG(id));
-}
-
-static struct wp_str everybody_key(const struct jwt_logout *c)
-{
-    return wp_format("%.*s:all", WP_ARG(c->prefix));
-}
-
-/* How long a record must stay that ends at `end_s`: never 0. */
-static int64_t ttl_until(int64_t end_s, int64_t skew_s)
-{
-    int64_t ttl;
-    if (__builtin_add_overflow(end_s, skew_s - now_s(), &ttl)) {
-        return MAX_TTL_S;
-    }
-    return ttl < MIN_TTL_S ? MIN_TTL_S : ttl;
-}
-
-/* ---- tokens ------------------------------------------------------------------------------------ */
-
-/* The text of a claim of any type, as it was written if it is no string. */
-static struct wp_str claim_text(const struct claims *claims, struct wp_str name)
-{
-    const struct claim *c = claims_find(claims, name);
-    return c ? c->text : WP_STR("");
-}
-
-static bool find_after(struct wp_str text, struct wp_str prefix, struct wp_str *rest)
-{
-    for (size_t i = 0; i + prefix.len <= text.len; i++) {
-        if (wp_bytes_eq(text.at + i, prefix.at, prefix.len)) {
-            *rest = wp_str_slice(text, i + prefix.len, text.len);
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool find_cookie(struct wp_str name, struct wp_str *value)
-{
-    struct wp_pairs all = wp_headers(WP_REQUEST_HEADERS);
-    for (struct wp_header h; wp_pairs_next(&all, &h);) {
-        struct wp_str rest = h.value, piece;
-        while (wp_str_eq_nocase(h.name, WP_STR("cookie")) && wp_str_split(&rest, ';', &piece)) {
-            ptrdiff_t equals = wp_str_find(piece, '=');
-            if (equals >= 0 && wp_str_eq(wp_str_trim(wp_str_slice(piece, 0, (size_t)equals)), name)) {
-                *value = wp_str_trim(wp_str_slice(piece, (size_t)equals + 1, piece.len));
-                return true;
-            }
-        }
-    }
-    return false;
-}
-
-static bool place_find(const struct place *p, struct wp_str *out)
-{
-    switch (p->kind) {
-    case IN_HEADER: {
-        struct wp_str value = wp_request_header(p->name);
-        return value.len != 0 && find_after(value, p->prefix, out);
-    }
-    case IN_PARAM:
-        return wp_query_get(wp_query_of(wp_request_header(WP_STR(":path"))), p->name, out);
-    case IN_COOKIE:
-        return find_cookie(p->name, out);
-    }
-    return false;
-}
-
-/* With keys of our own: is it signed by one of them, and in time? */
-static enum jwt_status verify(const struct jwt_logout *c, const struct jwt *jwt)
-{
-    struct wp_str issuer = claim_text(&jwt->claims, WP_STR("iss"));
-    enum jwt_status status = JWT_NO_KEY;
-    for (size_t i = 0; i < c->nsigners; i++) {
-        const struct signer *signer = &c->signers[i];
-        if ((signer->issuer.len != 0 && !wp_str_eq(signer->issuer, issuer)) ||
-            !jwt_key_fits(&signer->key, jwt)) {
-            continue;
-        }
-        if (jwt_verify(jwt, &signer->key)) {
-            return jwt_check_time(&jwt->claims, now_s(), c->clock_skew_s, true);
-        }
-        status = JWT_NOT_VERIFIED;
-    }
-    return status;
-}
-
-static void read_check(const struct jwt *jwt, struct check *out)
-{
-    struct wp_str jti = claim_text(&jwt->claims, WP_STR("jti"));
-    struct wp_str id = jti.len != 0 ? hash_of("jti", claim_text(&jwt->claims, WP_STR("iss")), jti)
-                                    : hash_of("raw", jwt->signing_input, WP_STR(""));
-    *out = (struct check){.fresh = false};
-    memcpy(out->id, id.at, VERDICT_ID_BYTES);
-    out->has_iat = jwt_time_get(&jwt->claims, WP_STR("iat"), &out->iat_s);
-    out->has_exp = jwt_time_get(&jwt->claims, WP_STR("exp"), &out->exp_s);
-    out->has_subject = claims_find(&jwt->claims, WP_STR("sub")) != NULL;
-}
-
-/* The tokens of the request, and their subjects' keys; anything but JWT_OK refuses it. */
-static enum jwt_status read_tokens(struct stream *s, const struct jwt_logout *c,
-                                   struct wp_str subjects[MAX_TOKENS])
-{
-    s->nchecks = 0;
-    for (size_t i = 0; i < c->nplaces; i++) {
-        struct wp_str token;
-        struct jwt jwt;
-        if (!place_find(&c->places[i], &token) || token.len == 0) {
-            continue;
-        }
-        if (s->nchecks == MAX_TOKENS) {
-            return JWT_TOO_LARGE;
-        }
-        enum jwt_status status = jwt_parse(token, &jwt);
-        if (status == JWT_OK && c->nsigners != 0) {
-            status = verify(c, &jwt);
-        }
-        if (status != JWT_OK) {
-            return status;
-        }
-        struct check *check = &s->checks[s->nchecks];
-        read_check(&jwt, check);
-        subjects[s->nchecks++] = check->has_subject ? subject_key(c, claim_text(&jwt.claims, WP_STR("iss")),
-                                                                  claim_text(&jwt.claims, WP_STR("sub")))
-                                                    : WP_STR("");
-    }
-    return JWT_OK;
-}
-
 /* ---- checking ------------------------------------------------------------------------------------ */
 
 /* A revoked token is known until nobody takes it any more. */
@@ -540,7 +116,7 @@ static void remember_revoked(struct jwt_logout *c, const struct check *check)
 {
     uint64_t until = UINT64_MAX;
     if (check->has_exp) {
-        int64_t ttl = ttl_until(check->exp_s, c->clock_skew_s);
+        int64_t ttl = record_ttl_s(check->exp_s, c->clock_skew_s);
         until = now_ms() + (uint64_t)(ttl < MAX_TTL_S ? ttl : MAX_TTL_S) * 1000u;
     }
     verdict_cache_put_revoked(&c->cache, check->id, until, now_ms());
@@ -678,7 +254,7 @@ static void checked(struct wp_root *root, struct wp_stream *stream, void *data,
 static enum wp_action check(struct stream *s, struct jwt_logout *c)
 {
     struct wp_str subjects[MAX_TOKENS];
-    enum jwt_status status = read_tokens(s, c, subjects);
+    enum jwt_status status = tokens_read(c, s->checks, &s->nchecks, subjects);
     if (status == JWT_OK && s->nchecks == 0) {
         status = JWT_MISSING;
     }
@@ -692,10 +268,10 @@ static enum wp_action check(struct stream *s, struct jwt_logout *c)
     if (all_clean(s, c, c->cache_ms)) {
         return WP_CONTINUE;
     }
-    struct wp_str command[2 + 2 * MAX_TOKENS] = {WP_STR("MGET"), everybody_key(c)};
+    struct wp_str command[2 + 2 * MAX_TOKENS] = {WP_STR("MGET"), record_of_everybody(c)};
     size_t n = 2;
     for (size_t i = 0; i < s->nchecks; i++) {
-        command[n++] = token_key(c, (struct wp_str){(const char *)s->checks[i].id, VERDICT_ID_BYTES});
+        command[n++] = record_of_token(c, (struct wp_str){(const char *)s->checks[i].id, VERDICT_ID_BYTES});
         if (s->checks[i].has_subject) {
             command[n++] = subjects[i];
         }
@@ -759,14 +335,14 @@ static void record(struct stream *s, struct jwt_logout *c, const struct wp_str *
 static void record_token(struct stream *s, struct jwt_logout *c, struct wp_str id, bool has_end,
                          int64_t ttl_s, struct check *of)
 {
-    const struct wp_str command[] = {WP_STR("SET"), token_key(c, id), WP_STR("1"), WP_STR("EX"),
+    const struct wp_str command[] = {WP_STR("SET"), record_of_token(c, id), WP_STR("1"), WP_STR("EX"),
                                      wp_format("%lld", (long long)ttl_s)};
     record(s, c, command, has_end && ttl_s < MAX_TTL_S ? 5 : 3, of);
 }
 
 static void record_cutoff(struct stream *s, struct jwt_logout *c, struct wp_str key, int64_t before_s)
 {
-    int64_t ttl = c->max_token_ttl_s == 0 ? 0 : ttl_until(before_s, c->max_token_ttl_s + c->clock_skew_s);
+    int64_t ttl = c->max_token_ttl_s == 0 ? 0 : record_ttl_s(before_s, c->max_token_ttl_s + c->clock_skew_s);
     const struct wp_str command[] = {WP_STR("EVAL"),
                                      CUTOFF_SCRIPT,
                                      WP_STR("1"),
@@ -792,14 +368,14 @@ static enum wp_action logout(struct stream *s, struct jwt_logout *c)
     if (!is_post()) {
         return answer(405, DETAILS("method"), WP_STR("Log out with POST"));
     }
-    enum jwt_status status = read_tokens(s, c, subjects);
+    enum jwt_status status = tokens_read(c, s->checks, &s->nchecks, subjects);
     if (status != JWT_OK || s->nchecks == 0) {
         return deny(DETAILS("invalid"), jwt_status_text(status != JWT_OK ? status : JWT_MISSING));
     }
     for (size_t i = 0; i < s->nchecks; i++) {
         struct check *check = &s->checks[i];
         struct wp_str id = {(const char *)check->id, VERDICT_ID_BYTES};
-        int64_t ttl = check->has_exp ? ttl_until(check->exp_s, c->clock_skew_s) : 0;
+        int64_t ttl = check->has_exp ? record_ttl_s(check->exp_s, c->clock_skew_s) : 0;
         record_token(s, c, id, check->has_exp, ttl, check);
     }
     return wait_for_records(s);
@@ -830,8 +406,8 @@ static enum wp_action revoke_token(struct stream *s, struct jwt_logout *c, struc
     if (!query_time(query, WP_STR("exp"), &exp)) {
         return bad_query("exp must be seconds since 1970");
     }
-    int64_t ttl = exp != 0 ? ttl_until(exp, c->clock_skew_s) : c->max_token_ttl_s;
-    record_token(s, c, hash_of("jti", issuer, jti), ttl != 0, ttl, NULL);
+    int64_t ttl = exp != 0 ? record_ttl_s(exp, c->clock_skew_s) : c->max_token_ttl_s;
+    record_token(s, c, record_hash("jti", issuer, jti), ttl != 0, ttl, NULL);
     return wait_for_records(s);
 }
 
@@ -839,7 +415,7 @@ static enum wp_action revoke_token(struct stream *s, struct jwt_logout *c, struc
 static enum wp_action revoke(struct stream *s, struct jwt_logout *c, struct wp_str query)
 {
     struct wp_str jti, subject, all, issuer;
-    int64_t before = now_s() + 1; /* what was issued until now */
+    int64_t before = jwt_logout_now_s() + 1; /* what was issued until now */
     bool has_jti = wp_query_get(query, WP_STR("jti"), &jti),
          has_sub = wp_query_get(query, WP_STR("sub"), &subject),
          has_all = wp_query_get(query, WP_STR("all"), &all),
@@ -859,10 +435,10 @@ static enum wp_action revoke(struct stream *s, struct jwt_logout *c, struct wp_s
     if (!query_time(query, WP_STR("before"), &before) || before == 0) {
         return bad_query("before must be seconds since 1970");
     }
-    if (before > now_s() + 1 + c->clock_skew_s) {
+    if (before > jwt_logout_now_s() + 1 + c->clock_skew_s) {
         return bad_query("before lies in the future");
     }
-    record_cutoff(s, c, has_all ? everybody_key(c) : subject_key(c, issuer, subject), before);
+    record_cutoff(s, c, has_all ? record_of_everybody(c) : record_of_subject(c, issuer, subject), before);
     return wait_for_records(s);
 }
 
@@ -888,7 +464,7 @@ static enum wp_action request_headers(struct stream *s, uint32_t count, bool end
 {
     (void)count;
     (void)end_of_stream;
-    struct jwt_logout *c = scoped_config_find(&wp_root_of(s)->config);
+    struct jwt_logout *c = rule_config_find(&wp_root_of(s)->config);
     if (!c) {
         return WP_CONTINUE;
     }
@@ -902,4 +478,5 @@ static enum wp_action request_headers(struct stream *s, uint32_t count, bool end
 }
 
 WP_ON_CONFIGURE(configure)
+WP_ON_DELETE(forget)
 WP_ON_REQUEST_HEADERS(request_headers)

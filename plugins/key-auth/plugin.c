@@ -267,8 +267,9 @@ static bool parse_consumers(const json_t *object, const char *where, struct wp_a
     return link_consumers(fields, n, &global, arena, c);
 }
 
-static void *parse_key_auth(const json_t *object, const char *where, struct wp_arena *arena)
+static void *parse_key_auth(const json_t *object, const char *where, struct wp_arena *arena, void *data)
 {
+    (void)data;
     struct key_auth *c = wp_arena_array(arena, 1, sizeof *c);
     c->realm = WP_STR("MSE Gateway");
     bool credentials = json_object_get(object, "credentials") != NULL;
@@ -285,6 +286,11 @@ static void *parse_key_auth(const json_t *object, const char *where, struct wp_a
 static bool configure(struct root *root, struct wp_str text)
 {
     return auth_config_replace(text, parse_key_auth, &root->arena, &root->config);
+}
+
+static void forget(struct root *root)
+{
+    wp_arena_free(&root->arena);
 }
 
 /* ---- requests -------------------------------------------------------------------------------- */
@@ -370,4 +376,5 @@ static enum wp_action request_headers(struct stream *s, uint32_t count, bool end
 }
 
 WP_ON_CONFIGURE(configure)
+WP_ON_DELETE(forget)
 WP_ON_REQUEST_HEADERS(request_headers)

@@ -115,8 +115,9 @@ static bool parse_seconds(const json_t *object, const char *where, const char *k
     return true;
 }
 
-static void *parse_oauth(const json_t *object, const char *where, struct wp_arena *arena)
+static void *parse_oauth(const json_t *object, const char *where, struct wp_arena *arena, void *data)
 {
+    (void)data;
     struct oauth *c = wp_arena_array(arena, 1, sizeof *c);
     *c = (struct oauth){.issuer = WP_STR("Higress-Gateway"),
                         .auth_header = WP_STR("Authorization"),
@@ -148,6 +149,11 @@ static void *parse_oauth(const json_t *object, const char *where, struct wp_aren
 static bool configure(struct root *root, struct wp_str config)
 {
     return auth_config_replace(config, parse_oauth, &root->arena, &root->config);
+}
+
+static void forget(struct root *root)
+{
+    wp_arena_free(&root->arena);
 }
 
 /* ---- answers -------------------------------------------------------------------------------- */
@@ -420,6 +426,7 @@ static enum wp_action request_trailers(struct stream *s, uint32_t count)
 }
 
 WP_ON_CONFIGURE(configure)
+WP_ON_DELETE(forget)
 WP_ON_REQUEST_HEADERS(request_headers)
 WP_ON_REQUEST_BODY(request_body)
 WP_ON_REQUEST_TRAILERS(request_trailers)

@@ -16,6 +16,13 @@ struct wp_chunk {
 };
 _Static_assert(sizeof(struct wp_chunk) <= WP_ALIGN, "the payload is aligned");
 
+/* In the arena itself, so that a mark knows which are newer. */
+struct wp_arena_hook {
+    struct wp_arena_hook *next;
+    void (*fn)(void *data);
+    void *data;
+};
+
 static _Alignas(WP_ALIGN) char static_block[WP_STATIC_BYTES];
 static struct wp_arena callback_arena;
 static char *kept_block; /* a heap block in the place of static_block, or NULL */
@@ -79,19 +86,38 @@ static void free_chunks(struct wp_arena *a, const struct wp_chunk *last)
     }
 }
 
+void wp_arena_on_free(struct wp_arena *a, void (*fn)(void *data), void *data)
+{
+    struct wp_arena_hook *hook = wp_arena_alloc(a, sizeof *hook);
+    *hook = (struct wp_arena_hook){a->hooks, fn, data};
+    a->hooks = hook;
+}
+
+/* Those newer than `last`.  It is off the list before it runs. */
+static void run_hooks(struct wp_arena *a, const struct wp_arena_hook *last)
+{
+    while (a->hooks != last) {
+        struct wp_arena_hook hook = *a->hooks;
+        a->hooks = hook.next;
+        hook.fn(hook.data);
+    }
+}
+
 void wp_arena_free(struct wp_arena *a)
 {
+    run_hooks(a, NULL);
     free_chunks(a, NULL);
     a->at = a->end = NULL;
 }
 
 struct wp_mark wp_arena_mark(const struct wp_arena *a)
 {
-    return (struct wp_mark){a->chunks, a->at, a->end};
+    return (struct wp_mark){a->chunks, a->at, a->end, a->hooks};
 }
 
 void wp_arena_rewind(struct wp_arena *a, struct wp_mark mark)
 {
+    run_hooks(a, mark.hooks);
     free_chunks(a, mark.chunks);
     a->at = mark.at;
     a->end = mark.end;
@@ -105,6 +131,7 @@ struct wp_arena *wp_callback_arena(void)
 void wp_callback_arena_reset(void)
 {
     struct wp_arena *a = &callback_arena;
+    run_hooks(a, NULL);
     if (a->chunks) {
         size_t total = kept_block ? kept_bytes : sizeof static_block;
         for (struct wp_chunk *c = a->chunks; c; c = c->next) {

@@ -92,6 +92,12 @@ static void forget_calls(const struct wp_root *root, const struct wp_stream *str
     }
 }
 
+/* For plugins without WP_ON_DELETE. */
+__attribute__((weak)) void wp_root_deleted(struct wp_root *root)
+{
+    (void)root;
+}
+
 WP_EXPORT(proxy_on_delete) void proxy_on_delete(uint32_t id);
 void proxy_on_delete(uint32_t id)
 {
@@ -103,6 +109,7 @@ void proxy_on_delete(uint32_t id)
     if (e->kind == KIND_ROOT) {
         struct wp_root *root = e->value;
         forget_calls(root, NULL, root->calls);
+        wp_root_deleted(root);
         free(root);
     } else {
         struct wp_stream *s = e->value;

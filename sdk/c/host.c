@@ -1,7 +1,7 @@
 /* host.c - buffers, properties, clock, ticks, going on, and for which stream. */
 #include "internal.h"
 
-enum { WP_STREAM_REQUEST = 0, WP_STREAM_RESPONSE = 1 };
+enum { WP_STREAM_REQUEST = 0, WP_STREAM_RESPONSE = 1, WP_STREAM_DOWNSTREAM = 2, WP_STREAM_UPSTREAM = 3 };
 
 bool wp_buffer_get(enum wp_buffer buffer, size_t start, size_t max_len, struct wp_str *out)
 {
@@ -84,4 +84,24 @@ enum wp_status wp_stream_select(const struct wp_stream *s)
 enum wp_status wp_close_stream(void)
 {
     return (enum wp_status)proxy_close_stream(WP_STREAM_REQUEST);
+}
+
+enum wp_status wp_resume_downstream(void)
+{
+    return (enum wp_status)proxy_continue_stream(WP_STREAM_DOWNSTREAM);
+}
+
+enum wp_status wp_resume_upstream(void)
+{
+    return (enum wp_status)proxy_continue_stream(WP_STREAM_UPSTREAM);
+}
+
+enum wp_status wp_close_downstream(void)
+{
+    return (enum wp_status)proxy_close_stream(WP_STREAM_DOWNSTREAM);
+}
+
+enum wp_status wp_close_upstream(void)
+{
+    return (enum wp_status)proxy_close_stream(WP_STREAM_UPSTREAM);
 }

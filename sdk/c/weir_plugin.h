@@ -86,12 +86,16 @@ uint64_t wp_hash(struct wp_str s, uint64_t seed);
 struct wp_arena {
     struct wp_chunk *chunks;
     char *at, *end;
+    struct wp_arena_hook *hooks;
 };
 
 void *wp_arena_alloc(struct wp_arena *a, size_t size); /* aligned for any type, not cleared; never NULL */
 void *wp_arena_array(struct wp_arena *a, size_t n, size_t size); /* cleared; never NULL */
 struct wp_str wp_arena_dup(struct wp_arena *a, struct wp_str s); /* a copy, followed by a NUL */
 void wp_arena_free(struct wp_arena *a);                          /* afterwards it is empty and ready */
+/* When the arena is freed or rewound to before here, fn(data) is called first, the last one given first: for
+ * what an object in the arena owns elsewhere.  fn allocates nothing in this arena. */
+void wp_arena_on_free(struct wp_arena *a, void (*fn)(void *data), void *data);
 
 /* Where an arena stands, and back to there: what was allocated since is freed.  For loops that would
  * otherwise keep all they ever read, as a large body in parts.  Marks are gone back to in the reverse order.
@@ -99,6 +103,7 @@ void wp_arena_free(struct wp_arena *a);                          /* afterwards i
 struct wp_mark {
     struct wp_chunk *chunks;
     char *at, *end;
+    struct wp_arena_hook *hooks;
 };
 struct wp_mark wp_arena_mark(const struct wp_arena *a);
 void wp_arena_rewind(struct wp_arena *a, struct wp_mark mark);
@@ -201,6 +206,8 @@ struct wp_str wp_pairs_write(const struct wp_header *entries, size_t n);
 enum wp_buffer {
     WP_REQUEST_BODY = 0,
     WP_RESPONSE_BODY = 1,
+    WP_DOWNSTREAM_DATA = 2, /* of a TCP connection: from the client */
+    WP_UPSTREAM_DATA = 3,   /* from the upstream */
     WP_CALL_BODY = 4,
     WP_VM_CONFIG = 6,
     WP_PLUGIN_CONFIG = 7,
@@ -245,6 +252,13 @@ enum wp_status wp_respond(const struct wp_response *response);
 enum wp_status wp_resume_request(void);
 enum wp_status wp_resume_response(void);
 enum wp_status wp_close_stream(void);
+
+/* The same for a TCP connection: let what came from the client, or from the upstream, go on; or close its
+ * connection to one of them, after what was let through. */
+enum wp_status wp_resume_downstream(void);
+enum wp_status wp_resume_upstream(void);
+enum wp_status wp_close_downstream(void);
+enum wp_status wp_close_upstream(void);
 
 /* Make a stream the one that the functions of this header speak of, until the callback ends: in a root's
  * callbacks (tick, queue, an answer to the root's call) and for another stream than the callback's own. */
@@ -341,9 +355,10 @@ struct wp_root {
     uint32_t calls; /* the SDK's: answers it waits for, those of its streams too */
 };
 
-/* A stream context is one HTTP request and its response; the first member of the plugin's stream struct.
- * Both structs start out as zero bytes and are freed by the SDK.  A root lives until its VM ends: roots are
- * few, and hosts delete them only at shutdown. */
+/* A stream context is one HTTP request and its response, or one TCP connection; the first member of the
+ * plugin's stream struct. Both structs start out as zero bytes and are freed by the SDK.  A root that holds
+ * memory elsewhere, as in an arena, frees it in WP_ON_DELETE: a host may replace the roots of a VM as often
+ * as configurations change. */
 struct wp_stream {
     uint32_t id;
     uint32_t calls; /* the SDK's: answers it waits for */
@@ -370,6 +385,7 @@ struct wp_plugin_sizes {
 extern const struct wp_plugin_sizes wp_plugin_sizes;
 struct wp_root *wp_root_enter(uint32_t id);
 struct wp_stream *wp_stream_enter(uint32_t id);
+void wp_root_deleted(struct wp_root *root); /* WP_ON_DELETE's; the library has one that does nothing */
 bool wp_config_read(enum wp_buffer buffer, size_t size, struct wp_str *config);
 
 #define WP_PLUGIN_(root_type, stream_type, marker)                                                           \
@@ -418,12 +434,45 @@ bool wp_config_read(enum wp_buffer buffer, size_t size, struct wp_str *config);
 #define WP_ON_REQUEST_TRAILERS(fn) WP_TRAILERS_CALLBACK_(proxy_on_request_trailers, fn)
 #define WP_ON_RESPONSE_TRAILERS(fn) WP_TRAILERS_CALLBACK_(proxy_on_response_trailers, fn)
 
+/* TCP: a connection is a stream, too, without headers; a plugin may be for both kinds.
+ *
+ * enum wp_action fn(struct stream *): a client has connected.  WP_PAUSE holds its data, and the connection to
+ * the upstream, until wp_resume_downstream. */
+#define WP_ON_NEW_CONNECTION(fn)                                                                             \
+    WP_EXPORT(proxy_on_new_connection) uint32_t proxy_on_new_connection(uint32_t id);                        \
+    uint32_t proxy_on_new_connection(uint32_t id)                                                            \
+    {                                                                                                        \
+        enum wp_action action = fn((wp_stream_type *)wp_stream_enter(id));                                   \
+        return (uint32_t)action;                                                                             \
+    }
+/* enum wp_action fn(struct stream *, uint32_t size, bool end_of_stream): `size` bytes are in the buffer
+ * WP_DOWNSTREAM_DATA, or WP_UPSTREAM_DATA; whoever sends them is done if end_of_stream.  After WP_PAUSE the
+ * next call has them again, and what came since. */
+#define WP_ON_DOWNSTREAM_DATA(fn) WP_STREAM_CALLBACK_(proxy_on_downstream_data, fn)
+#define WP_ON_UPSTREAM_DATA(fn) WP_STREAM_CALLBACK_(proxy_on_upstream_data, fn)
+/* void fn(struct stream *, enum wp_peer who): the connection to the client, or to the upstream, is closed. */
+enum wp_peer {
+    WP_PEER_UNKNOWN = 0,
+    WP_PEER_LOCAL = 1,  /* by the host, or a plugin */
+    WP_PEER_REMOTE = 2, /* by the other side */
+};
+#define WP_ON_DOWNSTREAM_CLOSE(fn) WP_CLOSE_CALLBACK_(proxy_on_downstream_connection_close, fn)
+#define WP_ON_UPSTREAM_CLOSE(fn) WP_CLOSE_CALLBACK_(proxy_on_upstream_connection_close, fn)
+
 /* void fn(struct stream *): the stream is over, headers can still be read; its struct is freed afterwards. */
 #define WP_ON_LOG(fn)                                                                                        \
     WP_EXPORT(proxy_on_log) void proxy_on_log(uint32_t id);                                                  \
     void proxy_on_log(uint32_t id)                                                                           \
     {                                                                                                        \
         fn((wp_stream_type *)wp_stream_enter(id));                                                           \
+    }
+
+/* void fn(struct root *): the root is deleted, its streams are gone already; free what it holds.  Its struct
+ * is freed afterwards. */
+#define WP_ON_DELETE(fn)                                                                                     \
+    void wp_root_deleted(struct wp_root *root)                                                               \
+    {                                                                                                        \
+        fn((wp_root_type *)root);                                                                            \
     }
 
 /* void fn(struct root *): see wp_tick_every_ms. */
@@ -458,6 +507,13 @@ bool wp_config_read(enum wp_buffer buffer, size_t size, struct wp_str *config);
     {                                                                                                        \
         enum wp_action action = fn((wp_stream_type *)wp_stream_enter(id), count, end_of_stream != 0);        \
         return (uint32_t)action;                                                                             \
+    }
+
+#define WP_CLOSE_CALLBACK_(name, fn)                                                                         \
+    WP_EXPORT(name) void name(uint32_t id, uint32_t peer);                                                   \
+    void name(uint32_t id, uint32_t peer)                                                                    \
+    {                                                                                                        \
+        fn((wp_stream_type *)wp_stream_enter(id), (enum wp_peer)peer);                                       \
     }
 
 #define WP_TRAILERS_CALLBACK_(name, fn)                                                                      \

@@ -255,11 +255,23 @@ static void remember(struct deploy *d)
     vec_push(&d->past, p);
 }
 
-/* The model of a generation's text, as a worker reads it. */
-static weir_status read_back(struct deploy *d, struct str text, struct gw_config **out,
+/* The model that a worker reads.  What was written is free of errors, and its warnings have been given
+ * already. */
+static weir_status read_back(struct deploy *d, struct str text, struct gw_config **model,
                              struct gw_problems *problems)
 {
-    return gw_config_load_cached("the new generation", text, &d->pieces, out, problems);
+    struct gw_problems found;
+
+    gw_problems_init(&found);
+    weir_status st = gw_config_load_cached("the new generation", text, &d->pieces, model, &found);
+    for (size_t i = 0; i < found.list.len; i++) {
+        const struct gw_problem *p = &found.list.at[i];
+        if (!p->warning) {
+            gw_problems_add(problems, false, p->at, p->field, "%s", p->message);
+        }
+    }
+    gw_problems_fini(&found);
+    return st;
 }
 
 static void take_model(struct deploy *d, struct gw_config *model)

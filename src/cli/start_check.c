@@ -99,6 +99,8 @@ static weir_status start(const struct gw_plugin *p, struct weir_module *m, uint3
     };
     struct pw_plugin *plugin = NULL;
 
+#define PW_QUOTA(id, name, ...) o.quotas[PW_QUOTA_##id] = p->quotas.name;
+#include "weir/pw_quota.def"
     for (uint32_t i = 0; i < p->nenv; i++) {
         env[i] = (struct pw_env){p->env[i].name, p->env[i].value.at == NULL ? STR("") : p->env[i].value};
     }

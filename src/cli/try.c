@@ -31,7 +31,7 @@ static struct {
     bool fail_open;
     const char *root_id, *name;
     const char *vm_config;
-    struct cli_texts env;
+    struct cli_texts env, limits;
 } args = {.now_ns = UINT64_MAX, .log_level = -1, .root_id = "", .name = "try"};
 
 static const enum weir_tier tiers[] = {WEIR_TIER_INTERP, WEIR_TIER_AOT, WEIR_TIER_AUTO};
@@ -101,6 +101,11 @@ static const struct cli_option options[] = {
      .value = &args.env,
      .arg = "NAME=VALUE",
      .help = "environment of the VM"},
+    {.name = "limit",
+     .kind = CLI_TEXTS,
+     .value = &args.limits,
+     .arg = "NAME=NUMBER",
+     .help = "a count or bytes of the plugin's `limits`"},
 };
 
 static const struct cli_exit_code exits[] = {
@@ -898,6 +903,22 @@ static int run_plugin(struct weir_module *m, const struct pw_plugin_options *opt
     return code;
 }
 
+static bool read_limits(struct pw_plugin_options *opt)
+{
+    for (size_t i = 0; i < args.limits.len; i++) {
+        struct str rest = str_of(args.limits.at[i]), name = str_cut(&rest, '=');
+        int q = 0;
+        while (q < PW_QUOTA_COUNT && !str_eq(name, str_of(pw_quota_name((enum pw_quota)q)))) {
+            q++;
+        }
+        if (q == PW_QUOTA_COUNT || !str_to_u64(rest, &opt->quotas[q])) {
+            cli_fail("--limit %s: not the name of a limit and a number", args.limits.at[i]);
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool read_options(struct pw_plugin_options *opt, struct arena *a)
 {
     size_t nconfigs = args.configs.len == 0 ? 1 : args.configs.len;
@@ -925,7 +946,7 @@ static bool read_options(struct pw_plugin_options *opt, struct arena *a)
         .fail_open = args.fail_open,
         .tier = tiers[args.tier],
     };
-    return read_text(a, args.vm_config, &opt->vm_config);
+    return read_limits(opt) && read_text(a, args.vm_config, &opt->vm_config);
 }
 
 static int run_module(const char *path, const struct pw_plugin_options *opt,

@@ -66,12 +66,32 @@ static const char http_head[] =
     "    proxy_pass_header Date;\n"
     "    proxy_pass_header Server;\n"
     "    proxy_ignore_headers X-Accel-Redirect X-Accel-Expires X-Accel-Limit-Rate X-Accel-Buffering\n"
-    "        X-Accel-Charset Expires Cache-Control Set-Cookie Vary;\n";
+    "        X-Accel-Charset Expires Cache-Control Set-Cookie Vary;\n"
+    "\n"
+    "    grpc_set_header Host \"\";\n" /* so that it writes no :authority of its own */
+    "    grpc_set_header :authority $weir_host;\n"
+    "    grpc_set_header Content-Length $weir_length;\n"
+    "    grpc_buffer_size 32k;\n"
+    "    grpc_socket_keepalive on;\n"
+    "    grpc_next_upstream error timeout;\n"
+    "    grpc_pass_header Date;\n"
+    "    grpc_pass_header Server;\n"
+    "    grpc_ignore_headers X-Accel-Redirect X-Accel-Expires X-Accel-Limit-Rate X-Accel-Buffering\n"
+    "        X-Accel-Charset;\n";
 
+/* Two ways to proxy in one location: which one a request takes, weir says. */
 static const char proxy_location[] = "        location / {\n"
                                      "            weir;\n"
+                                     "            grpc_pass grpc://weir;\n"
+                                     "            weir_http2_upstream;\n"
                                      "            proxy_pass http://weir;\n"
                                      "        }\n";
+
+/* nginx has no certificate: the module shows those of the generation.  Of the versions a connection takes as
+ * many as its listener says. */
+static const char tls_server[] = "        ssl_reject_handshake on;\n"
+                                 "        ssl_protocols TLSv1.2 TLSv1.3;\n"
+                                 "        ssl_session_timeout 1h;\n";
 
 /* Only the control process talks to it; the folder keeps others out. */
 static const char status_server[] = "    server {\n"
@@ -109,6 +129,9 @@ static void add_text(struct strbuf *out, const char *text, const char *state_dir
     strbuf_printf(out, "%s", text);
 }
 
+static const char *const listen_words[] = {
+    [GW_HTTP] = "", [GW_HTTPS] = " ssl", [GW_TCP] = " so_keepalive=on"};
+
 static void add_listeners(struct strbuf *out, const struct gw_config *config, enum gw_protocol protocol)
 {
     for (uint32_t i = 0; i < config->nlisteners; i++) {
@@ -116,9 +139,12 @@ static void add_listeners(struct strbuf *out, const struct gw_config *config, en
         if (l->protocol != protocol) {
             continue;
         }
-        strbuf_printf(out, "\n    server {\n        listen %.*s backlog=4096%s;\n", STR_ARG(l->text),
-                      protocol == GW_TCP ? " so_keepalive=on" : "");
-        if (protocol == GW_TCP) {
+        strbuf_printf(out, "\n    server {\n        listen %.*s backlog=4096%s%s;\n", STR_ARG(l->text),
+                      listen_words[protocol], protocol == GW_HTTPS && l->http2 ? " http2" : "");
+        if (protocol == GW_HTTPS) {
+            strbuf_printf(out, "        weir_tls %.*s;\n%s%s    }\n", STR_ARG(l->text), tls_server,
+                          proxy_location);
+        } else if (protocol == GW_TCP) {
             strbuf_printf(out, "        weir_tcp %.*s;\n    }\n", STR_ARG(l->text));
         } else {
             strbuf_printf(out, "        weir_http2 %s;\n%s    }\n", l->http2 ? "on" : "off", proxy_location);
@@ -157,6 +183,7 @@ void nginx_conf_write(const struct nginx_conf_options *opt, const struct gw_conf
     }
     add_text(out, http_head, opt->state_dir);
     add_listeners(out, config, GW_HTTP);
+    add_listeners(out, config, GW_HTTPS);
     strbuf_printf(out, "\n%s}\n", status_server);
     if (has_tcp(config)) {
         strbuf_printf(out, "\nstream {\n");

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "gw/certificates.h"
 #include "gw/names.h"
 #include "gw/schema.h"
 
@@ -54,6 +55,11 @@ static struct gw_place plugin_place(const struct gw_config *c, uint32_t id)
     return c->plugins[id].at;
 }
 
+static struct gw_place certificate_place(const struct gw_config *c, uint32_t id)
+{
+    return c->certificates[id].at;
+}
+
 static struct gw_place listener_place(const struct gw_config *c, uint32_t id)
 {
     return c->listeners[id].at;
@@ -72,6 +78,16 @@ static void check_names(struct checker *k)
     gw_names_sort(&listeners);
     check_unique(k, &listeners, listener_place);
     gw_names_fini(&listeners);
+
+    struct gw_names certificates = {0};
+    for (uint32_t i = 0; i < c->ncertificates; i++) {
+        if (c->certificates[i].name.at != NULL) {
+            gw_names_add(&certificates, c->certificates[i].name, i);
+        }
+    }
+    gw_names_sort(&certificates);
+    check_unique(k, &certificates, certificate_place);
+    gw_names_fini(&certificates);
 
     for (uint32_t i = 0; i < c->nroutes; i++) {
         gw_names_add(&k->routes, c->routes[i].name, i);
@@ -209,6 +225,7 @@ void gw_check_config(struct gw_config *c, struct gw_problems *problems)
     check_names(&k);
     check_listeners(&k);
     check_routes(&k);
+    gw_certificates_check(c, problems);
     for (uint32_t i = 0; i < c->nplugins; i++) {
         for (uint32_t r = 0; r < c->plugins[i].nrules; r++) {
             check_rule(&k, &c->plugins[i].rules[r]);

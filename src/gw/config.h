@@ -34,23 +34,111 @@ struct gw_address {
     uint16_t port;
 };
 
-enum gw_protocol { GW_HTTP, GW_TCP };
+enum gw_protocol { GW_HTTP, GW_TCP, GW_HTTPS };
+enum gw_tls_version { GW_TLS_1_2, GW_TLS_1_3 };
+
+/* Whose certificates a client may show. */
+struct gw_client_certificate {
+    struct str ca; /* PEM certificates */
+    bool required;
+};
+
+/* How a listener's connections are encrypted. */
+struct gw_listener_tls {
+    enum gw_tls_version min_version;
+    struct gw_client_certificate *client; /* NULL: clients are not asked for one */
+};
 
 struct gw_listener {
     struct gw_place at;
     struct str name; /* at NULL: none */
     struct gw_address address;
     enum gw_protocol protocol;
-    bool http2;              /* HTTP/2 with prior knowledge beside HTTP/1.1 */
-    struct str service_name; /* TCP: where connections go; at NULL with HTTP */
+    bool http2;                  /* beside HTTP/1.1: with prior knowledge, or by ALPN with HTTPS */
+    struct gw_listener_tls *tls; /* only with HTTPS; NULL: all of it as by default */
+    struct str service_name;     /* TCP: where connections go; at NULL with HTTP */
 
     struct str text;  /* the address as "127.0.0.1:80" or "[::1]:80": no two listeners have the same */
     uint32_t service; /* index of the service called `service_name`, or GW_NONE */
 };
 
+/* ---- certificates --------------------------------------------------------------------------- */
+
+/* Of these kinds there may be one certificate each for a name; clients choose. */
+enum gw_key_kind { GW_KEY_RSA, GW_KEY_EC, GW_KEY_OTHER, GW_KEY_KINDS };
+
+/* What HTTPS listeners show.  The PEM texts parse, and the key is the first certificate's. */
+struct gw_certificate {
+    struct gw_place at;
+    struct str name; /* at NULL: none */
+    struct str *
+        hosts; /* lower-case: "shop.example", "*.shop.example"; those it was made for, if none were written */
+    uint32_t nhosts;
+    struct str certificate, key;
+    bool is_default; /* for names that no certificate is for, and clients that send none */
+    enum gw_key_kind kind;
+};
+
 /* ---- services ------------------------------------------------------------------------------- */
 
-enum gw_policy { GW_ROUND_ROBIN };
+enum gw_policy { GW_ROUND_ROBIN, GW_LEAST_REQUESTS, GW_CONSISTENT_HASH };
+
+/* What requests of one client or kind have in common; exactly one is given. */
+struct gw_hash_key {
+    struct str header; /* lower-case */
+    struct str cookie;
+    bool address;
+};
+
+/* Endpoints that fail requests rest for a while. */
+struct gw_passive {
+    uint32_t failures;      /* in a row: no connection, broken off, timed out; 0: never */
+    uint32_t server_errors; /* in a row: answers 5xx; 0: never */
+    uint32_t eject_ms, max_eject_ms;
+    uint32_t max_ejected; /* percent of the endpoints */
+};
+
+/* Endpoints are asked whether they work. */
+struct gw_active {
+    struct str path; /* at NULL: a connection is enough */
+    struct str host; /* at NULL: the service's name */
+    uint32_t interval_ms, timeout_ms;
+    uint32_t healthy, unhealthy; /* results in a row */
+    uint32_t status;             /* of a healthy answer; 0: 200 to 399 */
+};
+
+struct gw_health {
+    struct gw_passive passive;
+    struct gw_active *active; /* NULL: not asked */
+    uint32_t slow_start_ms;   /* 0: whole share at once */
+    uint32_t panic;           /* percent: with fewer usable endpoints all are used */
+};
+
+/* Of each worker; 0: no limit. */
+struct gw_service_limits {
+    uint32_t connections; /* to one endpoint */
+    uint32_t requests;    /* at a time */
+    uint32_t pending;     /* that wait for one of these */
+    uint32_t pending_timeout_ms;
+};
+
+enum gw_retry { GW_RETRY_CONNECT = 1, GW_RETRY_RESET = 2, GW_RETRY_TIMEOUT = 4 };
+
+struct gw_retries {
+    struct str *on;
+    uint32_t non;
+    uint32_t attempts;   /* besides the first */
+    uint32_t per_try_ms; /* 0: only the request's own timeouts */
+    bool any_method;
+
+    uint32_t conditions;  /* enum gw_retry, from `on` */
+    uint8_t statuses[25]; /* bit set of 400 to 599, from `on` */
+};
+
+struct gw_retry_budget {
+    uint32_t share;   /* percent of the requests under way that may be retries */
+    uint32_t minimum; /* so many may be, however few requests there are */
+};
 
 struct gw_endpoint {
     struct gw_place at;
@@ -67,6 +155,9 @@ struct gw_tls {
     struct str certificate, key; /* PEM, what this side shows; at NULL: nothing */
 };
 
+/* What is spoken with the endpoints of a service. */
+enum gw_upstream_protocol { GW_HTTP1, GW_HTTP2 };
+
 struct gw_service {
     struct gw_place at;
     struct str name;
@@ -77,7 +168,16 @@ struct gw_service {
     uint32_t keepalive; /* idle connections each worker keeps; 0: none */
     uint32_t keepalive_timeout_ms;
     struct gw_tls *tls; /* NULL: clear text */
+    enum gw_upstream_protocol protocol;
+    struct gw_hash_key *hash; /* with GW_CONSISTENT_HASH */
+    struct gw_health health;
+    struct gw_service_limits limits;
+    struct gw_retries *retries;           /* NULL: once for each other endpoint, when it did not answer */
+    struct gw_retry_budget *retry_budget; /* NULL: none */
 };
+
+/* Is `status` one that is retried? */
+bool gw_retries_status(const struct gw_retries *r, uint32_t status);
 
 /* ---- routes --------------------------------------------------------------------------------- */
 
@@ -137,6 +237,7 @@ struct gw_route {
     struct gw_rewrite rewrite;
     uint32_t timeout_ms;          /* read and send timeout for this route; 0: the service's */
     uint64_t body_limit_bytes;    /* that a plugin may hold of one body; 0: the plugin's own limit */
+    struct gw_retries *retries;   /* NULL: the service's */
     struct gw_redirect *redirect; /* NULL: proxy */
 };
 
@@ -170,6 +271,16 @@ struct gw_rule {
     uint32_t config_index; /* into gw_plugin.configs, GW_NONE: the plugin does not run */
 };
 
+/* What the host keeps for a plugin at most: weir/pw_quota.def. */
+struct gw_quotas {
+#define PW_QUOTA_COUNT uint32_t
+#define PW_QUOTA_BYTES uint64_t
+#define PW_QUOTA(id, name, kind, ...) PW_QUOTA_##kind name;
+#include "weir/pw_quota.def"
+#undef PW_QUOTA_COUNT
+#undef PW_QUOTA_BYTES
+};
+
 struct gw_plugin {
     struct gw_place at;
     struct str name;
@@ -194,6 +305,7 @@ struct gw_plugin {
     bool allow_precompiled;
     uint64_t memory_limit_bytes;
     uint64_t body_limit_bytes;
+    struct gw_quotas quotas;
     uint32_t cpu_limit_ms, start_cpu_limit_ms; /* of one call; of one while a VM starts */
 
     /* What follows from the fields above: the distinct configurations, each to be one root context of the
@@ -218,11 +330,12 @@ struct gw_config {
     struct gw_piece *
         *piece_of[GW_CONFIG_LISTS]; /* by list in fields.c, then by part: its piece or NULL; or NULL */
     struct gw_listener *listeners;
+    struct gw_certificate *certificates;
     struct gw_service *services;
     struct gw_route *routes; /* in the order written; files of a directory by name */
     struct gw_plugin
         *plugins; /* in the order written; gw_generation_plugin_order has the order they run in */
-    uint32_t nlisteners, nservices, nroutes, nplugins;
+    uint32_t nlisteners, ncertificates, nservices, nroutes, nplugins;
 };
 
 /* NULL is fine. */

@@ -12,7 +12,47 @@ enum { HOUR_MS = 3600000 };
 
 /* ---- listeners -------------------------------------------------------------------------- */
 
-static const struct gw_choice protocols[] = {{"http", GW_HTTP}, {"tcp", GW_TCP}, {NULL, 0}};
+static const struct gw_choice protocols[] = {
+    {"http", GW_HTTP}, {"https", GW_HTTPS}, {"tcp", GW_TCP}, {NULL, 0}};
+static const struct gw_choice tls_versions[] = {{"TLSv1.2", GW_TLS_1_2}, {"TLSv1.3", GW_TLS_1_3}, {NULL, 0}};
+
+static const struct gw_field client_certificate_fields[] = {
+    {.name = "ca",
+     .kind = GW_F_PEM,
+     .required = true,
+     .offset = AT(gw_client_certificate, ca),
+     .check = gw_check_certificates,
+     .doc = "The authorities that may have issued it."},
+    {.name = "required",
+     .kind = GW_F_BOOL,
+     .offset = AT(gw_client_certificate, required),
+     .fallback = "true",
+     .doc = "`false`: clients without one are served, too; plugins see which it is (`connection.mtls`)."},
+};
+static const struct gw_type client_certificate_type = {
+    .name = "listeners[].tls.clientCertificate",
+    .about = "Clients are asked for a certificate (mTLS). One that does not verify ends the handshake.",
+    .size = sizeof(struct gw_client_certificate),
+    FIELDS(client_certificate_fields)};
+
+static const struct gw_field listener_tls_fields[] = {
+    {.name = "minVersion",
+     .kind = GW_F_CHOICE,
+     .offset = AT(gw_listener_tls, min_version),
+     .choices = tls_versions,
+     .fallback = "TLSv1.2",
+     .doc = "The oldest version of TLS that is spoken; the newest is 1.3."},
+    {.name = "clientCertificate",
+     .kind = GW_F_OPTIONAL,
+     .offset = AT(gw_listener_tls, client),
+     .type = &client_certificate_type,
+     .doc = "Ask clients for a certificate; none: they are not asked."},
+};
+static const struct gw_type listener_tls_type = {.name = "listeners[].tls",
+                                                 .about =
+                                                     "How connections are encrypted, with `protocol: https`.",
+                                                 .size = sizeof(struct gw_listener_tls),
+                                                 FIELDS(listener_tls_fields)};
 
 static const struct gw_field listener_fields[] = {
     {.name = "address",
@@ -30,7 +70,9 @@ static const struct gw_field listener_fields[] = {
      .offset = AT(gw_listener, protocol),
      .choices = protocols,
      .fallback = "http",
-     .doc = "`http`: requests go by routes. `tcp`: connections go to `service`, whatever they carry."},
+     .doc = "`http`: requests go by routes. `https`: the same, encrypted by `certificates`. `tcp`: "
+            "connections go "
+            "to `service`, whatever they carry."},
     {.name = "service",
      .kind = GW_F_STRING,
      .offset = AT(gw_listener, service_name),
@@ -40,7 +82,14 @@ static const struct gw_field listener_fields[] = {
      .kind = GW_F_BOOL,
      .offset = AT(gw_listener, http2),
      .fallback = "true",
-     .doc = "With `http`: serve HTTP/2 to clients that begin with it (prior knowledge), beside HTTP/1.1."},
+     .doc = "Beside HTTP/1.1 serve HTTP/2: with `https` to clients that ask for it (ALPN), with `http` to "
+            "clients "
+            "that begin with it (prior knowledge)."},
+    {.name = "tls",
+     .kind = GW_F_OPTIONAL,
+     .offset = AT(gw_listener, tls),
+     .type = &listener_tls_type,
+     .doc = "With `https`: how connections are encrypted."},
 };
 static const struct gw_type listener_type = {.name = "listeners[]",
                                              .about = "A socket to serve on. A lone string is its `address`.",
@@ -49,6 +98,50 @@ static const struct gw_type listener_type = {.name = "listeners[]",
                                              .shorthand = "address",
                                              FIELDS(listener_fields),
                                              .check = gw_check_listener};
+
+/* ---- certificates ----------------------------------------------------------------------- */
+
+static const struct gw_field certificate_fields[] = {
+    {.name = "name",
+     .kind = GW_F_STRING,
+     .offset = AT(gw_certificate, name),
+     .check = gw_check_name,
+     .doc = "What the administration API calls it; its first host otherwise, or `default`."},
+    {.name = "hosts",
+     .kind = GW_F_STRINGS,
+     .filled = true,
+     ARRAY(gw_certificate, hosts),
+     .check = gw_check_certificate_host,
+     .doc = "Names it is shown for: `shop.example`, `*.shop.example` (one or more labels in front); none: "
+            "those it "
+            "was made for."},
+    {.name = "certificate",
+     .kind = GW_F_PEM,
+     .required = true,
+     .offset = AT(gw_certificate, certificate),
+     .check = gw_check_certificates,
+     .doc = "The certificate, with intermediate ones behind it."},
+    {.name = "key",
+     .kind = GW_F_PEM,
+     .required = true,
+     .offset = AT(gw_certificate, key),
+     .check = gw_check_private_key,
+     .doc = "Its private key, without a password."},
+    {.name = "default",
+     .kind = GW_F_BOOL,
+     .offset = AT(gw_certificate, is_default),
+     .fallback = "false",
+     .doc = "`true`: shown to clients that ask for a name no certificate is for, or for none; otherwise they "
+            "are "
+            "refused (`unrecognized_name`)."},
+};
+static const struct gw_type certificate_type = {
+    .name = "certificates[]",
+    .about = "What `https` listeners show, by the name that the client asks for (SNI).",
+    .size = sizeof(struct gw_certificate),
+    .placed = true,
+    FIELDS(certificate_fields),
+    .check = gw_check_certificate};
 
 /* ---- services --------------------------------------------------------------------------- */
 
@@ -110,7 +203,13 @@ static const struct gw_type tls_type = {
     FIELDS(tls_fields),
     .check = gw_check_tls};
 
-static const struct gw_choice policies[] = {{"roundRobin", GW_ROUND_ROBIN}, {NULL, 0}};
+static const struct gw_choice policies[] = {{"roundRobin", GW_ROUND_ROBIN},
+                                            {"leastRequests", GW_LEAST_REQUESTS},
+                                            {"consistentHash", GW_CONSISTENT_HASH},
+                                            {NULL, 0}};
+
+static const struct gw_choice upstream_protocols[] = {
+    {"http1", GW_HTTP1}, {"http2", GW_HTTP2}, {"grpc", GW_HTTP2}, {NULL, 0}};
 
 static const struct gw_field service_fields[] = {
     {.name = "name",
@@ -132,7 +231,13 @@ static const struct gw_field service_fields[] = {
      .offset = AT(gw_service, policy),
      .choices = policies,
      .fallback = "roundRobin",
-     .doc = "How an endpoint is chosen."},
+     .doc = "How an endpoint is chosen: in turn, the one with the fewest requests under way, or by `hash`; "
+            "each by weight."},
+    {.name = "hash",
+     .kind = GW_F_OPTIONAL,
+     .offset = AT(gw_service, hash),
+     .type = &gw_type_hash_key,
+     .doc = "With `consistentHash`: what of a request decides."},
     {.name = "connectTimeout",
      .kind = GW_F_DURATION,
      .offset = AT(gw_service, connect_timeout_ms),
@@ -174,12 +279,42 @@ static const struct gw_field service_fields[] = {
      .offset = AT(gw_service, tls),
      .type = &tls_type,
      .doc = "Encrypt the connections; none: clear text."},
+    {.name = "protocol",
+     .kind = GW_F_CHOICE,
+     .offset = AT(gw_service, protocol),
+     .choices = upstream_protocols,
+     .fallback = "http1",
+     .doc = "What requests are sent in. `http2`: HTTP/2, by ALPN with `tls`, else with prior knowledge; "
+            "`grpc` is "
+            "another name for it."},
+    {.name = "health",
+     .kind = GW_F_OBJECT,
+     .offset = AT(gw_service, health),
+     .type = &gw_type_health,
+     .doc = "Which endpoints are used."},
+    {.name = "limits",
+     .kind = GW_F_OBJECT,
+     .offset = AT(gw_service, limits),
+     .type = &gw_type_service_limits,
+     .doc = "How much goes to it at a time."},
+    {.name = "retries",
+     .kind = GW_F_OPTIONAL,
+     .offset = AT(gw_service, retries),
+     .type = &gw_type_retries,
+     .doc = "Which requests are sent again; none: those that got no answer, to each other endpoint (10 at "
+            "most) once."},
+    {.name = "retryBudget",
+     .kind = GW_F_OPTIONAL,
+     .offset = AT(gw_service, retry_budget),
+     .type = &gw_type_retry_budget,
+     .doc = "How many retries there may be at a time; none: no limit."},
 };
 static const struct gw_type service_type = {.name = "services[]",
                                             .about = "A group of servers that answer the same.",
                                             .size = sizeof(struct gw_service),
                                             .placed = true,
-                                            FIELDS(service_fields)};
+                                            FIELDS(service_fields),
+                                            .check = gw_check_service};
 
 /* ---- routes ----------------------------------------------------------------------------- */
 
@@ -416,6 +551,11 @@ static const struct gw_field route_fields[] = {
      .offset = 0,
      .type = &route_limits_type,
      .doc = "What plugins may use."},
+    {.name = "retries",
+     .kind = GW_F_OPTIONAL,
+     .offset = AT(gw_route, retries),
+     .type = &gw_type_retries,
+     .doc = "Instead of the service's `retries`."},
     {.name = "redirect",
      .kind = GW_F_OPTIONAL,
      .offset = AT(gw_route, redirect),
@@ -584,6 +724,19 @@ static const struct gw_field limits_fields[] = {
      .max = 600000,
      .fallback = "5s",
      .doc = "The same of each call while the plugin starts and takes its configurations."},
+#define PW_QUOTA_COUNT GW_F_UINT
+#define PW_QUOTA_BYTES GW_F_SIZE
+#define PW_QUOTA(id, field, of, number, text, most, status, about)                                           \
+    {.name = #field,                                                                                         \
+     .kind = PW_QUOTA_##of,                                                                                  \
+     .offset = AT(gw_plugin, quotas.field),                                                                  \
+     .min = 1,                                                                                               \
+     .max = most,                                                                                            \
+     .fallback = text,                                                                                       \
+     .doc = about},
+#include "weir/pw_quota.def"
+#undef PW_QUOTA_COUNT
+#undef PW_QUOTA_BYTES
 };
 static const struct gw_type limits_type = {.name = "plugins[].limits",
                                            .about = "What a plugin may use.",
@@ -705,6 +858,11 @@ static const struct gw_field config_fields[] = {
      ARRAY(gw_config, listeners),
      .type = &listener_type,
      .doc = "Sockets to serve on."},
+    {.name = "certificates",
+     .kind = GW_F_LIST,
+     ARRAY(gw_config, certificates),
+     .type = &certificate_type,
+     .doc = "What `https` listeners show."},
     {.name = "services",
      .kind = GW_F_LIST,
      ARRAY(gw_config, services),

@@ -11,6 +11,7 @@ struct gw_generation {
     struct gw_routes routes;
     struct gw_rules rules;
     struct gw_connections *connections; /* by listener */
+    struct gw_certificates certificates;
     struct gw_names route_names, service_names;
 };
 
@@ -68,6 +69,7 @@ struct gw_generation *gw_generation_build(struct gw_config *take)
     gw_routes_build(&g->routes, &g->arena, take);
     gw_rules_build(&g->rules, &g->arena, take, &g->route_names, &g->service_names);
     g->connections = gw_connections_build(&g->arena, take, g->rules.order, &g->service_names);
+    gw_certificates_build(&g->certificates, &g->arena, take);
     return g;
 }
 
@@ -137,14 +139,29 @@ const struct gw_step *gw_generation_connection_plugins(const struct gw_generatio
     return g->connections[listener].steps;
 }
 
-uint32_t gw_generation_find_listener(const struct gw_generation *g, struct str text)
+uint32_t gw_generation_find_listener(const struct gw_generation *g, enum gw_protocol protocol,
+                                     struct str text)
 {
     for (uint32_t i = 0; i < g->config->nlisteners; i++) {
-        if (g->config->listeners[i].protocol == GW_TCP && str_eq(g->config->listeners[i].text, text)) {
+        if (g->config->listeners[i].protocol == protocol && str_eq(g->config->listeners[i].text, text)) {
             return i;
         }
     }
     return GW_NONE;
+}
+
+uint32_t gw_generation_certificates(const struct gw_generation *g, struct str name,
+                                    uint32_t found[GW_KEY_KINDS])
+{
+    const struct gw_certificate_set *set = gw_certificates_find(&g->certificates, name);
+    uint32_t n = 0;
+
+    for (uint32_t kind = 0; kind < GW_KEY_KINDS; kind++) {
+        if (set->by_kind[kind] != GW_NONE) {
+            found[n++] = set->by_kind[kind];
+        }
+    }
+    return n;
 }
 
 /* ---- one route, one service ------------------------------------------------------------- */
@@ -222,20 +239,4 @@ void gw_route_redirect_location(const struct gw_route *route, struct str scheme,
         strbuf_add_char(out, '?');
         strbuf_add(out, query);
     }
-}
-
-uint32_t gw_service_next_endpoint(const struct gw_service *s, int64_t *state)
-{
-    int64_t total = 0;
-    uint32_t best = 0;
-
-    for (uint32_t i = 0; i < s->nendpoints; i++) {
-        state[i] += s->endpoints[i].weight;
-        total += s->endpoints[i].weight;
-        if (state[i] > state[best]) {
-            best = i;
-        }
-    }
-    state[best] -= total;
-    return best;
 }

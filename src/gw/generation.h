@@ -68,10 +68,6 @@ bool gw_route_rewrite_path(const struct gw_route *route, struct str path, struct
 void gw_route_redirect_location(const struct gw_route *route, struct str scheme, struct str host,
                                 struct str path, struct str query, struct strbuf *out);
 
-/* Smooth weighted round robin: `state` has one entry for each endpoint, zeroed at first, kept by the caller.
- */
-uint32_t gw_service_next_endpoint(const struct gw_service *s, int64_t *state);
-
 /* ---- plugins -------------------------------------------------------------------------------- */
 
 struct gw_step {
@@ -91,7 +87,16 @@ uint32_t gw_generation_plugins(const struct gw_generation *g, uint32_t route, ui
 /* The same for a connection to a TCP listener, known in advance; *n of them. */
 const struct gw_step *gw_generation_connection_plugins(const struct gw_generation *g, uint32_t listener,
                                                        uint32_t *n);
-/* A TCP listener by its address (gw_listener.text), or GW_NONE. */
-uint32_t gw_generation_find_listener(const struct gw_generation *g, struct str text);
+/* A listener by its address (gw_listener.text), or GW_NONE: there is none, or it speaks another protocol. */
+uint32_t gw_generation_find_listener(const struct gw_generation *g, enum gw_protocol protocol,
+                                     struct str text);
+
+/* ---- certificates --------------------------------------------------------------------------- */
+
+/* Those to show to a client that asks for `name` (SNI, any case; "": for none), one of a kind: of the exact
+ * host, else of the longest *.suffix, else the default's.  Returns how many, indices into
+ * config->certificates; 0: such a client is refused.  Does not allocate. */
+uint32_t gw_generation_certificates(const struct gw_generation *g, struct str name,
+                                    uint32_t found[GW_KEY_KINDS]);
 
 #endif

@@ -17,6 +17,7 @@ struct loader {
     struct arena trees; /* of YAML nodes, of one file at a time */
     struct gw_problems *problems;
     VEC(struct gw_listener) listeners;
+    VEC(struct gw_certificate) certificates;
     VEC(struct gw_service) services;
     VEC(struct gw_route) routes;
     VEC(struct gw_plugin) plugins;
@@ -31,6 +32,7 @@ struct loader {
 static void append_part(struct loader *l, const struct gw_config *part)
 {
     APPEND(&l->listeners, part->listeners, part->nlisteners);
+    APPEND(&l->certificates, part->certificates, part->ncertificates);
     APPEND(&l->services, part->services, part->nservices);
     APPEND(&l->routes, part->routes, part->nroutes);
     APPEND(&l->plugins, part->plugins, part->nplugins);
@@ -133,6 +135,7 @@ static void begin(struct loader *l, struct gw_problems *problems)
 static void move_lists(struct loader *l, struct gw_config *c)
 {
     MOVE(l, c, listeners, gw_listener);
+    MOVE(l, c, certificates, gw_certificate);
     MOVE(l, c, services, gw_service);
     MOVE(l, c, routes, gw_route);
     MOVE(l, c, plugins, gw_plugin);

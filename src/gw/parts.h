@@ -1,8 +1,9 @@
 /* gw/parts.h - a configuration as named parts: each entry of its lists, whatever they are.
  *
  * Kinds are the lists of gw_type_config ("listeners", "services", "routes", "plugins", ...), so a new list in
- * fields.c is a new kind here.  A part is called by its `name`; where it has none, by its `address`.  Used by
- * the administration API, which reads and replaces single parts, and to say how two configurations differ. */
+ * fields.c is a new kind here.  A part is called by its `name`; where it has none, by its `address` or the
+ * first of its `hosts`.  Used by the administration API, which reads and replaces single parts, and to say
+ * how two configurations differ. */
 #ifndef GW_PARTS_H
 #define GW_PARTS_H
 

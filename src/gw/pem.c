@@ -142,17 +142,25 @@ bool gw_check_private_key(struct gw_reader *r, const struct gw_node *node, const
     return key != NULL;
 }
 
+X509 *gw_pem_certificate(struct str pem)
+{
+    BIO *bio = bio_of(pem);
+    X509 *cert = PEM_read_bio_X509(bio, NULL, no_password, NULL);
+
+    BIO_free(bio);
+    ERR_clear_error();
+    return cert;
+}
+
 bool gw_pem_key_fits(struct str certificate, struct str private_key)
 {
-    BIO *bio = bio_of(certificate);
-    X509 *cert = PEM_read_bio_X509(bio, NULL, no_password, NULL);
+    X509 *cert = gw_pem_certificate(certificate);
     EVP_PKEY *key = key_of(private_key);
     bool fits = cert != NULL && key != NULL && X509_check_private_key(cert, key) == 1;
 
     ERR_clear_error();
     X509_free(cert);
     EVP_PKEY_free(key);
-    BIO_free(bio);
     return fits;
 }
 

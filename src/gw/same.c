@@ -31,6 +31,14 @@ static uint32_t find_config(const struct gw_plugin *p, struct str config, uint32
     return GW_NONE;
 }
 
+static bool same_quotas(const struct gw_quotas *a, const struct gw_quotas *b)
+{
+    return true
+#define PW_QUOTA(id, name, ...) &&a->name == b->name
+#include "weir/pw_quota.def"
+        ;
+}
+
 bool gw_plugin_same_vm(const struct gw_plugin *before, const struct gw_plugin *now, uint32_t *indices)
 {
     const struct gw_plugin *a = before, *b = now;
@@ -39,7 +47,8 @@ bool gw_plugin_same_vm(const struct gw_plugin *before, const struct gw_plugin *n
         a->type != b->type || a->fail_strategy != b->fail_strategy || a->runtime != b->runtime ||
         a->allow_precompiled != b->allow_precompiled || a->memory_limit_bytes != b->memory_limit_bytes ||
         a->body_limit_bytes != b->body_limit_bytes || a->cpu_limit_ms != b->cpu_limit_ms ||
-        a->start_cpu_limit_ms != b->start_cpu_limit_ms || a->nconfigs != b->nconfigs || !same_env(a, b)) {
+        !same_quotas(&a->quotas, &b->quotas) || a->start_cpu_limit_ms != b->start_cpu_limit_ms ||
+        a->nconfigs != b->nconfigs || !same_env(a, b)) {
         return false;
     }
     for (uint32_t i = 0; i < b->nconfigs; i++) {
@@ -82,6 +91,8 @@ uint64_t gw_plugin_vm_hash(const struct gw_plugin *p)
     mix_number(&h, p->memory_limit_bytes);
     mix_number(&h, p->body_limit_bytes);
     mix_number(&h, p->cpu_limit_ms);
+#define PW_QUOTA(id, name, ...) mix_number(&h, p->quotas.name);
+#include "weir/pw_quota.def"
     mix_number(&h, p->start_cpu_limit_ms);
     return h;
 }

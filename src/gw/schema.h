@@ -80,6 +80,9 @@ struct gw_type {
 };
 
 extern const struct gw_type gw_type_config, gw_type_plugin;
+/* fields_service.c: parts of a service, and of a route. */
+extern const struct gw_type gw_type_hash_key, gw_type_health, gw_type_service_limits, gw_type_retries,
+    gw_type_retry_budget;
 
 void gw_problem_at(struct gw_reader *r, const struct gw_node *node, const struct gw_path *path,
                    const char *fmt, ...) __attribute__((format(printf, 4, 5)));

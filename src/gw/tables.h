@@ -102,6 +102,21 @@ void gw_rules_build(struct gw_rules *t, struct arena *a, const struct gw_config 
 uint32_t gw_rules_steps(const struct gw_rules *t, const struct gw_config *c, uint32_t route, uint32_t backend,
                         struct str host, struct gw_step *steps);
 
+/* ---- certificates ----------------------------------------------------------------------------- */
+
+struct gw_certificate_set {
+    uint32_t by_kind[GW_KEY_KINDS]; /* into config->certificates, or GW_NONE */
+};
+
+struct gw_certificates {
+    struct gw_table hosts;           /* "shop.example" and ".shop.example" (a suffix, space 1) to sets */
+    size_t max_suffix;               /* bytes of the longest suffix */
+    struct gw_certificate_set *sets; /* the first is the default's */
+};
+
+void gw_certificates_build(struct gw_certificates *t, struct arena *a, const struct gw_config *c);
+const struct gw_certificate_set *gw_certificates_find(const struct gw_certificates *t, struct str name);
+
 /* ---- connections ------------------------------------------------------------------------------ */
 
 /* What connections to one TCP listener pass. */

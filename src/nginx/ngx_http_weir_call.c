@@ -27,6 +27,8 @@ typedef struct {
     ngx_connection_t      *connection;
     ngx_buf_t             *request;
     ngx_event_t            timer;           /* of the whole call; or its failure, posted */
+    ngx_http_weir_waiter_t waiter;          /* for the service's first address */
+    ngx_event_t            resolved;
     ngx_msec_t             connect_timeout;
     ngx_uint_t             keepalive;       /* connections kept for the peer */
     ngx_msec_t             keepalive_timeout;
@@ -42,6 +44,7 @@ typedef struct {
 
 static ngx_int_t make_request(call_t *call, const struct pw_http_call *what);
 static ngx_int_t connect_peer(call_t *call, bool fresh);
+static void resolved_handler(ngx_event_t *ev);
 static ngx_int_t connected(call_t *call);
 static void tls_handler(ngx_connection_t *c);
 static ngx_int_t write_request(call_t *call);
@@ -85,7 +88,7 @@ ngx_http_weir_call(void *server, void *stream, const struct pw_http_call *what, 
     call->callout = what->callout;
     call->tls = ngx_http_weir_tls_ref(service->tls);
     call->connect_timeout = service->conf->connect_timeout_ms;
-    call->keepalive = service->conf->keepalive;
+    call->keepalive = service->conf->protocol == GW_HTTP2 ? 0 : service->conf->keepalive; /* those speak HTTP/2 */
     call->keepalive_timeout = service->conf->keepalive_timeout_ms;
     call->timer.data = call;
     call->timer.handler = timer_handler;
@@ -98,15 +101,22 @@ ngx_http_weir_call(void *server, void *stream, const struct pw_http_call *what, 
     }
 
     call->peer = ngx_http_weir_choose_peer(service);
-    call->no_endpoint = call->peer == NULL;
+    call->no_endpoint = call->peer == NULL && !ngx_http_weir_service_resolving(service);
 
-    if (call->no_endpoint || connect_peer(call, false) != NGX_OK) {
+    if (call->no_endpoint || (call->peer != NULL && connect_peer(call, false) != NGX_OK)) {
         call->failed = 1;
         ngx_post_event(&call->timer, &ngx_posted_next_events);
 
     } else {
         call->unlimited = what->timeout_ms == 0;
         ngx_add_timer(&call->timer, call->unlimited ? FOR_EVER_MS : what->timeout_ms);
+
+        if (call->peer == NULL) {
+            call->resolved.data = call;
+            call->resolved.handler = resolved_handler;
+            call->resolved.log = w->cycle->log;
+            ngx_http_weir_wait(service, &call->waiter, &call->resolved);
+        }
     }
 
     *handle = call;
@@ -248,6 +258,22 @@ make_request(call_t *call, const struct pw_http_call *what)
 }
 
 
+static void
+resolved_handler(ngx_event_t *ev)
+{
+    call_t  *call = ev->data;
+
+    call->peer = ngx_http_weir_wait_peer(&call->waiter);
+
+    if (call->peer == NULL) {
+        answer(call, "503", "no healthy upstream");
+
+    } else if (connect_peer(call, false) != NGX_OK) {
+        finish(call, NULL);
+    }
+}
+
+
 static ngx_int_t
 connect_peer(call_t *call, bool fresh)
 {
@@ -259,7 +285,7 @@ connect_peer(call_t *call, bool fresh)
     log = ngx_cycle->log;
     call->request->pos = call->request->start;
 
-    c = fresh ? NULL : ngx_http_weir_take_idle(call->peer, log);
+    c = fresh || call->peer->http2 ? NULL : ngx_http_weir_take_idle(call->peer, log);
     call->cached = c != NULL;
     rc = NGX_OK;
 
@@ -279,7 +305,7 @@ connect_peer(call_t *call, bool fresh)
         if (rc == NGX_ERROR || rc == NGX_BUSY || rc == NGX_DECLINED) {
             call->connection = c;
             drop_connection(call);
-            call->peer->failed = ngx_current_msec ? ngx_current_msec : 1;
+            ngx_http_weir_peer_failed(call->peer);
             return NGX_ERROR;
         }
 
@@ -561,7 +587,7 @@ timer_handler(ngx_event_t *ev)
 
     } else {
         ngx_log_error(NGX_LOG_ERR, ev->log, NGX_ETIMEDOUT, "[weir] callout: %V did not answer in time",
-                      &call->peer->name);
+                      call->peer == NULL ? &call->waiter.group->node.str : &call->peer->name);
         answer(call, "504", "upstream request timeout");
     }
 }
@@ -578,7 +604,7 @@ broke(call_t *call)
             && (call->repeatable || call->request->pos == call->request->start);
 
     if (!call->cached && !call->answered && !call->connection->close) {
-        call->peer->failed = ngx_current_msec ? ngx_current_msec : 1;
+        ngx_http_weir_peer_failed(call->peer);
     }
 
     drop_connection(call);
@@ -604,7 +630,7 @@ complete(call_t *call)
     struct http_response     *r = &call->response;
     struct pw_call_response   response;
 
-    call->peer->failed = 0;
+    ngx_http_weir_peer_answered(call->peer, r->status);
 
     /* An answer before the end of the request leaves the connection in the middle of it. */
 
@@ -687,7 +713,13 @@ free_call(call_t *call)
         ngx_delete_posted_event(&call->timer);
     }
 
+    if (call->resolved.posted) {
+        ngx_delete_posted_event(&call->resolved);
+    }
+
+    ngx_http_weir_wait_end(&call->waiter);
     http_response_fini(&call->response);
+    ngx_http_weir_peer_release(call->peer);
     ngx_http_weir_tls_unref(call->tls);
     ngx_destroy_pool(call->pool);
 }

@@ -1,15 +1,15 @@
 /*
- * ngx_http_weir_dns.c - names that plugins want resolved (envoy_resolve_dns).
+ * ngx_http_weir_dns.c - names of services, and those that plugins want resolved (envoy_resolve_dns).
  *
  * An address is its own answer, then /etc/hosts counts, then nginx's resolver asks the servers of nginx.conf, which
  * the control process took from resolv.conf. Nothing of it waits: the resolver works by events, /etc/hosts is
- * a short file. A lookup owns its answer until an event tells the plugin, because the resolver may answer at once.
+ * a short file. A lookup owns its answer until an event tells who asked, because the resolver may answer at once.
  */
 
 #include "base/hosts.h"
 #include "base/vec.h"
 
-#include "ngx_http_weir_module.h"
+#include "ngx_http_weir_dns.h"
 
 
 #define MAX_NAME_BYTES    253
@@ -19,16 +19,11 @@
 
 
 typedef struct {
-    char                            text[NGX_INET6_ADDRSTRLEN + 1];
-    uint32_t                        ttl_s;
-} address_t;
-
-
-typedef struct {
-    struct pw_callout              *callout;
+    ngx_http_weir_lookup_pt         handler;
+    void                           *data;
     ngx_resolver_ctx_t             *resolving;      /* or NULL */
     ngx_event_t                     told;           /* posted: the answer is there */
-    VEC(address_t)                  addresses;
+    VEC(ngx_http_weir_dns_address_t)  addresses;
 } lookup_t;
 
 
@@ -71,7 +66,7 @@ is_name(struct str name)
 static void
 add_address(lookup_t *l, struct str text, uint32_t ttl_s)
 {
-    address_t  a;
+    ngx_http_weir_dns_address_t  a;
 
     if (text.len >= sizeof(a.text)) {
         return;
@@ -202,37 +197,25 @@ free_lookup(lookup_t *l)
 static void
 tell(ngx_event_t *ev)
 {
-    size_t                           i;
-    lookup_t                        *l = ev->data;
-    struct pw_callout               *callout = l->callout;
-    VEC(struct pw_dns_address)       list = { 0 };
-    struct pw_dns_address            a;
+    lookup_t  *l = ev->data;
 
-    for (i = 0; i < l->addresses.len; i++) {
-        a.address = str_of(l->addresses.at[i].text);
-        a.ttl_s = l->addresses.at[i].ttl_s;
-        vec_push(&list, a);
-    }
-
-    pw_dns_done(callout, list.len == 0 ? NULL : list.at, list.len);     /* the guest runs in here */
-
-    vec_fini(&list);
+    l->handler(l->data, l->addresses.at, l->addresses.len);
     free_lookup(l);
 }
 
 
-bool
-ngx_http_weir_resolve(void *server, struct pw_callout *callout, struct str name, void **handle)
+void *
+ngx_http_weir_lookup(struct str name, ngx_http_weir_lookup_pt handler, void *data)
 {
     char       text[MAX_NAME_BYTES + 1];
     lookup_t  *l;
 
     l = mem_zalloc(sizeof(lookup_t));
-    l->callout = callout;
+    l->handler = handler;
+    l->data = data;
     l->told.data = l;
     l->told.handler = tell;
     l->told.log = ngx_cycle->log;
-    *handle = l;
 
     if (is_name(name)) {
 
@@ -247,18 +230,18 @@ ngx_http_weir_resolve(void *server, struct pw_callout *callout, struct str name,
         }
 
         if (l->addresses.len == 0 && ask(l, name) == NGX_OK) {
-            return true;
+            return l;
         }
     }
 
     ngx_post_event(&l->told, &ngx_posted_next_events);
 
-    return true;
+    return l;
 }
 
 
 void
-ngx_http_weir_cancel_resolve(void *server, void *handle)
+ngx_http_weir_lookup_cancel(void *handle)
 {
     lookup_t  *l = handle;
 
@@ -267,4 +250,41 @@ ngx_http_weir_cancel_resolve(void *server, void *handle)
     }
 
     free_lookup(l);
+}
+
+
+/* ---- plugins' ---- */
+
+static void
+tell_plugin(void *data, const ngx_http_weir_dns_address_t *at, size_t n)
+{
+    size_t                      i;
+    VEC(struct pw_dns_address)  list = { 0 };
+    struct pw_dns_address       a;
+
+    for (i = 0; i < n; i++) {
+        a.address = str_of(at[i].text);
+        a.ttl_s = at[i].ttl_s;
+        vec_push(&list, a);
+    }
+
+    pw_dns_done(data, list.len == 0 ? NULL : list.at, list.len);     /* the guest runs in here */
+
+    vec_fini(&list);
+}
+
+
+bool
+ngx_http_weir_resolve(void *server, struct pw_callout *callout, struct str name, void **handle)
+{
+    *handle = ngx_http_weir_lookup(name, tell_plugin, callout);
+
+    return true;
+}
+
+
+void
+ngx_http_weir_cancel_resolve(void *server, void *handle)
+{
+    ngx_http_weir_lookup_cancel(handle);
 }

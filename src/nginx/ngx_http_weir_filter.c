@@ -64,6 +64,13 @@ set_local_headers(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
         (void) ngx_http_weir_out_add(ctx, local->headers[i].name, local->headers[i].value);
     }
 
+    switch (ngx_http_weir_grpc_answer(r, ctx, local)) {
+    case NGX_OK:
+        return NGX_OK;
+    case NGX_ERROR:
+        return NGX_ERROR;
+    }
+
     if (local->body.len != 0 && !ngx_http_weir_out_get(ctx, STR("content-type"), &type)) {
         (void) ngx_http_weir_out_add(ctx, STR("content-type"), STR("text/plain"));
     }
@@ -211,6 +218,7 @@ static const struct {
     { NGX_HTTP_REQUEST_TIME_OUT, "request_timeout", "the request took too long\n" },
     { NGX_HTTP_INTERNAL_SERVER_ERROR, "internal_error", "the gateway failed\n" },
     { NGX_HTTP_BAD_GATEWAY, "upstream_failed", "the upstream cannot be reached or broke off\n" },
+    { NGX_HTTP_SERVICE_UNAVAILABLE, "upstream_overflow", "the service is busy\n" },
     { NGX_HTTP_GATEWAY_TIME_OUT, "upstream_timeout", "the upstream did not answer in time\n" },
 };
 
@@ -235,6 +243,10 @@ replace_error_page(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
         && !(r->headers_out.status == NGX_HTTP_SWITCHING_PROTOCOLS && r->headers_in.upgrade != NULL))
     {
         r->headers_out.status = NGX_HTTP_BAD_GATEWAY;
+    }
+
+    if (ctx->no_upstream && r->headers_out.status == NGX_HTTP_BAD_GATEWAY) {
+        r->headers_out.status = NGX_HTTP_SERVICE_UNAVAILABLE;
     }
 
     if (ctx->local != NULL && !ctx->local_sent) {  /* a plugin's answer, from inside the reading of the body */
@@ -332,6 +344,16 @@ send_headers(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
 }
 
 
+/* They come behind the body, which therefore passes the chain, too. */
+
+static bool
+wants_trailers(ngx_http_weir_ctx_t *ctx)
+{
+    return ctx->service != NULL && ctx->service->conf->protocol == GW_HTTP2
+           && pw_stream_wants_response_trailers(ctx->stream);
+}
+
+
 static ngx_int_t
 header_filter(ngx_http_request_t *r)
 {
@@ -364,7 +386,7 @@ header_filter(ngx_http_request_t *r)
         ctx->calling = 0;
 
         ctx->filtering = verdict == PW_PAUSE
-                         || (!ctx->has_no_body && pw_stream_wants_response_body(ctx->stream));
+                         || (!ctx->has_no_body && (pw_stream_wants_response_body(ctx->stream) || wants_trailers(ctx)));
 
         if (response_verdict(r, ctx, verdict) != NGX_OK) {
             return NGX_ERROR;
@@ -537,6 +559,29 @@ drop_rest(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
 }
 
 
+/* An upstream that speaks HTTP/2 may have sent trailers; nginx has put them into place when the end of the body comes. */
+
+static enum pw_verdict
+feed_chain(ngx_http_weir_ctx_t *ctx, struct str chunk, bool last)
+{
+    enum pw_verdict  verdict;
+
+    if (!last || ngx_http_weir_trailers_count(ctx) == 0) {
+        return pw_stream_on_response_body(ctx->stream, chunk, last);
+    }
+
+    if (chunk.len != 0) {
+        verdict = pw_stream_on_response_body(ctx->stream, chunk, false);
+
+        if (verdict != PW_CONTINUE && verdict != PW_PAUSE) {
+            return verdict;
+        }
+    }
+
+    return pw_stream_on_response_trailers(ctx->stream);
+}
+
+
 /* Give the chain what waits on ctx->held, as far as it takes it. */
 
 static ngx_int_t
@@ -569,7 +614,7 @@ feed(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
         ctx->feeding = cl;
 
         ctx->calling = 1;
-        verdict = pw_stream_on_response_body(ctx->stream, str_make(b->pos, b->last - b->pos), b->last_buf);
+        verdict = feed_chain(ctx, str_make(b->pos, b->last - b->pos), b->last_buf);
         ctx->calling = 0;
 
         if (ctx->feeding != NULL) {

@@ -343,6 +343,8 @@ start_plugin(ngx_http_weir_worker_t *w, ngx_pool_t *pool, ngx_http_weir_plugin_t
     options.tier = tier(conf->runtime);
     options.memory_limit_bytes = conf->memory_limit_bytes;
     options.body_limit_bytes = conf->body_limit_bytes;
+#define PW_QUOTA(id, name, ...) options.quotas[PW_QUOTA_##id] = conf->quotas.name;
+#include "weir/pw_quota.def"
     options.cpu_budget_ms = conf->cpu_limit_ms;
     options.start_cpu_budget_ms = conf->start_cpu_limit_ms;
 
@@ -491,6 +493,10 @@ fill(ngx_http_weir_worker_t *w, ngx_http_weir_generation_t *g, const char *file)
         }
     }
 
+    if (ngx_http_weir_certificates_init(g) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     order = gw_generation_plugin_order(g->gw);
 
     for (i = 0; i < g->config->nplugins; i++) {
@@ -547,6 +553,7 @@ free_generation(ngx_http_weir_worker_t *w, ngx_http_weir_generation_t *g)
         drop_plugin(&g->plugins[i]);
     }
 
+    ngx_http_weir_certificates_fini(g);
     gw_generation_unref(g->gw);
     ngx_destroy_pool(g->pool);
     w->generations--;
@@ -637,6 +644,8 @@ take(ngx_http_weir_worker_t *w, const char *file)
     before = w->generation;
     w->generation = g;
     ngx_cpystrn((u_char *) w->file, (u_char *) file, sizeof(w->file));
+
+    ngx_http_weir_services_commit(g, before);
 
     if (before != NULL) {
         ngx_http_weir_generation_unref(before);

@@ -43,6 +43,8 @@ typedef struct {
     struct pw_callout     *callout;
     ngx_http_weir_peer_t  *peer;
     ngx_http_weir_tls_t   *tls;             /* with a reference; NULL: clear text */
+    ngx_http_weir_waiter_t waiter;          /* for the service's first address */
+    ngx_event_t            resolved;
     ngx_msec_t             connect_timeout;
     ngx_connection_t      *connection;
     nghttp2_session       *session;
@@ -79,6 +81,7 @@ typedef struct {
 
 static ngx_int_t begin(grpc_t *g, ngx_http_weir_service_t *service, const struct pw_grpc_call *what);
 static ngx_int_t connect_peer(grpc_t *g);
+static void resolved_handler(ngx_event_t *ev);
 static void connected(grpc_t *g);
 static void tls_handler(ngx_connection_t *c);
 static void flush(grpc_t *g);
@@ -145,7 +148,13 @@ ngx_http_weir_grpc_open(void *server, void *stream, const struct pw_grpc_call *w
 
     g->peer = ngx_http_weir_choose_peer(service);
 
-    if (g->peer == NULL) {
+    if (g->peer == NULL && ngx_http_weir_service_resolving(service)) {
+        g->resolved.data = g;
+        g->resolved.handler = resolved_handler;
+        g->resolved.log = w->cycle->log;
+        ngx_http_weir_wait(service, &g->waiter, &g->resolved);
+
+    } else if (g->peer == NULL) {
         fail(g, GRPC_UNAVAILABLE, "no healthy upstream");
 
     } else if (connect_peer(g) != NGX_OK) {
@@ -581,6 +590,24 @@ begin(grpc_t *g, ngx_http_weir_service_t *service, const struct pw_grpc_call *wh
 
 /* ---- the connection ---- */
 
+static void
+resolved_handler(ngx_event_t *ev)
+{
+    grpc_t  *g = ev->data;
+
+    g->peer = ngx_http_weir_wait_peer(&g->waiter);
+
+    if (g->peer == NULL) {
+        fail(g, GRPC_UNAVAILABLE, "no healthy upstream");
+
+    } else if (connect_peer(g) != NGX_OK) {
+        fail(g, GRPC_UNAVAILABLE, "the upstream cannot be reached");
+    }
+
+    deliver(g);
+}
+
+
 static ngx_int_t
 connect_peer(grpc_t *g)
 {
@@ -919,6 +946,12 @@ free_call(grpc_t *g)
         ngx_http_weir_close_connection(g->connection);
     }
 
+    if (g->resolved.posted) {
+        ngx_delete_posted_event(&g->resolved);
+    }
+
+    ngx_http_weir_wait_end(&g->waiter);
+    ngx_http_weir_peer_release(g->peer);
     ngx_http_weir_tls_unref(g->tls);
 
     if (g->timer.timer_set) {

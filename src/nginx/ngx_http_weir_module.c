@@ -7,9 +7,12 @@
  *   weir_shared_size SIZE;         http: memory that plugins of all workers share, default 16m
  *   weir_plugin_log_level LEVEL;   http: the least level of plugins' log lines, default info
  *   weir_http2 on|off;             server: HTTP/2 with prior knowledge beside HTTP/1.1
+ *   weir_tls ADDRESS;              server: handshakes take certificates of the generation, as this HTTPS listener says;
+ *                                  with `ssl_reject_handshake on`, because nginx has none itself
  *   weir;                          location: route requests and run plugins
+ *   weir_http2_upstream;           location: behind grpc_pass and before proxy_pass, for services that speak HTTP/2
  *   weir_balancer;                 upstream: the endpoints of the request's service
- *   weir_status;                   location: the worker's state as JSON, for the control process
+ *   weir_status;                   location: the worker's state as JSON, for the control process; at /services its services
  *
  * `weir run` writes the only configuration that uses them (src/control/nginx_conf.c).
  */
@@ -29,11 +32,6 @@ typedef struct {
     size_t       shared_size;
     ngx_shm_zone_t  *shared;
 } main_conf_t;
-
-
-typedef struct {
-    ngx_flag_t   enable;
-} loc_conf_t;
 
 
 static ngx_int_t add_variables(ngx_conf_t *cf);
@@ -112,9 +110,23 @@ static ngx_command_t  commands[] = {
       offsetof(ngx_http_weir_srv_conf_t, http2),
       NULL },
 
+    { ngx_string("weir_tls"),
+      NGX_HTTP_SRV_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_str_slot,
+      NGX_HTTP_SRV_CONF_OFFSET,
+      offsetof(ngx_http_weir_srv_conf_t, tls),
+      NULL },
+
     { ngx_string("weir"),
       NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
       enable,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("weir_http2_upstream"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
+      ngx_http_weir_http2_upstream,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
       NULL },
@@ -192,7 +204,7 @@ ngx_http_weir_worker_t  ngx_http_weir_worker;
 /* ---- variables ---- */
 
 enum { VAR_ROUTE, VAR_SERVICE, VAR_HOST, VAR_PATH, VAR_PLUGIN, VAR_DETAILS, VAR_UPGRADE, VAR_CONNECTION,
-       VAR_CUSTOM_LOG, VAR_AI_LOG };
+       VAR_CUSTOM_LOG, VAR_AI_LOG, VAR_LENGTH };
 
 static ngx_int_t get_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v, uintptr_t which);
 
@@ -205,6 +217,7 @@ static ngx_http_variable_t  variables[] = {
     { ngx_string("weir_details"), NULL, get_variable, VAR_DETAILS, NGX_HTTP_VAR_NOCACHEABLE, 0 },
     { ngx_string("weir_custom_log"), NULL, get_variable, VAR_CUSTOM_LOG, NGX_HTTP_VAR_NOCACHEABLE, 0 },
     { ngx_string("weir_ai_log"), NULL, get_variable, VAR_AI_LOG, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+    { ngx_string("weir_length"), NULL, get_variable, VAR_LENGTH, NGX_HTTP_VAR_NOCACHEABLE, 0 },
     { ngx_string("weir_upgrade"), NULL, get_variable, VAR_UPGRADE, NGX_HTTP_VAR_NOCACHEABLE, 0 },
     { ngx_string("weir_connection"), NULL, get_variable, VAR_CONNECTION, NGX_HTTP_VAR_NOCACHEABLE, 0 },
     ngx_http_null_variable
@@ -304,6 +317,20 @@ get_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v, uintptr_t whic
 
         break;
 
+    case VAR_LENGTH:    /* what the upstream may be promised of the body; ngx_http_weir_stream.c sets `chunked` */
+        if (!r->headers_in.chunked && r->headers_in.content_length_n >= 0
+            && (r->headers_in.content_length_n > 0 || r->headers_in.content_length != NULL))
+        {
+            s.data = ngx_pnalloc(r->pool, NGX_OFF_T_LEN);
+            if (s.data == NULL) {
+                return NGX_ERROR;
+            }
+
+            s.len = ngx_sprintf(s.data, "%O", r->headers_in.content_length_n) - s.data;
+        }
+
+        break;
+
     case VAR_CUSTOM_LOG:
         if (ctx != NULL) {
             s = ctx->custom_log;
@@ -395,9 +422,9 @@ merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
 static void *
 create_loc_conf(ngx_conf_t *cf)
 {
-    loc_conf_t  *lcf;
+    ngx_http_weir_loc_conf_t  *lcf;
 
-    lcf = ngx_pcalloc(cf->pool, sizeof(loc_conf_t));
+    lcf = ngx_pcalloc(cf->pool, sizeof(ngx_http_weir_loc_conf_t));
     if (lcf != NULL) {
         lcf->enable = NGX_CONF_UNSET;
     }
@@ -409,10 +436,14 @@ create_loc_conf(ngx_conf_t *cf)
 static char *
 merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 {
-    loc_conf_t  *prev = parent;
-    loc_conf_t  *conf = child;
+    ngx_http_weir_loc_conf_t  *prev = parent;
+    ngx_http_weir_loc_conf_t  *conf = child;
 
     ngx_conf_merge_value(conf->enable, prev->enable, 0);
+
+    if (conf->http2_handler == NULL) {
+        conf->http2_handler = prev->http2_handler;
+    }
 
     return NGX_CONF_OK;
 }
@@ -421,7 +452,7 @@ merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 static char *
 enable(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    loc_conf_t  *lcf = conf;
+    ngx_http_weir_loc_conf_t  *lcf = conf;
 
     lcf->enable = 1;
 
@@ -430,6 +461,30 @@ enable(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
 
 /* ---- status ---- */
+
+/* Which quotas a plugin hit in this worker, and how often. */
+
+static void
+quotas_json(struct strbuf *b, const struct pw_plugin *p)
+{
+    int       q;
+    uint64_t  hits;
+    bool      first = true;
+
+    strbuf_printf(b, ",\"quotas\":{");
+
+    for (q = 0; p != NULL && q < PW_QUOTA_COUNT; q++) {
+        hits = pw_plugin_quota_hits(p, q);
+
+        if (hits != 0) {
+            strbuf_printf(b, "%s\"%s\":%llu", first ? "" : ",", pw_quota_name(q), (unsigned long long) hits);
+            first = false;
+        }
+    }
+
+    strbuf_printf(b, "}");
+}
+
 
 static void
 status_json(struct strbuf *b)
@@ -448,6 +503,7 @@ status_json(struct strbuf *b)
     strbuf_printf(b, "{\"worker\":%d,\"generation\":", (int) ngx_pid);
     strbuf_add_json(b, str_of(ngx_http_weir_worker.file));
     strbuf_printf(b, ",\"generations\":%zu", (size_t) ngx_http_weir_worker.generations);
+    strbuf_printf(b, ",\"peers\":%zu", (size_t) ngx_http_weir_npeers);
     strbuf_printf(b, ",\"live\":{\"connections\":%zu", (size_t) ngx_http_weir_worker.connections);
     strbuf_printf(b, ",\"requests\":%zu,\"streams\":%zu,\"contexts\":%zu,\"callouts\":%zu",
                   (size_t) ngx_http_weir_worker.requests, live.streams, live.contexts, live.callouts);
@@ -464,6 +520,7 @@ status_json(struct strbuf *b)
         strbuf_printf(b, ",\"tier\":\"%s\"", ngx_http_weir_plugin_tier(&g->plugins[i]));
         strbuf_printf(b, ",\"callouts\":%zu", g->plugins[i].plugin == NULL ? (size_t) 0
                       : pw_plugin_callouts(g->plugins[i].plugin));
+        quotas_json(b, g->plugins[i].plugin);
         strbuf_printf(b, ",\"memory_bytes\":%llu}", g->plugins[i].plugin == NULL ? 0ULL
                       : (unsigned long long) pw_plugin_memory_bytes(g->plugins[i].plugin));
     }
@@ -489,7 +546,14 @@ status_handler(ngx_http_request_t *r)
         return rc;
     }
 
-    status_json(&json);
+    if (str_eq(ngx_http_weir_str(&r->uri), STR("/services"))) {
+        ngx_http_weir_services_json(&json);
+        strbuf_add(&json, STR("\n"));
+
+    } else {
+        status_json(&json);
+    }
+
     rc = ngx_http_weir_copy(r->pool, strbuf_str(&json), &body);
     strbuf_fini(&json);
 
@@ -538,7 +602,7 @@ status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 static ngx_int_t
 access_handler(ngx_http_request_t *r)
 {
-    loc_conf_t  *lcf;
+    ngx_http_weir_loc_conf_t  *lcf;
 
     lcf = ngx_http_get_module_loc_conf(r, ngx_http_weir_module);
 
@@ -558,6 +622,27 @@ log_handler(ngx_http_request_t *r)
     }
 
     return NGX_OK;
+}
+
+
+static void
+use_certificates(ngx_http_core_main_conf_t *cmcf)
+{
+    ngx_uint_t                   i;
+    ngx_http_ssl_srv_conf_t     *sscf;
+    ngx_http_weir_srv_conf_t    *scf;
+    ngx_http_core_srv_conf_t   **cscfp;
+
+    cscfp = cmcf->servers.elts;
+
+    for (i = 0; i < cmcf->servers.nelts; i++) {
+        scf = cscfp[i]->ctx->srv_conf[ngx_http_weir_module.ctx_index];
+        sscf = cscfp[i]->ctx->srv_conf[ngx_http_ssl_module.ctx_index];
+
+        if (scf->tls.len != 0 && sscf->ssl.ctx != NULL) {
+            ngx_http_weir_certificates_use(sscf->ssl.ctx, scf);
+        }
+    }
 }
 
 
@@ -595,6 +680,7 @@ init(ngx_conf_t *cf)
     h[0] = log_handler;
 
     ngx_http_weir_body_init();
+    use_certificates(cmcf);
 
     return ngx_http_weir_filter_init(cf);
 }
@@ -626,8 +712,9 @@ init_process(ngx_cycle_t *cycle)
     w->cycle = cycle;
     w->log_level = mcf->log_level;
 
-    if (ngx_array_init(&w->peers, cycle->pool, 16, sizeof(ngx_http_weir_peer_t *)) != NGX_OK
-        || ngx_http_weir_copy(cycle->pool, ngx_http_weir_str(&mcf->generation), &w->link) != NGX_OK)
+    ngx_http_weir_services_init();
+
+    if (ngx_http_weir_copy(cycle->pool, ngx_http_weir_str(&mcf->generation), &w->link) != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -658,6 +745,7 @@ exit_process(ngx_cycle_t *cycle)
 
     ngx_http_weir_channel_stop();
     ngx_http_weir_notify_stop();
+    ngx_http_weir_services_stop();
 
     if (w->generation != NULL) {
         ngx_http_weir_generation_unref(w->generation);

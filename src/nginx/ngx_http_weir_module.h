@@ -9,6 +9,7 @@
  *                  ngx_http_weir_body.c      the request's body through the plugins, if one wants it
  *   content phase  nginx's proxy module, through the balancer of ngx_http_weir_upstream.c
  *                  ngx_http_weir_stream.c    requests that leave while their body is still read
+ *                  ngx_http_weir_http2.c     or its gRPC module, for services that speak HTTP/2
  *   filters        ngx_http_weir_filter.c    response through the plugins, local responses
  *   log phase      ngx_http_weir_module.c    ends the stream, then nginx writes the access log
  *
@@ -35,42 +36,17 @@
 
 
 #define NGX_HTTP_WEIR_BUFFERED      0x08
-#define NGX_HTTP_WEIR_MAX_PEERS     64      /* addresses of a service */
 #define NGX_HTTP_WEIR_NAME_BYTES    256     /* of a generation's file */
 
 
 typedef struct ngx_http_weir_tls_s  ngx_http_weir_tls_t;     /* ngx_http_weir_tls.c: a TLS context */
+typedef struct ngx_http_weir_certificate_s  ngx_http_weir_certificate_t; /* ngx_http_weir_certificate.c */
+typedef struct ngx_http_weir_listener_s  ngx_http_weir_listener_t;      /* likewise */
 
 
-/* An address traffic goes to, and how; lives as long as the worker. */
-
-typedef struct {
-    struct sockaddr_storage         sockaddr;
-    socklen_t                       socklen;
-    ngx_str_t                       name;       /* "10.0.0.1:80" */
-
-    ngx_msec_t                      failed;     /* when it failed last, 0: it works */
-
-    ngx_uint_t                      tls_id;     /* of the context it is reached with, 0: clear text */
-    ngx_str_t                       server_name; /* with TLS; a NUL follows */
-    ngx_ssl_session_t              *session;    /* the last one, or NULL */
-
-    ngx_queue_t                     idle;       /* kept connections, the newest first */
-    ngx_uint_t                      nidle;
-} ngx_http_weir_peer_t;
-
-
-/* A service of a generation as this worker balances it. */
-
-typedef struct {
-    const struct gw_service        *conf;
-    ngx_http_weir_peer_t          **peers;
-    uint32_t                       *weights;
-    int64_t                        *state;      /* smooth weighted round robin */
-    ngx_uint_t                      npeers;
-    ngx_str_t                       cluster;    /* "outbound|80||echo.static" */
-    ngx_http_weir_tls_t            *tls;        /* NULL: clear text */
-} ngx_http_weir_service_t;
+typedef struct ngx_http_weir_peer_s  ngx_http_weir_peer_t;   /* ngx_http_weir_service.h */
+typedef struct ngx_http_weir_service_s  ngx_http_weir_service_t;
+typedef struct ngx_http_weir_admission_s  ngx_http_weir_admission_t;
 
 
 /* A plugin of a generation. Generations between which nothing of its VM changed share module and plugin. */
@@ -100,6 +76,8 @@ struct ngx_http_weir_generation_s {
     const struct gw_config         *config;
     ngx_http_weir_service_t        *services;   /* as config->services */
     ngx_http_weir_plugin_t         *plugins;    /* as config->plugins */
+    ngx_http_weir_certificate_t   **certificates; /* as config->certificates */
+    ngx_http_weir_listener_t       *listeners;  /* as config->listeners; filled for HTTPS */
 };
 
 
@@ -119,13 +97,19 @@ typedef struct {
     ngx_uint_t                      generations; /* that are in memory */
     ngx_uint_t                      requests;   /* that have a context now */
     ngx_uint_t                      connections; /* of TCP, that have a context now */
-    ngx_array_t                     peers;      /* of ngx_http_weir_peer_t *, whatever the generation */
 } ngx_http_weir_worker_t;
 
 
 typedef struct {
     ngx_flag_t                      http2;      /* beside HTTP/1.1 on this clear-text listener */
+    ngx_str_t                       tls;        /* the HTTPS listener whose certificates are shown, or empty */
 } ngx_http_weir_srv_conf_t;
+
+
+typedef struct {
+    ngx_flag_t                      enable;
+    ngx_http_handler_pt             http2_handler; /* nginx's gRPC module's, or NULL */
+} ngx_http_weir_loc_conf_t;
 
 
 typedef struct {
@@ -134,6 +118,7 @@ typedef struct {
     ngx_str_t                       details;
     struct pw_header               *headers;
     size_t                          nheaders;
+    ngx_uint_t                      grpc;       /* grpc-status + 1, or 0: what follows from `status` */
 } ngx_http_weir_local_t;
 
 
@@ -155,6 +140,7 @@ typedef struct {
     uint32_t                        route;      /* GW_NONE: none found */
     ngx_http_weir_service_t        *service;    /* NULL: a redirect */
     ngx_str_t                       host;       /* the upstream's Host */
+    ngx_http_weir_admission_t      *admission;  /* to the service, or NULL: not asked for yet */
     ngx_str_t                       override;   /* the endpoint a plugin wants, or empty */
     ngx_str_t                       client_path; /* as the client sent it */
     ngx_uint_t                      http_version; /* the client's */
@@ -167,6 +153,8 @@ typedef struct {
 
     ngx_event_t                     resume;     /* the access phase or the response goes on */
     ngx_event_t                     resume_body; /* the request's body does */
+    ngx_event_t                     deadline;   /* of a gRPC call, as its client said */
+    ngx_msec_t                      deadline_ms; /* from the beginning, 0: none */
 
     ngx_chain_t                    *request_held; /* body that the chain does not take yet */
     ngx_chain_t                    *request_feeding; /* the link that is in the chain now */
@@ -214,6 +202,8 @@ typedef struct {
     unsigned                        out_failed:1;
     unsigned                        replace_body:1; /* by local->body */
     unsigned                        body_replaced:1;
+    unsigned                        admitting:1;    /* all but the service itself lets it go */
+    unsigned                        no_upstream:1;  /* no endpoint has room */
 } ngx_http_weir_ctx_t;
 
 
@@ -287,7 +277,21 @@ void ngx_http_weir_resume_body(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx);
 /* What comes out of the chain. */
 void ngx_http_weir_request_body(ngx_http_weir_ctx_t *ctx, struct str chunk, bool end_of_stream);
 
-/* ngx_http_weir_stream.c */
+/* ngx_http_weir_http2.c: services that speak HTTP/2, and gRPC on its way to any service */
+char *ngx_http_weir_http2_upstream(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+/* nginx's handler that proxies to the request's service. */
+ngx_http_handler_pt ngx_http_weir_proxy_handler(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx);
+bool ngx_http_weir_is_grpc(ngx_http_request_t *r);
+/* Note the client's deadline; past it the call ends with DEADLINE_EXCEEDED. */
+void ngx_http_weir_deadline_start(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx);
+/* An answer of the gateway's as gRPC says it: a status in the headers, no body. Called when headers_out has its
+ * status and headers; `local` loses its body. */
+ngx_int_t ngx_http_weir_grpc_answer(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx, ngx_http_weir_local_t *local);
+
+/* ngx_http_weir_request.c: answer with this instead of whatever the request waits for in the access phase. */
+void ngx_http_weir_answer_now(ngx_http_weir_ctx_t *ctx, ngx_uint_t status, const char *details, const char *body);
+
+/* ngx_http_weir_stream.c: have the request leave by the module's own content handler. */
 void ngx_http_weir_stream_request(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx);
 /* Prepare the upstream of an unbuffered request; `conf` is its own copy. */
 void ngx_http_weir_stream_peer(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx, ngx_http_upstream_conf_t *conf);
@@ -301,26 +305,8 @@ void ngx_http_weir_response_body(ngx_http_weir_ctx_t *ctx, struct str chunk, boo
 
 /* ngx_http_weir_upstream.c */
 char *ngx_http_weir_balancer(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-/* Resolves names, so it may block; what does not resolve is logged and left out. */
-ngx_int_t ngx_http_weir_service_init(ngx_http_weir_worker_t *w, ngx_pool_t *pool,
-    ngx_http_weir_service_t *s, const struct gw_service *conf);
-
 bool ngx_http_weir_upstream_host(void *stream, size_t i, struct pw_upstream_host *out);
 void ngx_http_weir_override_upstream(void *stream, struct str address);
-/* Round robin over the peers; NULL: the service has none. */
-ngx_http_weir_peer_t *ngx_http_weir_choose_peer(ngx_http_weir_service_t *s);
-/* The same among those whose bit in *tried is not set, which it sets; `wanted` first, if it is one of them. NULL:
- * there are no more. */
-ngx_http_weir_peer_t *ngx_http_weir_next_peer(ngx_http_weir_service_t *s, ngx_str_t *wanted, uint64_t *tried);
-/* Did it fail in the last seconds? */
-bool ngx_http_weir_failed_lately(const ngx_http_weir_peer_t *peer);
-/* Callouts and requests had better go to others for a while. */
-void ngx_http_weir_peer_failed(ngx_http_weir_peer_t *peer);
-/* A kept connection to the peer, or NULL. */
-ngx_connection_t *ngx_http_weir_take_idle(ngx_http_weir_peer_t *peer, ngx_log_t *log);
-/* Keep a connection for the next request; false: it cannot be kept, the caller closes it. */
-bool ngx_http_weir_keep_idle(ngx_http_weir_peer_t *peer, ngx_connection_t *c, ngx_uint_t most,
-    ngx_msec_t timeout);
 
 /* ngx_http_weir_tls.c: TLS to services */
 
@@ -330,6 +316,8 @@ ngx_http_weir_tls_t *ngx_http_weir_tls_ref(ngx_http_weir_tls_t *tls);   /* NULL 
 void ngx_http_weir_tls_unref(void *tls);                                /* NULL is fine */
 ngx_uint_t ngx_http_weir_tls_id(const ngx_http_weir_tls_t *tls);        /* NULL: 0 */
 ngx_ssl_t *ngx_http_weir_tls_ssl(ngx_http_weir_tls_t *tls);
+/* The peer may go before the connection. */
+void ngx_http_weir_tls_forget(ngx_connection_t *c);
 /* Before the handshake: names, what is spoken inside ("http/1.1", "h2", or NULL: not said), the peer's last session. */
 ngx_int_t ngx_http_weir_tls_prepare(ngx_http_weir_tls_t *tls, ngx_connection_t *c,
     ngx_http_weir_peer_t *peer, const char *alpn);
@@ -339,6 +327,13 @@ ngx_int_t ngx_http_weir_tls_start(ngx_http_weir_tls_t *tls, ngx_connection_t *c,
     ngx_http_weir_peer_t *peer, const char *alpn, ngx_connection_handler_pt handler);
 /* Close a connection to a peer, with or without TLS, and its pool. */
 void ngx_http_weir_close_connection(ngx_connection_t *c);
+
+/* ngx_http_weir_certificate.c: TLS to clients. Init fills what of the generation is for that; fini is fine after an init
+ * that failed, or none. NGX_ERROR: no memory, logged. */
+ngx_int_t ngx_http_weir_certificates_init(ngx_http_weir_generation_t *g);
+void ngx_http_weir_certificates_fini(ngx_http_weir_generation_t *g);
+/* Have handshakes of this context, which is of nginx's for a server, take what the worker's generation says. */
+void ngx_http_weir_certificates_use(SSL_CTX *ctx, ngx_http_weir_srv_conf_t *scf);
 
 /* ngx_http_weir_call.c: callouts of plugins, as struct pw_server has them */
 enum pw_call_start ngx_http_weir_call(void *server, void *stream, const struct pw_http_call *call,
@@ -426,6 +421,9 @@ void ngx_http_weir_notify(void *server, uint32_t worker);
 
 /* ngx_http_weir_h2c.c: HTTP/2 with prior knowledge beside HTTP/1.1 on clear-text listeners. */
 void ngx_http_weir_h2c_init(ngx_cycle_t *cycle);
+
+
+#include "ngx_http_weir_service.h"
 
 
 #endif /* _NGX_HTTP_WEIR_MODULE_H_INCLUDED_ */

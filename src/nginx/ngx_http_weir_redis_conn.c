@@ -70,12 +70,25 @@ choose_address(redis_node_t *node, redis_conn_t *conn)
             return false;
         }
 
+        ngx_http_weir_peer_acquire(conn->tls_peer);
+
         conn->tls = ngx_http_weir_tls_ref(service->tls);
     }
 
     ngx_add_timer(&conn->timer, service->conf->connect_timeout_ms);
 
     return true;
+}
+
+
+static void
+release(redis_conn_t *conn)
+{
+    ngx_http_weir_tls_unref(conn->tls);
+    ngx_http_weir_peer_release(conn->tls_peer);
+    ngx_http_weir_peer_release(conn->peer);
+    conn->tls_peer = NULL;
+    conn->peer = NULL;
 }
 
 
@@ -152,7 +165,7 @@ ngx_http_weir_redis_connect(redis_node_t *node)
                       conn->ac == NULL || !conn->ac->err ? "no memory" : conn->ac->errstr);
 
         if (conn->peer != NULL) {
-            conn->peer->failed = ngx_current_msec ? ngx_current_msec : 1;
+            ngx_http_weir_peer_failed(conn->peer);
         }
 
         if (conn->ac != NULL) {
@@ -161,7 +174,7 @@ ngx_http_weir_redis_connect(redis_node_t *node)
 
         ngx_del_timer(&conn->timer);
         redis_count(conn->client, connect_failures);
-        ngx_http_weir_tls_unref(conn->tls);
+        release(conn);
         mem_free(conn);
         return false;
     }
@@ -248,7 +261,7 @@ ngx_http_weir_redis_lost(redis_conn_t *conn, struct str reply)
                       conn->state == REDIS_CONNECTING ? "cannot be reached: " : "", reason(conn), conn->live);
 
         if (failed && conn->peer != NULL) {
-            conn->peer->failed = ngx_current_msec ? ngx_current_msec : 1;
+            ngx_http_weir_peer_failed(conn->peer);
         }
     }
 
@@ -281,7 +294,7 @@ cleanup(void *data)
 
     conn->ac->c.fd = -1;        /* nginx closes it */
     ngx_http_weir_close_connection(conn->connection);
-    ngx_http_weir_tls_unref(conn->tls);
+    release(conn);
     conn->connection = NULL;
     conn->ac = NULL;
 

@@ -275,7 +275,7 @@ on_reply(redisAsyncContext *ac, void *data, void *privdata)
         conn->heard = 1;
 
         if (conn->peer != NULL) {
-            conn->peer->failed = 0;
+            ngx_http_weir_peer_answered(conn->peer, 0);
         }
 
         plugin_reply(conn, command, text);
@@ -306,7 +306,7 @@ stalled(redis_conn_t *conn, const redis_command_t *command)
     conn->stalled = 1;
 
     if (conn->peer != NULL) {
-        conn->peer->failed = ngx_current_msec ? ngx_current_msec : 1;
+        ngx_http_weir_peer_failed(conn->peer);
     }
 
     ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,

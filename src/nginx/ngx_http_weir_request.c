@@ -26,6 +26,7 @@ static ngx_int_t make_stream(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx, ui
 static ngx_int_t run(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx);
 static bool has_body(ngx_http_request_t *r);
 static ngx_int_t finish(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx);
+static ngx_int_t refuse(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx, const char *details, const char *text);
 static ngx_int_t redirect(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx, const struct gw_route *route);
 static ngx_int_t settle_path(ngx_http_request_t *r);
 static bool as_matched(ngx_http_request_t *r, u_char *end);
@@ -105,6 +106,7 @@ ngx_http_weir_access_handler(ngx_http_request_t *r)
         ctx->request_promised = -1;
 
         ngx_http_set_ctx(r, ctx, ngx_http_weir_module);
+        ngx_http_weir_deadline_start(r, ctx);
 
         if (begin(r, ctx) != NGX_OK) {
             return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -119,7 +121,7 @@ ngx_http_weir_access_handler(ngx_http_request_t *r)
         return NGX_AGAIN;
     }
 
-    return run(r, ctx);
+    return ctx->admitting && ctx->local == NULL ? finish(r, ctx) : run(r, ctx);
 }
 
 
@@ -441,6 +443,7 @@ finish(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
     uint32_t                  before;
     ngx_str_t                 path, query, uri;
     struct str                host;
+    const char               *details, *text;
     struct strbuf             rewritten = { 0 };
     const struct gw_route    *route;
     ngx_http_weir_service_t  *service;
@@ -471,11 +474,32 @@ finish(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
         return redirect(r, ctx, route);
     }
 
+    ctx->admitting = 1;
+
+    switch (ngx_http_weir_admit(r, ctx, &details, &text)) {
+
+    case NGX_OK:
+        break;
+
+    case NGX_AGAIN:
+        return hold(r, ctx);
+
+    case NGX_DECLINED:
+        return refuse(r, ctx, details, text);
+
+    default:
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
     if (settle_path(r) != NGX_OK || plain_path(r, &path, &query) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    if (!ngx_http_weir_upgrades(r)) {
+    if (ctx->service->conf->protocol == GW_HTTP2) {
+        ngx_http_weir_stream_request(r, ctx);
+    }
+
+    if (!ngx_http_weir_upgrades(r) || ctx->service->conf->protocol == GW_HTTP2) {
         r->headers_in.upgrade = NULL;       /* nginx would make a tunnel if the upstream said 101 */
     }
 
@@ -513,6 +537,24 @@ finish(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
     r->read_event_handler = ngx_http_block_reading;
 
     return NGX_DECLINED;
+}
+
+
+/* The service has no endpoint, or no room. */
+
+static ngx_int_t
+refuse(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx, const char *details, const char *text)
+{
+    static struct pw_header  later[] = { { STR("retry-after"), STR("1") } };
+
+    if (answer(r, ctx, NGX_HTTP_SERVICE_UNAVAILABLE, details, text) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ctx->local->headers = later;
+    ctx->local->nheaders = 1;
+
+    return respond(r, ctx);
 }
 
 
@@ -742,6 +784,16 @@ ngx_http_weir_post(ngx_http_weir_ctx_t *ctx)
 }
 
 
+void
+ngx_http_weir_answer_now(ngx_http_weir_ctx_t *ctx, ngx_uint_t status, const char *details, const char *body)
+{
+    if (ctx->local == NULL && answer(ctx->request, ctx, status, details, body) == NGX_OK) {
+        ngx_http_weir_admission_end(ctx);
+        go_on(ctx->request, ctx);
+    }
+}
+
+
 /* The access phase, after a pause. */
 
 static void
@@ -862,7 +914,12 @@ cleanup(void *data)
         ngx_delete_posted_event(&ctx->resume_body);
     }
 
+    if (ctx->deadline.timer_set) {
+        ngx_del_timer(&ctx->deadline);
+    }
+
     ngx_http_weir_end(ctx);
+    ngx_http_weir_admission_end(ctx);
     count(-1);
     ngx_http_weir_generation_unref(ctx->generation);
 }

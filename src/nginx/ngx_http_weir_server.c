@@ -284,6 +284,7 @@ server_send_local_response(void *stream, const struct pw_local_response *respons
     }
 
     local->status = response->status;
+    local->grpc = response->grpc_status + 1;
 
     if (ngx_http_weir_copy(pool, response->body, &local->body) != NGX_OK
         || ngx_http_weir_copy(pool, response->details, &local->details) != NGX_OK)

@@ -6,6 +6,8 @@
  * another content handler: it has the proxy module make its upstream state, held back by r->aio, says that
  * the body is unbuffered, and starts the upstream. nginx's upstream then reads on as for any unbuffered request.
  *
+ * A request to a service that speaks HTTP/2 leaves by this handler, too, whether its body is being read or not.
+ *
  * For every unbuffered request, plugins or none:
  *   - the rest of the body goes on after the response began (nginx's preserve_output), as streams in both
  *     directions need;
@@ -32,24 +34,28 @@ ngx_http_weir_stream_request(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
 static ngx_int_t
 content_handler(ngx_http_request_t *r)
 {
-    ngx_int_t                  rc;
-    ngx_http_weir_ctx_t       *ctx;
-    ngx_http_core_loc_conf_t  *clcf;
+    bool                  streams;
+    ngx_int_t             rc;
+    ngx_http_weir_ctx_t  *ctx;
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_weir_module);
-    clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
+    streams = ctx->reading_body && r->reading_body;
 
     r->aio = 1;
-    rc = clcf->handler(r);
+    rc = ngx_http_weir_proxy_handler(r, ctx)(r);
     r->aio = 0;
 
     if (rc != NGX_DONE || r->upstream == NULL) {
         return rc;
     }
 
-    r->request_body_no_buffering = 1;
-    ctx->create_request = r->upstream->create_request;
-    r->upstream->create_request = create_request;
+    if (streams) {
+        r->request_body_no_buffering = 1;
+        ctx->create_request = r->upstream->create_request;
+        r->upstream->create_request = create_request;
+    }
+
+    r->upstream->ssl = ctx->service->tls != NULL;   /* HTTP/2 requests name the scheme */
 
     ngx_http_upstream_init(r);
 
@@ -96,6 +102,10 @@ ngx_http_weir_stream_peer(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx, ngx_h
     }
 
     conf->preserve_output = 1;
+
+    if (ctx->service->conf->protocol == GW_HTTP2) {
+        return;     /* an upstream that stops to listen says so by a frame, and nginx's gRPC module understands it */
+    }
 
     ctx->output_filter = u->output.output_filter;
     ctx->output_ctx = u->output.filter_ctx;

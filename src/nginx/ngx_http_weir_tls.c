@@ -316,6 +316,15 @@ ngx_http_weir_tls_ssl(ngx_http_weir_tls_t *tls)
 }
 
 
+void
+ngx_http_weir_tls_forget(ngx_connection_t *c)
+{
+    if (c->ssl != NULL) {
+        (void) SSL_set_ex_data(c->ssl->connection, peer_index, NULL);
+    }
+}
+
+
 ngx_int_t
 ngx_http_weir_tls_prepare(ngx_http_weir_tls_t *tls, ngx_connection_t *c, ngx_http_weir_peer_t *peer,
     const char *alpn)

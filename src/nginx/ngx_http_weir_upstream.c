@@ -1,38 +1,36 @@
 /*
  * ngx_http_weir_upstream.c - where a request goes: nginx's peer interface over services of the generation.
  *
- * One `upstream` of nginx serves all services; the request's context says which one it is. A
- * peer is an address; it belongs to the worker, so its idle connections and what is known about it survive
- * a change of the generation. Smooth weighted round robin over the peers of a service that neither failed
- * lately nor were tried for this request; when all failed lately, they are tried all the same.
+ * One `upstream` of nginx serves all services; the request's context says which one it is. The proxy's own conf is
+ * shared by all requests, so each gets a copy with its timeouts, its TLS and what nginx may try again.
  *
- * An idle connection is in the queue of its peer, with a timer and a handler that closes it when the
- * upstream does. The proxy's own conf is shared by all requests, so each gets a copy with its timeouts and its TLS.
+ * Retries: nginx tries again what its peer interface leaves tries for (peer.tries), if conf->next_upstream has the
+ * kind. So decide() says for each failure whether another try is due, and takes all tries away where none is.
+ * For an answer whose status is to be tried again, the reader of its headers says that they are invalid, the only
+ * way nginx has to drop an answer of any status; that is done only when the other try is sure to happen.
  */
-
-#include <netdb.h>
 
 #include "ngx_http_weir_module.h"
 
 
-#define FAIL_TIMEOUT_MS  10000
-
-
 typedef struct {
+    ngx_http_request_t       *request;
+    ngx_http_weir_ctx_t      *ctx;
     ngx_http_weir_service_t  *service;
     ngx_http_weir_peer_t     *peer;
-    ngx_uint_t                current;      /* index of peer */
-    uint64_t                  tried;        /* bit set over the service's peers */
-    ngx_http_upstream_t      *upstream;
-    ngx_str_t                 override;     /* the address a plugin wants, or empty */
+    ngx_http_weir_tried_t     tried;
+    ngx_http_upstream_conf_t *conf;         /* this request's copy */
+    const struct gw_retries  *retries;
+    ngx_event_t               try_timer;
+    ngx_uint_t                status;       /* of an answer that is tried again */
+    uint64_t                  key;
+
+    ngx_int_t               (*process_header)(ngx_http_request_t *r); /* the proxy module's */
+    ngx_int_t               (*reinit_request)(ngx_http_request_t *r);
+
+    unsigned                  has_key:1;
+    unsigned                  again:1;      /* decided: the answer is tried again */
 } balance_t;
-
-
-typedef struct {
-    ngx_queue_t               queue;
-    ngx_http_weir_peer_t     *peer;
-    ngx_connection_t         *connection;
-} idle_t;
 
 
 static ngx_int_t init_upstream(ngx_conf_t *cf, ngx_http_upstream_srv_conf_t *us);
@@ -41,10 +39,15 @@ static ngx_int_t get_peer(ngx_peer_connection_t *pc, void *data);
 static void free_peer(ngx_peer_connection_t *pc, void *data, ngx_uint_t state);
 static ngx_int_t set_session(ngx_peer_connection_t *pc, void *data);
 static void save_session(ngx_peer_connection_t *pc, void *data);
-static bool keep(ngx_peer_connection_t *pc, balance_t *b, ngx_uint_t state);
-static void idle_handler(ngx_event_t *ev);
-static void write_handler(ngx_event_t *ev);
-static void close_idle(idle_t *idle);
+static ngx_int_t process_header(ngx_http_request_t *r);
+static ngx_int_t reinit_request(ngx_http_request_t *r);
+static void try_timer_handler(ngx_event_t *ev);
+
+
+static const struct gw_retries  unanswered = {
+    .attempts = NGX_HTTP_WEIR_MAX_TRIES - 1,
+    .conditions = GW_RETRY_CONNECT | GW_RETRY_RESET | GW_RETRY_TIMEOUT,
+};
 
 
 char *
@@ -70,15 +73,56 @@ init_upstream(ngx_conf_t *cf, ngx_http_upstream_srv_conf_t *us)
 }
 
 
+/* Pool cleanup: the request may be freed without nginx having ended its upstream. */
+
+static void
+forget(void *data)
+{
+    balance_t  *b = data;
+
+    if (b->try_timer.timer_set) {
+        ngx_del_timer(&b->try_timer);
+    }
+
+    ngx_http_weir_peer_release(b->peer);
+    b->peer = NULL;
+}
+
+
+static void
+set_conf(ngx_http_request_t *r, balance_t *b, const struct gw_route *route)
+{
+    ngx_http_upstream_t       *u = r->upstream;
+    ngx_http_upstream_conf_t  *conf = b->conf;
+    const struct gw_service   *service = b->service->conf;
+
+    *conf = *u->conf;
+    conf->connect_timeout = service->connect_timeout_ms;
+    conf->send_timeout = route->timeout_ms ? route->timeout_ms : service->send_timeout_ms;
+    conf->read_timeout = route->timeout_ms ? route->timeout_ms
+                         : b->ctx->deadline_ms ? b->ctx->deadline_ms : service->read_timeout_ms;
+
+    /* Another endpoint is tried while the request's time is not over. */
+
+    conf->next_upstream_timeout = conf->read_timeout;
+    conf->next_upstream = NGX_HTTP_UPSTREAM_FT_ERROR | NGX_HTTP_UPSTREAM_FT_TIMEOUT;
+
+    if (b->retries->any_method) {
+        conf->next_upstream |= NGX_HTTP_UPSTREAM_FT_NON_IDEMPOTENT;
+    }
+
+    u->conf = conf;
+}
+
+
 static ngx_int_t
 init_peer(ngx_http_request_t *r, ngx_http_upstream_srv_conf_t *us)
 {
-    balance_t                 *b;
-    ngx_http_upstream_t       *u;
-    ngx_http_weir_ctx_t       *ctx;
-    const struct gw_route     *route;
-    const struct gw_service   *service;
-    ngx_http_upstream_conf_t  *conf;
+    balance_t              *b;
+    ngx_pool_cleanup_t     *cln;
+    ngx_http_upstream_t    *u;
+    ngx_http_weir_ctx_t    *ctx;
+    const struct gw_route  *route;
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_weir_module);
 
@@ -86,67 +130,73 @@ init_peer(ngx_http_request_t *r, ngx_http_upstream_srv_conf_t *us)
         return NGX_ERROR;
     }
 
-    b = ngx_pcalloc(r->pool, sizeof(balance_t));
-    conf = ngx_palloc(r->pool, sizeof(ngx_http_upstream_conf_t));
+    cln = ngx_pool_cleanup_add(r->pool, sizeof(balance_t));
+    if (cln == NULL) {
+        return NGX_ERROR;
+    }
 
-    if (b == NULL || conf == NULL) {
+    b = cln->data;
+    ngx_memzero(b, sizeof(balance_t));
+    cln->handler = forget;
+
+    b->conf = ngx_palloc(r->pool, sizeof(ngx_http_upstream_conf_t));
+    if (b->conf == NULL) {
         return NGX_ERROR;
     }
 
     u = r->upstream;
     route = &ctx->generation->config->routes[ctx->route];
-    service = ctx->service->conf;
 
-    *conf = *u->conf;
-    conf->connect_timeout = service->connect_timeout_ms;
-    conf->send_timeout = route->timeout_ms ? route->timeout_ms : service->send_timeout_ms;
-    conf->read_timeout = route->timeout_ms ? route->timeout_ms : service->read_timeout_ms;
+    b->request = r;
+    b->ctx = ctx;
+    b->service = ctx->service;
+    b->retries = route->retries != NULL ? route->retries : b->service->conf->retries;
+    b->try_timer.data = b;
+    b->try_timer.handler = try_timer_handler;
+    b->try_timer.log = r->connection->log;
+    b->has_key = ngx_http_weir_hash_key(r, ctx, &b->key);
 
-    /* Another endpoint is tried while the request's time is not over. */
+    u->peer.tries = b->retries == NULL ? ngx_min(b->service->npeers, NGX_HTTP_WEIR_MAX_TRIES)
+                                       : b->retries->attempts + 1;
 
-    conf->next_upstream_timeout = conf->read_timeout;
-    u->conf = conf;
+    if (b->retries == NULL) {
+        b->retries = &unanswered;
+    }
 
-    ngx_http_weir_stream_peer(r, ctx, conf);
+    set_conf(r, b, route);
 
-    if (ctx->service->tls != NULL) {
+    ngx_http_weir_stream_peer(r, ctx, b->conf);
+
+    if (b->service->tls != NULL) {
 
         /* nginx does the handshake and asks for a session first: that is where names are set. */
 
         u->ssl = 1;
-        conf->ssl = ngx_http_weir_tls_ssl(ctx->service->tls);
-        conf->ssl_session_reuse = 1;
+        b->conf->ssl = ngx_http_weir_tls_ssl(b->service->tls);
+        b->conf->ssl_session_reuse = 1;
         ngx_str_set(&u->schema, "https://");
-    }
 
-    b->service = ctx->service;
-    b->upstream = u;
-    b->override = ctx->override;
+        if (b->service->conf->protocol == GW_HTTP2) {
+            ngx_str_set(&u->schema, "grpcs://");
+        }
+    }
 
     u->peer.data = b;
     u->peer.get = get_peer;
     u->peer.free = free_peer;
     u->peer.set_session = set_session;
     u->peer.save_session = save_session;
-    u->peer.tries = ctx->service->npeers;
+
+    b->process_header = u->process_header;
+    b->reinit_request = u->reinit_request;
+    u->process_header = process_header;
+    u->reinit_request = reinit_request;
 
     return NGX_OK;
 }
 
 
-bool
-ngx_http_weir_failed_lately(const ngx_http_weir_peer_t *peer)
-{
-    return peer->failed != 0 && ngx_current_msec - peer->failed < FAIL_TIMEOUT_MS;
-}
-
-
-void
-ngx_http_weir_peer_failed(ngx_http_weir_peer_t *peer)
-{
-    peer->failed = ngx_current_msec ? ngx_current_msec : 1;
-}
-
+/* ---- for plugins ---- */
 
 bool
 ngx_http_weir_upstream_host(void *stream, size_t i, struct pw_upstream_host *out)
@@ -158,7 +208,7 @@ ngx_http_weir_upstream_host(void *stream, size_t i, struct pw_upstream_host *out
     }
 
     out->address = ngx_http_weir_str(&ctx->service->peers[i]->name);
-    out->healthy = !ngx_http_weir_failed_lately(ctx->service->peers[i]);
+    out->healthy = ngx_http_weir_peer_usable(ctx->service->peers[i]);
 
     return true;
 }
@@ -173,110 +223,61 @@ ngx_http_weir_override_upstream(void *stream, struct str address)
 }
 
 
-/* The endpoint a plugin wants, if the service has it and it was not tried: -1 otherwise. */
-
-static ngx_int_t
-find_wanted(ngx_http_weir_service_t *s, ngx_str_t *wanted, uint64_t tried)
-{
-    ngx_uint_t  i;
-
-    for (i = 0; wanted->len != 0 && i < s->npeers; i++) {
-
-        if (str_eq(ngx_http_weir_str(wanted), ngx_http_weir_str(&s->peers[i]->name))) {
-            return (tried & (uint64_t) 1 << i) ? -1 : (ngx_int_t) i;
-        }
-    }
-
-    return -1;
-}
-
-
-static ngx_int_t
-choose(ngx_http_weir_service_t *s, uint64_t tried, bool all)
-{
-    int64_t                   total;
-    ngx_int_t                 best;
-    ngx_uint_t                i;
-    ngx_http_weir_peer_t     *peer;
-
-    best = -1;
-    total = 0;
-
-    for (i = 0; i < s->npeers; i++) {
-        peer = s->peers[i];
-
-        if ((tried & (uint64_t) 1 << i)
-            || (!all && ngx_http_weir_failed_lately(peer)))
-        {
-            continue;
-        }
-
-        s->state[i] += s->weights[i];
-        total += s->weights[i];
-
-        if (best == -1 || s->state[i] > s->state[best]) {
-            best = i;
-        }
-    }
-
-    if (best != -1) {
-        s->state[best] -= total;
-    }
-
-    return best;
-}
-
-
-/* Those that work before those that failed lately; -1: all were tried. */
-
-static ngx_int_t
-next_peer(ngx_http_weir_service_t *s, ngx_str_t *wanted, uint64_t *tried)
-{
-    ngx_int_t  i;
-
-    i = find_wanted(s, wanted, *tried);
-
-    if (i == -1) {
-        i = choose(s, *tried, false);
-    }
-
-    if (i == -1) {
-        i = choose(s, *tried, true);
-    }
-
-    if (i != -1) {
-        *tried |= (uint64_t) 1 << i;
-    }
-
-    return i;
-}
-
+/* ---- nginx's peer interface ---- */
 
 static ngx_int_t
 get_peer(ngx_peer_connection_t *pc, void *data)
 {
-    balance_t             *b = data;
+    balance_t                  *b = data;
 
-    ngx_int_t              i;
-    ngx_connection_t      *c;
-    ngx_http_weir_peer_t  *peer;
+    ngx_str_t                  *name;
+    ngx_array_t                *states;
+    ngx_connection_t           *c;
+    ngx_http_weir_peer_t       *peer;
+    ngx_http_upstream_state_t  *state;
 
-    i = next_peer(b->service, &b->override, &b->tried);
+    if (b->status != 0) {       /* nginx noted the answer that was dropped as 502 */
+        states = b->request->upstream_states;
 
-    if (i == -1) {
+        if (states != NULL && states->nelts >= 2) {
+            state = states->elts;
+            state[states->nelts - 2].status = b->status;
+        }
+
+        b->status = 0;
+    }
+
+    b->again = 0;
+    b->conf->next_upstream &= ~NGX_HTTP_UPSTREAM_FT_INVALID_HEADER;
+
+    peer = ngx_http_weir_next_peer(b->service, &b->ctx->override, &b->tried, b->has_key ? &b->key : NULL);
+
+    if (peer == NULL) {
+        b->ctx->no_upstream = 1;
         return NGX_BUSY;
     }
 
-    peer = b->service->peers[i];
-
     b->peer = peer;
-    b->current = i;
+
+    /* nginx's log names it when the peer may be gone. */
+
+    name = ngx_palloc(b->request->pool, sizeof(ngx_str_t));
+
+    if (name == NULL || ngx_http_weir_copy(b->request->pool, ngx_http_weir_str(&peer->name), name) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    ngx_http_weir_admission_placed(b->ctx, true);
 
     pc->sockaddr = (struct sockaddr *) &peer->sockaddr;
     pc->socklen = peer->socklen;
-    pc->name = &peer->name;
+    pc->name = name;
     pc->cached = 0;
     pc->connection = NULL;
+
+    if (b->retries->per_try_ms != 0) {
+        ngx_add_timer(&b->try_timer, b->retries->per_try_ms);
+    }
 
     c = ngx_http_weir_take_idle(peer, pc->log);
     if (c == NULL) {
@@ -290,57 +291,86 @@ get_peer(ngx_peer_connection_t *pc, void *data)
 }
 
 
-ngx_http_weir_peer_t *
-ngx_http_weir_next_peer(ngx_http_weir_service_t *s, ngx_str_t *wanted, uint64_t *tried)
+/* Would nginx try again what failed so? It asks itself, too; this is for what must be known before. */
+
+static bool
+can_be_sent_again(balance_t *b)
 {
-    ngx_int_t  i;
+    ngx_http_request_t   *r = b->request;
+    ngx_http_upstream_t  *u = r->upstream;
 
-    i = next_peer(s, wanted, tried);
+    if (u->peer.tries <= 1 || r->connection->error
+        || (u->request_sent && r->request_body_no_buffering)
+        || (b->conf->next_upstream_timeout
+            && ngx_current_msec - u->peer.start_time >= b->conf->next_upstream_timeout))
+    {
+        return false;
+    }
 
-    return i == -1 ? NULL : s->peers[i];
+    return b->retries->any_method || !u->request_sent
+           || !(r->method & (NGX_HTTP_POST|NGX_HTTP_LOCK|NGX_HTTP_PATCH));
 }
 
 
-ngx_http_weir_peer_t *
-ngx_http_weir_choose_peer(ngx_http_weir_service_t *s)
+static uint32_t
+cause(ngx_peer_connection_t *pc, balance_t *b)
 {
-    uint64_t   tried = 0;
-    ngx_str_t  none = ngx_null_string;
+    ngx_connection_t  *c = pc->connection;
 
-    return ngx_http_weir_next_peer(s, &none, &tried);
+    if (c == NULL || !b->request->upstream->request_sent) {
+        return GW_RETRY_CONNECT;
+    }
+
+    return c->read->timedout || c->write->timedout ? GW_RETRY_TIMEOUT : GW_RETRY_RESET;
 }
 
 
-ngx_connection_t *
-ngx_http_weir_take_idle(ngx_http_weir_peer_t *peer, ngx_log_t *log)
+static void
+forget_try(ngx_http_weir_tried_t *tried, ngx_http_weir_peer_t *peer)
 {
-    idle_t            *idle;
-    ngx_connection_t  *c;
+    if (tried->n != 0 && tried->peers[tried->n - 1] == peer) {
+        tried->n--;
+    }
+}
 
-    if (ngx_queue_empty(&peer->idle)) {
-        return NULL;
+
+/* It failed. */
+
+static void
+decide(ngx_peer_connection_t *pc, balance_t *b)
+{
+    if (b->again) {
+        return;
     }
 
-    idle = ngx_queue_data(ngx_queue_head(&peer->idle), idle_t, queue);
-    c = idle->connection;
+    if (pc->cached && cause(pc, b) != GW_RETRY_TIMEOUT) {
 
-    ngx_queue_remove(&idle->queue);
-    peer->nidle--;
-    ngx_free(idle);
+        /* A kept connection that the upstream closed meanwhile says nothing about the upstream, and nginx gives one
+         * try more. */
 
-    c->idle = 0;
-    c->sent = 0;
-    c->data = NULL;
-    c->log = log;
-    c->read->log = log;
-    c->write->log = log;
-    c->pool->log = log;
-
-    if (c->read->timer_set) {
-        ngx_del_timer(c->read);
+        forget_try(&b->tried, b->peer);
+        return;
     }
 
-    return c;
+    ngx_http_weir_peer_failed(b->peer);
+
+    if (!(b->retries->conditions & cause(pc, b)) || !can_be_sent_again(b) || !ngx_http_weir_admission_retry(b->ctx)) {
+        pc->tries = 0;
+    }
+}
+
+
+static bool
+keep(ngx_peer_connection_t *pc, balance_t *b, ngx_uint_t state)
+{
+    ngx_http_upstream_t      *u = b->request->upstream;
+    const struct gw_service  *conf = b->service->conf;
+
+    if ((state & NGX_PEER_FAILED) || pc->connection == NULL || !u->keepalive || !u->request_body_sent) {
+        return false;
+    }
+
+    return ngx_http_weir_keep_idle(b->peer, pc->connection, conf->keepalive, conf->keepalive_timeout_ms);
 }
 
 
@@ -349,23 +379,25 @@ free_peer(ngx_peer_connection_t *pc, void *data, ngx_uint_t state)
 {
     balance_t  *b = data;
 
+    if (b->try_timer.timer_set) {
+        ngx_del_timer(&b->try_timer);
+    }
+
     if (b->peer != NULL) {
 
-        if (!(state & NGX_PEER_FAILED)) {
-            b->peer->failed = 0;
-
-        } else if (pc->cached) {
-            /* A kept connection that the upstream closed meanwhile says nothing about the upstream. */
-            b->tried &= ~((uint64_t) 1 << b->current);
-
-        } else {
-            ngx_http_weir_peer_failed(b->peer);
+        if (state & NGX_PEER_FAILED) {
+            decide(pc, b);
         }
 
         if (keep(pc, b, state)) {
             pc->connection = NULL;
+
+        } else if (pc->connection != NULL) {
+            ngx_http_weir_tls_forget(pc->connection);
         }
 
+        ngx_http_weir_admission_placed(b->ctx, false);
+        ngx_http_weir_peer_release(b->peer);
         b->peer = NULL;
     }
 
@@ -380,7 +412,7 @@ set_session(ngx_peer_connection_t *pc, void *data)
 {
     balance_t  *b = data;
 
-    return ngx_http_weir_tls_prepare(b->service->tls, pc->connection, b->peer, "http/1.1");
+    return ngx_http_weir_tls_prepare(b->service->tls, pc->connection, b->peer, b->peer->http2 ? "h2" : "http/1.1");
 }
 
 
@@ -391,266 +423,86 @@ save_session(ngx_peer_connection_t *pc, void *data)
 }
 
 
-static bool
-keep(ngx_peer_connection_t *pc, balance_t *b, ngx_uint_t state)
-{
-    const struct gw_service  *conf = b->service->conf;
+/* ---- tries ---- */
 
-    if ((state & NGX_PEER_FAILED) || pc->connection == NULL
-        || !b->upstream->keepalive || !b->upstream->request_body_sent)
-    {
-        return false;
-    }
-
-    return ngx_http_weir_keep_idle(b->peer, pc->connection, conf->keepalive, conf->keepalive_timeout_ms);
-}
-
-
-bool
-ngx_http_weir_keep_idle(ngx_http_weir_peer_t *peer, ngx_connection_t *c, ngx_uint_t most,
-    ngx_msec_t timeout)
-{
-    idle_t  *idle;
-
-    if (most == 0
-        || (c->ssl != NULL && SSL_pending(c->ssl->connection) != 0)
-        || c->read->eof || c->read->error || c->read->timedout || c->write->error || c->write->timedout
-        || ngx_terminate || ngx_exiting
-        || ngx_handle_read_event(c->read, 0) != NGX_OK)
-    {
-        return false;
-    }
-
-    idle = ngx_alloc(sizeof(idle_t), ngx_cycle->log);
-    if (idle == NULL) {
-        return false;
-    }
-
-    while (peer->nidle >= most) {
-        close_idle(ngx_queue_data(ngx_queue_last(&peer->idle), idle_t, queue));
-    }
-
-    idle->peer = peer;
-    idle->connection = c;
-    ngx_queue_insert_head(&peer->idle, &idle->queue);
-    peer->nidle++;
-
-    if (c->write->timer_set) {
-        ngx_del_timer(c->write);
-    }
-
-    c->read->delayed = 0;
-    ngx_add_timer(c->read, timeout);
-
-    c->read->handler = idle_handler;
-    c->write->handler = write_handler;
-    c->data = idle;
-    c->idle = 1;
-    c->log = ngx_cycle->log;
-    c->read->log = ngx_cycle->log;
-    c->write->log = ngx_cycle->log;
-    c->pool->log = ngx_cycle->log;
-
-    if (c->read->ready) {
-        idle_handler(c->read);
-    }
-
-    return true;
-}
-
+/* A try took too long: as if the upstream's own timeouts were over, at whatever nginx waits for. */
 
 static void
-write_handler(ngx_event_t *ev)
+try_timer_handler(ngx_event_t *ev)
 {
-    /* nothing is written to an idle connection */
-}
+    balance_t         *b = ev->data;
+    ngx_connection_t  *c = b->request->upstream->peer.connection;
 
-
-/* The upstream has something to say on an idle connection: that it is closed, as a rule. */
-
-static void
-idle_handler(ngx_event_t *ev)
-{
-    u_char             buf[1];
-    ngx_connection_t  *c;
-
-    c = ev->data;
-
-    if (!c->close && !ev->timedout
-        && recv(c->fd, buf, 1, MSG_PEEK) == -1 && ngx_socket_errno == NGX_EAGAIN)
-    {
-        ev->ready = 0;
-
-        if (ngx_handle_read_event(ev, 0) == NGX_OK) {
-            return;
-        }
+    if (c == NULL) {
+        return;
     }
 
-    close_idle(c->data);
-}
-
-
-static void
-close_idle(idle_t *idle)
-{
-    ngx_connection_t  *c = idle->connection;
-
-    ngx_queue_remove(&idle->queue);
-    idle->peer->nidle--;
-    ngx_free(idle);
-
-    ngx_http_weir_close_connection(c);
-}
-
-
-/* `host`: the endpoint's, as it was written. */
-
-static ngx_http_weir_peer_t *
-find_peer(ngx_http_weir_worker_t *w, const ngx_http_weir_service_t *s, struct str host, struct sockaddr *sa,
-    socklen_t len)
-{
-    u_char                  text[NGX_SOCKADDR_STRLEN];
-    size_t                  n;
-    ngx_uint_t              i, tls_id;
-    struct str              server_name;
-    ngx_http_weir_peer_t  **peers, **slot, *peer;
-
-    tls_id = ngx_http_weir_tls_id(s->tls);
-    server_name = tls_id == 0 ? STR("") : s->conf->tls->server_name.at == NULL ? host : s->conf->tls->server_name;
-
-    if (server_name.len > 1 && server_name.at[0] == '[') {
-        server_name = str_slice(server_name, 1, server_name.len - 1);
-    }
-
-    n = ngx_sock_ntop(sa, len, text, sizeof(text), 1);
-    peers = w->peers.elts;
-
-    for (i = 0; i < w->peers.nelts; i++) {
-        if (peers[i]->name.len == n && ngx_memcmp(peers[i]->name.data, text, n) == 0
-            && peers[i]->tls_id == tls_id
-            && str_eq(ngx_http_weir_str(&peers[i]->server_name), server_name))
-        {
-            return peers[i];
-        }
-    }
-
-    peer = ngx_pcalloc(w->cycle->pool, sizeof(ngx_http_weir_peer_t));
-    slot = ngx_array_push(&w->peers);
-
-    if (peer == NULL || slot == NULL
-        || ngx_http_weir_copy(w->cycle->pool, str_make(text, n), &peer->name) != NGX_OK
-        || ngx_http_weir_copy(w->cycle->pool, server_name, &peer->server_name) != NGX_OK)
-    {
-        return NULL;
-    }
-
-    ngx_memcpy(&peer->sockaddr, sa, len);
-    peer->socklen = len;
-    peer->tls_id = tls_id;
-    ngx_queue_init(&peer->idle);
-
-    *slot = peer;
-
-    return peer;
+    c->read->timedout = 1;
+    c->write->timedout = 1;
+    c->read->handler(c->read);      /* the request may be gone after it */
 }
 
 
 static ngx_int_t
-add_endpoint(ngx_http_weir_worker_t *w, ngx_http_weir_service_t *s, const struct gw_endpoint *e)
+headers_came(ngx_http_request_t *r, balance_t *b)
 {
-    int                    rc;
-    char                   host[256], port[8];
-    struct addrinfo        hints, *found, *ai;
-    ngx_http_weir_peer_t  *peer;
+    ngx_http_upstream_t  *u = r->upstream;
 
-    ngx_memzero(&hints, sizeof(hints));
-    hints.ai_socktype = SOCK_STREAM;
+    if (b->try_timer.timer_set) {
+        ngx_del_timer(&b->try_timer);
+    }
 
-    (void) ngx_snprintf((u_char *) host, sizeof(host), "%*s%Z", e->address.host.len, e->address.host.at);
-    (void) ngx_snprintf((u_char *) port, sizeof(port), "%ud%Z", (unsigned) e->address.port);
-
-    if (e->address.host.len >= sizeof(host)) {
+    if (b->peer == NULL) {
         return NGX_OK;
     }
 
-    rc = getaddrinfo(host, port, &hints, &found);
-    if (rc != 0) {
-        ngx_log_error(NGX_LOG_ERR, w->cycle->log, 0, "[weir] service %*s: \"%s\" does not resolve: %s",
-                      s->conf->name.len, s->conf->name.at, host, gai_strerror(rc));
+    ngx_http_weir_peer_answered(b->peer, u->headers_in.status_n);
+
+    if (!gw_retries_status(b->retries, u->headers_in.status_n) || !can_be_sent_again(b)
+        || !ngx_http_weir_admission_retry(b->ctx))
+    {
         return NGX_OK;
     }
 
-    for (ai = found; ai != NULL && s->npeers < NGX_HTTP_WEIR_MAX_PEERS; ai = ai->ai_next) {
+    b->again = 1;
+    b->status = u->headers_in.status_n;
+    b->conf->next_upstream |= NGX_HTTP_UPSTREAM_FT_INVALID_HEADER;
 
-        peer = find_peer(w, s, e->address.host, ai->ai_addr, ai->ai_addrlen);
-        if (peer == NULL) {
-            freeaddrinfo(found);
-            return NGX_ERROR;
-        }
-
-        s->peers[s->npeers] = peer;
-        s->weights[s->npeers] = e->weight;
-        s->npeers++;
-    }
-
-    freeaddrinfo(found);
-
-    return NGX_OK;
+    return NGX_HTTP_UPSTREAM_INVALID_HEADER;
 }
 
 
-ngx_int_t
-ngx_http_weir_service_init(ngx_http_weir_worker_t *w, ngx_pool_t *pool, ngx_http_weir_service_t *s,
-    const struct gw_service *conf)
+/* The proxy module changes its reader of headers on the way. */
+
+static ngx_int_t
+process_header(ngx_http_request_t *r)
 {
-    u_char              *p;
-    uint32_t             i;
-    ngx_pool_cleanup_t  *cln;
+    ngx_int_t             rc;
+    balance_t            *b = r->upstream->peer.data;
+    ngx_http_upstream_t  *u = r->upstream;
 
-    s->conf = conf;
+    rc = b->process_header(r);
 
-    if (conf->tls != NULL) {
-        cln = ngx_pool_cleanup_add(pool, 0);
-        s->tls = cln == NULL ? NULL : ngx_http_weir_tls_get(conf->tls);
-
-        if (s->tls == NULL) {
-            return NGX_ERROR;
-        }
-
-        cln->handler = ngx_http_weir_tls_unref;
-        cln->data = s->tls;
+    if (u->process_header != process_header) {
+        b->process_header = u->process_header;
+        u->process_header = process_header;
     }
 
-    s->peers = ngx_pcalloc(pool, NGX_HTTP_WEIR_MAX_PEERS * sizeof(ngx_http_weir_peer_t *));
-    s->weights = ngx_pcalloc(pool, NGX_HTTP_WEIR_MAX_PEERS * sizeof(uint32_t));
-    s->state = ngx_pcalloc(pool, NGX_HTTP_WEIR_MAX_PEERS * sizeof(int64_t));
+    return rc == NGX_OK ? headers_came(r, b) : rc;
+}
 
-    if (s->peers == NULL || s->weights == NULL || s->state == NULL) {
-        return NGX_ERROR;
-    }
 
-    for (i = 0; i < conf->nendpoints; i++) {
-        if (add_endpoint(w, s, &conf->endpoints[i]) != NGX_OK) {
-            return NGX_ERROR;
-        }
-    }
+static ngx_int_t
+reinit_request(ngx_http_request_t *r)
+{
+    ngx_int_t             rc;
+    balance_t            *b = r->upstream->peer.data;
+    ngx_http_upstream_t  *u = r->upstream;
 
-    /* Plugins split Higress's form, outbound|PORT|SUBSET|FQDN; a service of ours is a static one there. */
+    rc = b->reinit_request(r);
 
-    if (memchr(conf->name.at, '|', conf->name.len) != NULL) {
-        s->cluster = ngx_http_weir_ngx_str(conf->name);
-        return NGX_OK;
-    }
+    b->process_header = u->process_header;
+    u->process_header = process_header;
 
-    p = ngx_pnalloc(pool, sizeof("outbound|65535||.static") + conf->name.len);
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    s->cluster.data = p;
-    s->cluster.len = ngx_sprintf(p, "outbound|%ud||%*s%s", (unsigned) conf->endpoints[0].address.port,
-                                 conf->name.len, conf->name.at,
-                                 memchr(conf->name.at, '.', conf->name.len) != NULL ? "" : ".static") - p;
-
-    return NGX_OK;
+    return rc;
 }

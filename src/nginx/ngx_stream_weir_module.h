@@ -38,8 +38,9 @@ typedef struct {
     struct pw_stream               *stream;     /* NULL: no plugin runs */
     ngx_http_weir_plugin_t        **steps;      /* of the stream */
 
-    ngx_http_weir_peer_t           *peer;       /* tried last */
-    uint64_t                        tried;
+    ngx_http_weir_peer_t           *peer;       /* tried last; acquired */
+    ngx_http_weir_tried_t           tried;
+    ngx_uint_t                      tries;
     ngx_str_t                       override;   /* the endpoint a plugin wants, or empty */
     ngx_connection_t               *upstream;   /* NULL: there is none (yet, or any more) */
 

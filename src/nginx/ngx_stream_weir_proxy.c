@@ -195,7 +195,7 @@ take_verdict(ngx_stream_weir_ctx_t *ctx, enum pw_direction d, enum pw_verdict ve
     if (verdict == PW_CLOSE) {
         ctx->closing = 1;
 
-    } else if (verdict == PW_CONTINUE && d == PW_REQUEST && ctx->tried == 0 && !ctx->closing) {
+    } else if (verdict == PW_CONTINUE && d == PW_REQUEST && ctx->tries == 0 && !ctx->closing) {
         connect_upstream(ctx);
     }
 }
@@ -437,7 +437,7 @@ connected(ngx_stream_weir_ctx_t *ctx)
 
     ctx->connecting = 0;
     ctx->connected = 1;
-    ctx->peer->failed = 0;
+    ngx_http_weir_peer_answered(ctx->peer, 0);
     ctx->active = ngx_current_msec;
 }
 
@@ -505,20 +505,30 @@ tls_handler(ngx_connection_t *c)
 static void
 connect_upstream(ngx_stream_weir_ctx_t *ctx)
 {
+    bool                    has_key;
+    uint64_t                key;
     ngx_int_t               rc;
     ngx_connection_t       *c;
+    ngx_http_weir_peer_t   *peer;
     ngx_peer_connection_t   pc;
+
+    has_key = ctx->service->conf->hash != NULL && ctx->service->conf->hash->address;
+    key = hash_bytes(ctx->session->connection->addr_text.data, ctx->session->connection->addr_text.len, 0);
 
     for ( ;; ) {
 
-        ctx->peer = ngx_http_weir_next_peer(ctx->service, &ctx->override, &ctx->tried);
+        peer = ctx->tries++ < ngx_min(ctx->service->npeers, NGX_HTTP_WEIR_MAX_TRIES)
+               ? ngx_http_weir_next_peer(ctx->service, &ctx->override, &ctx->tried, has_key ? &key : NULL) : NULL;
 
-        if (ctx->peer == NULL) {
+        if (peer == NULL) {
             ngx_log_error(NGX_LOG_ERR, ctx->session->connection->log, 0, "[weir] no endpoint of service %*s can be reached",
                           ctx->service->conf->name.len, ctx->service->conf->name.at);
             close_early(ctx, NGX_STREAM_BAD_GATEWAY, "no_healthy_upstream");
             return;
         }
+
+        ngx_http_weir_peer_release(ctx->peer);
+        ctx->peer = peer;
 
         ngx_memzero(&pc, sizeof(ngx_peer_connection_t));
 
@@ -664,7 +674,7 @@ ngx_stream_weir_start(ngx_stream_session_t *s, ngx_str_t *listener)
     ngx_stream_weir_ctx_t       *ctx;
     ngx_http_weir_generation_t  *g = ngx_http_weir_worker.generation;
 
-    index = g == NULL ? GW_NONE : gw_generation_find_listener(g->gw, ngx_http_weir_str(listener));
+    index = g == NULL ? GW_NONE : gw_generation_find_listener(g->gw, GW_TCP, ngx_http_weir_str(listener));
 
     if (index == GW_NONE) {
         ngx_log_error(NGX_LOG_ERR, c->log, 0, "[weir] the generation has no tcp listener %V", listener);
@@ -786,6 +796,7 @@ end_stream(ngx_stream_weir_ctx_t *ctx)
 static void
 finish(ngx_stream_weir_ctx_t *ctx)
 {
+    ngx_http_weir_peer_t        *peer;
     ngx_http_weir_generation_t  *g = ctx->generation;
 
     if (ctx->stream != NULL) {
@@ -806,6 +817,8 @@ finish(ngx_stream_weir_ctx_t *ctx)
     strbuf_fini(&ctx->flow[PW_RESPONSE].out);
 
     ngx_http_weir_worker.connections--;
+    peer = ctx->peer;           /* the log names it */
     ngx_stream_finalize_session(ctx->session, ctx->status);
+    ngx_http_weir_peer_release(peer);
     ngx_http_weir_generation_unref(g);
 }

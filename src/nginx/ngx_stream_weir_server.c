@@ -303,7 +303,7 @@ server_upstream_host(void *stream, size_t i, struct pw_upstream_host *out)
     }
 
     out->address = ngx_http_weir_str(&ctx->service->peers[i]->name);
-    out->healthy = !ngx_http_weir_failed_lately(ctx->service->peers[i]);
+    out->healthy = ngx_http_weir_peer_usable(ctx->service->peers[i]);
 
     return true;
 }

@@ -68,19 +68,21 @@ void os_fault_install(os_fault_handler *handler);
 /* Where a signal found the program. */
 void os_fault_registers(struct os_fault *f, void *context);
 
-/* ---- ticks of CPU time: tick.c ------------------------------------------------------------------------ */
+/* ---- ticks: tick.c ------------------------------------------------------------------------------------ */
 
-/* Called in a signal handler on the alternate signal stack, about every OS_TICK_NS of CPU time of a thread
- * that asked for it; may leave by longjmp.  Only signal, pc, sp, fp and context are set. */
+/* Called in a signal handler on the alternate signal stack, every OS_TICK_NS in a thread that asked for it;
+ * may leave by longjmp.  Only signal, pc, sp, fp and context are set. */
 typedef void os_tick_handler(const struct os_fault *at);
 
 enum { OS_TICK_NS = 4000000, OS_TICK_SIGNAL = SIGVTALRM };
 
-/* Start the ticks of this thread.  An idle thread gets none; a child after fork has to start its
- * own.  One handler per process.  False: the system has no timer left. */
+/* Start the ticks of this thread.  They wake it when it sleeps: a handler with nothing to do stops them.  A
+ * child after fork has to start its own.  One handler per process.  False: the system has no timer left. */
 bool os_tick_start(os_tick_handler *handler);
 /* Stop them; async-signal-safe. */
 void os_tick_stop(void);
+/* Have the next one after this time, less than a second, and the others after it; for the handler. */
+void os_tick_soon(uint64_t ns);
 /* Are they running in this thread? */
 extern _Thread_local bool os_tick_on __attribute__((tls_model("initial-exec")));
 

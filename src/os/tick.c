@@ -1,6 +1,8 @@
-/* os/tick.c - a signal every few milliseconds of a thread's own CPU time.
+/* os/tick.c - a signal every few milliseconds.
  *
- * One POSIX timer per thread on its CPU clock, made at its first start, deleted when the thread ends.  The
+ * One POSIX timer per thread, made at its first start, deleted when the thread ends.  It is on the monotonic
+ * clock: timers on a thread's CPU clock are looked at only at the kernel's own ticks (4 ms, or 10), and a
+ * thread that makes many system calls on a busy machine may give its core away before every one of them.  The
  * handler runs on the alternate stack with nothing blocked, so that it may leave by longjmp.  A forked child
  * inherits no timers; its thread is told so. */
 #include <errno.h>
@@ -60,10 +62,10 @@ static void prepare(void)
     pthread_atfork(NULL, NULL, after_fork);
 }
 
-static bool set_period(uint64_t ns)
+static bool set_timer(uint64_t first_ns, uint64_t period_ns)
 {
-    struct timespec t = {.tv_nsec = (long)ns};
-    struct itimerspec spec = {.it_interval = t, .it_value = t};
+    struct itimerspec spec = {.it_interval = {.tv_nsec = (long)period_ns},
+                              .it_value = {.tv_nsec = (long)first_ns}};
     return timer_settime(own.timer, 0, &spec, NULL) == 0;
 }
 
@@ -74,7 +76,7 @@ bool os_tick_start(os_tick_handler *handler)
     if (!own.made) {
         struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = OS_TICK_SIGNAL};
         event._sigev_un._tid = (pid_t)syscall(SYS_gettid);
-        if (timer_create(CLOCK_THREAD_CPUTIME_ID, &event, &own.timer) != 0) {
+        if (timer_create(CLOCK_MONOTONIC, &event, &own.timer) != 0) {
             return false;
         }
         own.made = true;
@@ -84,11 +86,16 @@ bool os_tick_start(os_tick_handler *handler)
         sigaddset(&ours, OS_TICK_SIGNAL);
         pthread_sigmask(SIG_UNBLOCK, &ours, NULL);
     }
-    return os_tick_on = set_period(OS_TICK_NS);
+    return os_tick_on = set_timer(OS_TICK_NS, OS_TICK_NS);
 }
 
 void os_tick_stop(void)
 {
     os_tick_on = false;
-    set_period(0);
+    set_timer(0, 0);
+}
+
+void os_tick_soon(uint64_t ns)
+{
+    set_timer(ns, OS_TICK_NS);
 }

@@ -36,7 +36,8 @@ static void unlink_from(struct pw_plugin *p, struct pw_callout *c)
 struct pw_callout *pw_callout_new(struct pw_vm *vm, enum pw_callout_kind kind)
 {
     /* A VM without references is in its roots' last callbacks: nobody could hear the answer. */
-    if (vm->effective == &vm->self || vm->refs == 0 || vm->plugin->ncallouts >= PW_CALLOUTS_MAX) {
+    if (vm->effective == &vm->self || vm->refs == 0 ||
+        !pw_quota_allows(vm->plugin, PW_QUOTA_CALLOUTS, vm->plugin->ncallouts, 1)) {
         return NULL;
     }
     struct pw_callout *c = mem_zalloc(sizeof *c);

@@ -11,8 +11,6 @@
 #include "base/str.h"
 #include "pw/plugin.h"
 
-enum { PW_CALLOUTS_MAX = 16384 }; /* in flight, of a plugin */
-
 enum { PW_NO_BUFFER = UINT8_MAX };
 
 /* The low bits of a token, the rest counts from 1; but names that are resolved have tokens 1, 2, 3, ... of

@@ -71,6 +71,10 @@ static bool create_context(struct pw_stream_step *st)
 {
     struct pw_context *ctx = &st->ctx;
 
+    if (!pw_quota_allows(st->plugin, PW_QUOTA_CONTEXTS, st->plugin->quotas.contexts, 1)) {
+        return false;
+    }
+    st->plugin->quotas.contexts++;
     pw_contexts_add(&st->vm->contexts, ctx);
     pw_live.contexts++;
     const uint32_t args[PW_EXPORT_MAX_PARAMS] = {ctx->id, st->vm->roots[ctx->config].id};
@@ -127,17 +131,9 @@ uint64_t pw_side_limit(const struct pw_stream *s, uint32_t step, enum pw_directi
     return s->limit_bytes != 0 ? s->limit_bytes : st->plugin->opt.body_limit_bytes;
 }
 
-/* A step that buffers holds more than it may, or will: Content-Length says so. */
-static bool within_limit(struct pw_stream *s, uint32_t i, enum pw_direction d)
+/* The message is too long for the step to hold: the stream is answered, or ends. */
+static bool too_large(struct pw_stream *s, uint32_t i, enum pw_direction d)
 {
-    uint64_t limit = pw_side_limit(s, i, d), announced;
-    struct str v;
-
-    if (s->steps[i].side[d].body.len <= limit &&
-        (!s->server->map_get(s->server_stream, directions[d].headers_map, STR("content-length"), &v) ||
-         !str_to_u64(v, &announced) || announced <= limit)) {
-        return true;
-    }
     if (s->local_taken) { /* it is an answer already */
         s->closed = true;
         return end_with(s, PW_CLOSE);
@@ -151,6 +147,25 @@ static bool within_limit(struct pw_stream *s, uint32_t i, enum pw_direction d)
     s->local_taken = true;
     s->local_step = (int32_t)i;
     return end_with(s, pw_stream_answer(s));
+}
+
+/* What all requests of the plugin hold together; `buffers`: a step that buffers may not hold more than its
+ * own limit either, nor wait for more: Content-Length says so. */
+static bool within_limit(struct pw_stream *s, uint32_t i, enum pw_direction d, bool buffers)
+{
+    uint64_t limit = pw_side_limit(s, i, d), announced;
+    struct str v;
+
+    if (!pw_quota_allows_body(&s->steps[i], 0)) {
+        return too_large(s, i, d);
+    }
+    if (!buffers ||
+        (s->steps[i].side[d].body.len <= limit &&
+         (!s->server->map_get(s->server_stream, directions[d].headers_map, STR("content-length"), &v) ||
+          !str_to_u64(v, &announced) || announced <= limit))) {
+        return true;
+    }
+    return too_large(s, i, d);
 }
 
 /* ---- passing on ------------------------------------------------------------------------------------ */
@@ -209,7 +224,7 @@ static bool pass_headers(struct pw_stream *s, enum pw_direction d, int32_t i, bo
         if (status != PW_HEADERS_CONTINUE && headers_status(st->vm, status) != PW_HEADERS_CONTINUE) {
             side->stopped = (uint8_t)headers_status(st->vm, status);
             return (end_of_stream || side->stopped != PW_HEADERS_STOP_ALL_AND_BUFFER ||
-                    within_limit(s, (uint32_t)i, d)) &&
+                    within_limit(s, (uint32_t)i, d, true)) &&
                    (!side->injecting || flush_injected(s, i));
         }
         if (side->injecting) {
@@ -337,7 +352,7 @@ static bool hold_body(struct pw_stream *s, uint32_t i, enum pw_direction d, size
     }
     side->readable = side->body.len != 0;
     pw_body_own(&side->body);
-    return status != PW_BODY_STOP_AND_BUFFER || within_limit(s, i, d);
+    return within_limit(s, i, d, status == PW_BODY_STOP_AND_BUFFER);
 }
 
 /* Takes `b` over. */
@@ -363,7 +378,7 @@ static bool pass_body(struct pw_stream *s, enum pw_direction d, int32_t i, struc
         }
         if (stops_all(side)) {
             pw_body_own(&side->body);
-            return side->stopped != PW_HEADERS_STOP_ALL_AND_BUFFER || within_limit(s, (uint32_t)i, d);
+            return within_limit(s, (uint32_t)i, d, side->stopped == PW_HEADERS_STOP_ALL_AND_BUFFER);
         }
         if (!show_body(s, (uint32_t)i, d, end_of_stream, &status)) {
             return false;
@@ -488,6 +503,7 @@ enum pw_verdict pw_stream_leave(struct pw_stream *s, enum pw_direction d, bool g
         }
     }
     s->running = false;
+    pw_quota_count_bodies(s);
     if (!go_on) {
         return s->verdict;
     }
@@ -639,6 +655,18 @@ bool pw_stream_wants_request_body(const struct pw_stream *s)
 bool pw_stream_wants_response_body(const struct pw_stream *s)
 {
     return wants_body(s, PW_RESPONSE);
+}
+
+bool pw_stream_wants_response_trailers(const struct pw_stream *s)
+{
+    for (uint32_t i = 0; i < s->nsteps && !is_over(s, PW_RESPONSE); i++) {
+        const struct pw_stream_step *st = &s->steps[i];
+        if (!st->failed && st->vm != NULL && !st->vm->dead && st->ctx.id != 0 &&
+            pw_vm_exports(st->vm, directions[PW_RESPONSE].trailers)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 bool pw_stream_request_blocked(const struct pw_stream *s)

@@ -40,8 +40,9 @@ static bool pass_new(struct pw_stream *s, int32_t i)
     return true;
 }
 
-/* Keep what the step did not let through; `before` bytes of it were kept already. */
-static void hold(struct pw_stream *s, uint32_t i, enum pw_direction d, size_t before)
+/* Keep what the step did not let through; `before` bytes of it were kept already.  False: the plugin has too
+ * much of all connections, this one is closed. */
+static bool hold(struct pw_stream *s, uint32_t i, enum pw_direction d, size_t before)
 {
     struct pw_side *side = &s->steps[i].side[d];
     uint64_t limit = pw_side_limit(s, i, d);
@@ -53,6 +54,13 @@ static void hold(struct pw_stream *s, uint32_t i, enum pw_direction d, size_t be
         pw_plugin_log(s->steps[i].plugin, s->server_stream, PW_LOG_WARN,
                       STR("holds more of a connection than limits.body: nothing is read until it goes on"));
     }
+    if (pw_quota_allows_body(&s->steps[i], 0)) {
+        return true;
+    }
+    s->local_step = (int32_t)i;
+    s->closed = true;
+    s->verdict = PW_CLOSE;
+    return false;
 }
 
 /* Does a step that stopped the connection say nothing to its data? */
@@ -83,8 +91,7 @@ static bool pass_data(struct pw_stream *s, enum pw_direction d, int32_t i, struc
             }
         }
         if (status != 0) {
-            hold(s, (uint32_t)i, d, before);
-            return true;
+            return hold(s, (uint32_t)i, d, before);
         }
         side->paused = side->readable = false;
         pw_body_move(b, &side->body);

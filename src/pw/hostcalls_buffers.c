@@ -116,7 +116,8 @@ uint32_t pw_call_proxy_set_buffer_bytes(struct weir_instance *inst, uint32_t buf
     if (start != 0 && start < body->len) {
         return PW_BAD_ARGUMENT; /* the middle: as Envoy */
     }
-    if (body->len + s.len > PW_BODY_MAX_BYTES) {
+    struct pw_stream_step *st = &vm->effective->stream->steps[vm->effective->step];
+    if (body->len + s.len > PW_BODY_MAX_BYTES || !pw_quota_allows_body(st, s.len)) {
         return PW_INTERNAL_FAILURE;
     }
     if (start == 0) {

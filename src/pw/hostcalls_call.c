@@ -92,7 +92,8 @@ uint32_t pw_call_proxy_http_call(struct weir_instance *inst, uint32_t upstream, 
         !pw_guest_str(inst, trailers, trailers_len, &t) || !pw_guest_has_u32(inst, token_at)) {
         return PW_INVALID_MEMORY_ACCESS;
     }
-    if ((int32_t)timeout_ms < 0 || !pw_guest_headers(inst, h, entries[0], &call.nheaders) ||
+    if (!pw_quota_allows(vm->plugin, PW_QUOTA_CALLOUT_BODY, 0, body_len) || (int32_t)timeout_ms < 0 ||
+        !pw_guest_headers(inst, h, entries[0], &call.nheaders) ||
         !pw_guest_headers(inst, t, entries[1], &call.ntrailers) || !read_target(&call)) {
         return PW_BAD_ARGUMENT;
     }

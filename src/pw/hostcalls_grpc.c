@@ -78,6 +78,9 @@ static enum pw_status start(struct pw_vm *vm, const struct request *r, bool unar
     struct strbuf path = {0};
     uint32_t token = 0;
 
+    if (!pw_quota_allows(vm->plugin, PW_QUOTA_CALLOUT_BODY, 0, r->message.len)) {
+        return PW_BAD_ARGUMENT;
+    }
     if (!pw_guest_headers(vm->inst, r->metadata, entries, &call.nmetadata)) {
         return PW_INTERNAL_FAILURE;
     }
@@ -150,7 +153,8 @@ uint32_t pw_call_proxy_grpc_send(struct weir_instance *inst, uint32_t token, uin
     if (!pw_guest_str(inst, message, message_len, &m)) {
         return PW_INVALID_MEMORY_ACCESS;
     }
-    if ((token & 3) != PW_CALLOUT_GRPC_STREAM) {
+    if ((token & 3) != PW_CALLOUT_GRPC_STREAM ||
+        !pw_quota_allows(vm->plugin, PW_QUOTA_CALLOUT_BODY, 0, message_len)) {
         return PW_BAD_ARGUMENT;
     }
     struct pw_callout *c = find(vm, token);

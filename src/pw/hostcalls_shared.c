@@ -1,16 +1,34 @@
 /* pw/hostcalls_shared.c - shared data, queues and metrics: arguments and results (host facts 1.16 to 1.18).
  *
  * A server without a shared block has none of them: UNIMPLEMENTED. */
+#include "base/hash.h"
 #include "base/mem.h"
 #include "pw/hostcalls.h"
 #include "pw/shared.h"
 
-enum { MAX_METRICS = 1 << 16 /* ids of one type in one VM */ };
-
 static struct pw_shared *shared_of(const struct pw_vm *vm)
 {
     const struct pw_plugin *p = vm->plugin;
-    return p->server->shared == NULL ? NULL : p->server->shared(p->server_data);
+    struct pw_shared *sh = p->server->shared == NULL ? NULL : p->server->shared(p->server_data);
+
+    if (sh != NULL) {
+        sh->caller = (struct shared_caller){
+            .owner = (uint32_t)hash_bytes(p->opt.name.at, p->opt.name.len, 0) | 1,
+            .most_data_bytes = p->opt.quotas[PW_QUOTA_SHARED_DATA],
+            .most_items = p->opt.quotas[PW_QUOTA_QUEUE],
+        };
+    }
+    return sh;
+}
+
+/* The status of a call that may have hit a quota of the caller's. */
+static enum pw_status told(const struct pw_vm *vm, const struct pw_shared *sh, enum pw_quota q,
+                           enum pw_status status)
+{
+    if (sh->caller.over) {
+        pw_quota_hit(vm->plugin, q);
+    }
+    return status;
 }
 
 /* ---- data ------------------------------------------------------------------------------ */
@@ -51,7 +69,11 @@ uint32_t pw_call_proxy_set_shared_data(struct weir_instance *inst, uint32_t key,
     if (!pw_guest_str(inst, key, key_len, &k) || !pw_guest_str(inst, value, value_len, &v)) {
         return PW_INVALID_MEMORY_ACCESS;
     }
-    return sh == NULL ? PW_UNIMPLEMENTED : shared_data_set(sh, vm->plugin->opt.vm_id, k, v, cas);
+    if (sh == NULL) {
+        return PW_UNIMPLEMENTED;
+    }
+    enum pw_status status = shared_data_set(sh, vm->plugin->opt.vm_id, k, v, cas);
+    return told(vm, sh, PW_QUOTA_SHARED_DATA, status);
 }
 
 /* ---- queues ------------------------------------------------------------------------------- */
@@ -137,7 +159,7 @@ uint32_t pw_call_proxy_enqueue_shared_queue(struct weir_instance *inst, uint32_t
     if (status == PW_OK && p->server->notify != NULL) {
         p->server->notify(p->server_data, worker);
     }
-    return status;
+    return told(vm, sh, PW_QUOTA_QUEUE, status);
 }
 
 /* ---- metrics -------------------------------------------------------------------------------- */
@@ -160,8 +182,10 @@ uint32_t pw_call_proxy_define_metric(struct weir_instance *inst, uint32_t type, 
     if (sh == NULL) {
         return PW_UNIMPLEMENTED;
     }
-    enum pw_status status = vm->metrics[type].len < MAX_METRICS ? shared_metric_define(sh, type, n, &metric)
-                                                                : PW_INTERNAL_FAILURE;
+    uint64_t have = vm->metrics[0].len + vm->metrics[1].len + vm->metrics[2].len;
+    enum pw_status status = pw_quota_allows(vm->plugin, PW_QUOTA_METRICS, have, 1)
+                                ? shared_metric_define(sh, type, n, &metric)
+                                : PW_INTERNAL_FAILURE;
     if (status == PW_OK) {
         vec_push(&vm->metrics[type], metric);
         pw_guest_put_u32(inst, id_at, (uint32_t)vm->metrics[type].len * 4 + type);

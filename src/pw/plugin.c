@@ -93,6 +93,7 @@ static void copy_options(struct pw_plugin *p, const struct pw_plugin_options *op
     if (p->opt.start_cpu_budget_ms == 0) {
         p->opt.start_cpu_budget_ms = DEFAULT_START_CPU_BUDGET_MS;
     }
+    pw_quota_defaults(p->opt.quotas);
     if (p->opt.body_limit_bytes == 0) {
         p->opt.body_limit_bytes = PW_BODY_DEFAULT_LIMIT_BYTES;
     }

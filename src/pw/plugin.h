@@ -4,6 +4,7 @@
 
 #include "base/arena.h"
 #include "pw/crash.h"
+#include "pw/quota.h"
 #include "pw/vm.h"
 #include "weir/proxy_wasm.h"
 
@@ -26,6 +27,7 @@ struct pw_plugin {
     bool started;                   /* once, so that it is worth to start it again */
     uint32_t failures;              /* VMs that died or did not start, since one served a stream unharmed */
     struct pw_crash_rate crash_rate;
+    struct pw_quotas quotas;
     uint64_t next_start_ns; /* monotonic: no restart before */
 };
 

@@ -399,6 +399,43 @@ static void append_item(struct shared_block *b, uint32_t i)
     b->nitems++;
 }
 
+struct shared_owner *shared_owner_get(struct shared_block *b, uint32_t owner)
+{
+    struct shared_owner *spare = NULL;
+
+    for (uint32_t k = 0; k < SHARED_OWNERS; k++) {
+        struct shared_owner *o = &b->owners[(owner + k) % SHARED_OWNERS];
+        if (o->owner == owner) {
+            return o;
+        }
+        if (spare == NULL && o->bytes == 0) {
+            spare = o; /* free, or of one that has nothing any more */
+        }
+        if (o->owner == 0) {
+            break;
+        }
+    }
+    if (spare != NULL) {
+        spare->owner = owner;
+    }
+    return spare;
+}
+
+uint64_t shared_data_bytes(const struct shared_head *h)
+{
+    return (uint64_t)h->value_len + h->vm_len + h->name_len;
+}
+
+/* `bytes` may be a negative number. */
+static void count_owner(struct shared_block *b, const struct shared_head *h, uint64_t bytes)
+{
+    struct shared_owner *o = h->owner == 0 ? NULL : shared_owner_get(b, h->owner);
+
+    if (o != NULL) {
+        o->bytes += bytes;
+    }
+}
+
 void shared_index(struct shared_block *b, uint32_t i, enum shared_kind kind)
 {
     struct shared_head *h = &shared_at(b, i)->head;
@@ -415,6 +452,7 @@ void shared_index(struct shared_block *b, uint32_t i, enum shared_kind kind)
     switch (kind) {
     case SHARED_DATA:
         link_use(b, i);
+        count_owner(b, h, shared_data_bytes(h));
         b->ndata++;
         break;
     case SHARED_QUEUE:
@@ -443,6 +481,7 @@ void shared_entry_free(struct shared_block *b, uint32_t i)
     if (kind == SHARED_DATA) {
         unlink_name(b, i);
         unlink_use(b, i);
+        count_owner(b, &c->head, -shared_data_bytes(&c->head));
         b->ndata--;
     } else if (kind == SHARED_ITEM) {
         struct shared_queue *q = shared_queue_of(b, b->queues[c->head.number - 1]);

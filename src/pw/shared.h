@@ -24,7 +24,10 @@
 #include "weir/pw_shared.h"
 #include "weir/pw_status.h"
 
-enum { SHARED_CHUNK_BYTES = 128, SHARED_FIRST_BYTES = 80, SHARED_PART_BYTES = 120, SHARED_MAX_QUEUES = 1024 };
+/* Writers of data whose bytes are counted; those that find no room in the table may not write. */
+enum { SHARED_OWNERS = 512 };
+
+enum { SHARED_CHUNK_BYTES = 128, SHARED_FIRST_BYTES = 72, SHARED_PART_BYTES = 120, SHARED_MAX_QUEUES = 1024 };
 
 enum shared_kind { SHARED_FREE, SHARED_PART, SHARED_DATA, SHARED_QUEUE, SHARED_ITEM, SHARED_METRIC };
 
@@ -34,6 +37,8 @@ struct shared_head {
     uint32_t vm_len, name_len, value_len;
     uint32_t number; /* data: its cas; queue: its id; item: its queue's id; metric: its type */
     uint64_t order;  /* of use (data) or of making, so that mending finds the same order */
+    uint32_t owner;  /* data: who wrote it, 0: nobody in particular */
+    uint32_t unused;
     uint8_t bytes[SHARED_FIRST_BYTES];
 };
 
@@ -68,11 +73,23 @@ struct shared_block {
     uint32_t nqueues, queues[SHARED_MAX_QUEUES]; /* by id - 1 */
     uint32_t ndata, nitems;
     uint32_t metric_chunks, queue_chunks;
-    uint64_t order; /* the last one given */
+    struct shared_owner {
+        uint32_t owner, unused; /* 0: free */
+        uint64_t bytes;         /* of names and values */
+    } owners[SHARED_OWNERS];    /* at hash owner, or behind */
+    uint64_t order;             /* the last one given */
     uint64_t evicted, refused, recovered;
 };
 
+/* Who makes the next calls, and what it may have; all zero: somebody without limits. */
+struct shared_caller {
+    uint32_t owner;
+    uint64_t most_data_bytes, most_items;
+    bool over; /* set by a call that was refused for one of these */
+};
+
 struct pw_shared {
+    struct shared_caller caller;
     struct shared_block *block;
     uint32_t worker;
     VEC(struct shared_listener {
@@ -113,6 +130,11 @@ struct shared_queue *shared_queue_of(const struct shared_block *b, uint32_t i);
 
 /* Word `i` of a metric. */
 uint64_t *shared_word(const struct shared_block *b, uint32_t metric, uint32_t i);
+
+/* The counter of a writer, made where there is none; NULL: the table is full. */
+struct shared_owner *shared_owner_get(struct shared_block *b, uint32_t owner);
+/* What a data entry counts. */
+uint64_t shared_data_bytes(const struct shared_head *h);
 
 /* Make every index anew from the complete entries (mend.c). */
 void shared_mend(struct shared_block *b);

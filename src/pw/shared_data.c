@@ -36,6 +36,21 @@ enum pw_status shared_data_get(struct pw_shared *sh, struct str vm, struct str k
     }
 }
 
+/* May the caller have a value of that size in the place of `old` (0: nothing)? */
+static bool within_quota(struct pw_shared *sh, uint32_t old, size_t bytes)
+{
+    struct shared_caller *by = &sh->caller;
+
+    if (by->owner == 0) {
+        return true;
+    }
+    const struct shared_owner *o = shared_owner_get(sh->block, by->owner);
+    const struct shared_head *h = old == 0 ? NULL : &shared_at(sh->block, old)->head;
+    uint64_t freed = h != NULL && h->owner == by->owner ? shared_data_bytes(h) : 0;
+    by->over = o == NULL || o->bytes - freed + bytes > by->most_data_bytes;
+    return !by->over;
+}
+
 enum pw_status shared_data_set(struct pw_shared *sh, struct str vm, struct str key, struct str value,
                                uint32_t cas)
 {
@@ -47,6 +62,8 @@ enum pw_status shared_data_set(struct pw_shared *sh, struct str vm, struct str k
     uint32_t old = shared_find(b, &name);
     if (old != 0 && cas != 0 && cas != shared_at(b, old)->head.number) {
         status = PW_CAS_MISMATCH;
+    } else if (!within_quota(sh, old, vm.len + key.len + value.len)) {
+        status = PW_INTERNAL_FAILURE;
     } else {
         uint32_t i = shared_entry_new(b, SHARED_DATA, &name, value.len);
         if (i == 0) {
@@ -56,6 +73,7 @@ enum pw_status shared_data_set(struct pw_shared *sh, struct str vm, struct str k
             shared_value_write(b, i, value.at);
             b->last_cas += b->last_cas + 1 == 0 ? 2 : 1;
             shared_at(b, i)->head.number = b->last_cas;
+            shared_at(b, i)->head.owner = sh->caller.owner;
             shared_entry_publish(b, i, SHARED_DATA);
             if (old != 0) {
                 shared_entry_free(b, old);

@@ -103,6 +103,7 @@ static void reset_indexes(struct shared_block *b)
 {
     memset((char *)b + b->buckets_at, 0, b->nbuckets * sizeof(uint32_t));
     memset(b->queues, 0, sizeof b->queues);
+    memset(b->owners, 0, sizeof b->owners);
     b->free_list = b->nfree = b->newest = b->oldest = b->first_metric = b->last_metric = 0;
     b->nqueues = b->ndata = b->nitems = b->metric_chunks = b->queue_chunks = 0;
     b->fresh = b->fresh < b->nchunks ? b->fresh : b->nchunks;

@@ -104,7 +104,8 @@ enum pw_status shared_queue_enqueue(struct pw_shared *sh, uint32_t id, struct st
     shared_lock(sh);
     uint32_t queue = find_queue(b, id);
     if (queue != 0) {
-        uint32_t i = shared_entry_new(b, SHARED_ITEM, NULL, item.len);
+        sh->caller.over = sh->caller.owner != 0 && shared_queue_of(b, queue)->count >= sh->caller.most_items;
+        uint32_t i = sh->caller.over ? 0 : shared_entry_new(b, SHARED_ITEM, NULL, item.len);
         status = PW_INTERNAL_FAILURE;
         if (i != 0) {
             struct shared_queue *q = shared_queue_of(b, queue);

@@ -131,7 +131,8 @@ bool pw_stream_inject(struct pw_context *ctx, struct pw_vm *vm, struct str bytes
     if (side == NULL || !takes_injection(s, side) || side->inject_end || (bytes.len == 0 && !end)) {
         return true;
     }
-    if (side->injected.len + bytes.len > PW_BODY_MAX_BYTES) {
+    if (side->injected.len + bytes.len > PW_BODY_MAX_BYTES ||
+        !pw_quota_allows_body(&s->steps[ctx->step], bytes.len)) {
         return false;
     }
     pw_body_append(&side->injected, bytes);
@@ -264,6 +265,7 @@ static void end_context(struct pw_stream *s, struct pw_stream_step *st)
         st->plugin->failures = 0;
     }
     pw_contexts_remove(&st->vm->contexts, &st->ctx);
+    st->plugin->quotas.contexts--;
     pw_live.contexts--;
 }
 
@@ -292,6 +294,7 @@ void pw_stream_end(struct pw_stream *s)
         pw_body_fini(&s->steps[i].side[PW_RESPONSE].injected);
         pw_vm_unref(s->steps[i].vm);
     }
+    pw_quota_count_bodies(s);
     stream_give(s->nsteps == 0 ? NULL : s->steps[0].plugin, s);
     pw_live.streams--;
 }

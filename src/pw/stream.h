@@ -72,7 +72,8 @@ struct pw_stream_step {
     struct pw_plugin *plugin;
     struct pw_vm *vm; /* a reference; NULL: none could be had */
     struct pw_context ctx;
-    bool failed; /* by its guest, once; skipped from then on */
+    bool failed;            /* by its guest, once; skipped from then on */
+    uint64_t counted_bytes; /* of bodies, among its plugin's (quota.h) */
     struct pw_side side[2];
 };
 
@@ -112,6 +113,7 @@ struct pw_stream {
     bool injected;      /* some step put bytes of its own into the response */
     bool cut;           /* ... and said that they are the last: what else comes of the response is dropped */
     bool connection;    /* TCP */
+    bool holds;         /* some step may hold bytes of a body, or did when it was counted last */
     bool close_told[2]; /* by enum pw_direction: the close callback of client and upstream has run */
     /* Let go what the step holds (chain.c, connection.c); false: the stream was answered or closed. */
     bool (*resume_step)(struct pw_stream *s, enum pw_direction d, int32_t step);

@@ -11,21 +11,30 @@ void pw_ticks_init(struct pw_vm *vm)
     vm->ticks = mem_zalloc_array(vm->plugin->opt.nconfigs, sizeof *vm->ticks);
 }
 
-void pw_ticks_set(struct pw_vm *vm, uint32_t config, uint32_t period_ms)
+bool pw_ticks_set(struct pw_vm *vm, uint32_t config, uint32_t period_ms)
 {
-    const struct pw_plugin *p = vm->plugin;
+    struct pw_plugin *p = vm->plugin;
     struct pw_tick *t = &vm->ticks[config];
 
+    if (t->period_ms == 0 && period_ms != 0) {
+        if (!pw_quota_allows(p, PW_QUOTA_TIMERS, p->quotas.timers, 1)) {
+            return false;
+        }
+        p->quotas.timers++;
+    } else if (t->period_ms != 0 && period_ms == 0) {
+        p->quotas.timers--;
+    }
     t->root = &vm->roots[config];
     t->period_ms = period_ms;
     if (p->server->timer_set == NULL) {
-        return;
+        return true;
     }
     if (period_ms != 0) {
         p->server->timer_set(p->server_data, &t->timer, period_ms);
     } else {
         p->server->timer_clear(p->server_data, &t->timer);
     }
+    return true;
 }
 
 void pw_ticks_clear(struct pw_vm *vm)
@@ -61,8 +70,8 @@ uint32_t pw_call_proxy_set_tick_period_milliseconds(struct weir_instance *inst, 
     struct pw_vm *vm = pw_enter(inst);
 
     /* Before there are roots there is nobody to call. */
-    if (vm->ticks != NULL && vm->effective != &vm->self) {
-        pw_ticks_set(vm, vm->effective->config, period);
+    if (vm->ticks != NULL && vm->effective != &vm->self && !pw_ticks_set(vm, vm->effective->config, period)) {
+        return PW_INTERNAL_FAILURE;
     }
     return PW_OK;
 }

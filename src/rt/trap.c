@@ -180,7 +180,11 @@ static void on_fault(const struct os_fault *f)
 
 /* ---- deadlines ---------------------------------------------------------------------------------- */
 
-enum { IDLE_TICKS = 32 }; /* in a row without a guest call; then the ticks stop */
+enum {
+    IDLE_TICKS = 8,        /* in a row without a guest call; then the ticks stop */
+    AGAIN_NS = 500000,     /* until a call that is over its budget, but in host code, is looked at again */
+    LEAST_WAIT_NS = 50000, /* before looking at a budget again that is not used up yet */
+};
 
 static void late_native(struct rt_instance *inst)
 {
@@ -211,6 +215,26 @@ static void bend_imports(struct rt_instance *inst)
     } while (i != inst);
 }
 
+/* The outermost call that is over its budget; NULL: none, *left_ns is what the next one may still take. */
+static struct rt_call *find_late(uint64_t *left_ns)
+{
+    uint64_t now = os_thread_cpu_ns();
+    struct rt_call *over = NULL;
+    for (struct rt_call *c = rt_calls; c != NULL; c = c->previous) {
+        uint64_t budget = c->inst->budget_ns, seen = c->seen_ns;
+        if (seen == 0) {
+            c->seen_ns = seen = now;
+        }
+        uint64_t spent = seen < now ? now - seen : 0; /* a tick in this handler may have seen it later */
+        if (seen == RT_EXPIRED || (budget != 0 && spent >= budget)) {
+            over = c;
+        } else if (budget != 0 && budget - spent < *left_ns) {
+            *left_ns = budget - spent;
+        }
+    }
+    return over;
+}
+
 static void on_tick(const struct os_fault *f)
 {
     static _Thread_local uint32_t idle __attribute__((tls_model("initial-exec")));
@@ -221,17 +245,14 @@ static void on_tick(const struct os_fault *f)
         return;
     }
     idle = 0;
-    uint64_t now = os_thread_cpu_ns();
-    struct rt_call *over = NULL;
-    for (struct rt_call *c = rt_calls; c != NULL; c = c->previous) {
-        if (c->seen_ns == 0) {
-            c->seen_ns = now;
-        }
-        if (c->seen_ns == RT_EXPIRED || (c->inst->budget_ns != 0 && now - c->seen_ns >= c->inst->budget_ns)) {
-            over = c;
-        }
-    }
+    uint64_t left_ns = UINT64_MAX;
+    struct rt_call *over = find_late(&left_ns);
     if (over == NULL) {
+        /* CPU time goes no faster than the clock: this is never early, and halves what is left where others
+           use the core, too. */
+        if (left_ns < OS_TICK_NS) {
+            os_tick_soon(left_ns < LEAST_WAIT_NS ? LEAST_WAIT_NS : left_ns);
+        }
         return;
     }
     for (struct rt_call *c = rt_calls; c != over->previous; c = c->previous) {
@@ -242,6 +263,7 @@ static void on_tick(const struct os_fault *f)
     if (ex->is_guest_pc != NULL && ex->is_guest_pc(f->pc)) {
         leave(rt_calls, WEIR_TRAP_DEADLINE, 0, NULL, f);
     }
+    os_tick_soon(AGAIN_NS);
 }
 
 /* ---- entering --------------------------------------------------------------------------------------- */

@@ -573,12 +573,26 @@ static void emit_pseudo_minmax(struct fn *f, LLVMTypeRef type, bool max)
     push(f, LLVMBuildSelect(f->b, take, b, a, ""));
 }
 
+/* At -O0 a mask of all but the sign bits: LLVM's code generator for x86-64 may never end for llvm.fabs of a
+ * vector of constants that no pass has folded (docs/adr/0052).  Above, llvm.fabs reads memory itself. */
+static void emit_float_abs(struct fn *f, LLVMTypeRef type)
+{
+    struct unit *u = f->u;
+    if (u->opt->level > 0) {
+        emit_vector_one(f, type, INTR_FABS);
+        return;
+    }
+    LLVMTypeRef bits = type == u->v_f32 ? u->v_i32 : u->v_i64;
+    uint64_t mask = type == u->v_f32 ? INT32_MAX : INT64_MAX;
+    push(f, LLVMBuildAnd(f->b, pop_as(f, bits), const_int_splat(bits, mask), ""));
+}
+
 static void emit_float_arith(struct fn *f, LLVMTypeRef type,
                              unsigned n) /* abs neg - sqrt add sub mul div min max pmin pmax */
 {
     switch (n) {
     case 0:
-        emit_vector_one(f, type, INTR_FABS);
+        emit_float_abs(f, type);
         break;
     case 1:
         push(f, LLVMBuildFNeg(f->b, pop_as(f, type), ""));

@@ -21,10 +21,11 @@ class Authority:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    def make(self, name, alt, days=2):
-        """(certificate, key) with these subjectAltNames, like "DNS:a.example,IP:127.0.0.1"."""
+    def make(self, name, alt, days=2, key="ec"):
+        """(certificate, key) with these subjectAltNames, like "DNS:a.example,IP:127.0.0.1"; kind: "ec" or "rsa:2048"."""
+        kind = ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"] if key == "ec" else [key]
         cert, key, request, extensions = (self.path(f"{self.name}-{name}{e}") for e in (".pem", ".key", ".csr", ".ext"))
-        self.openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=" + name, "-keyout", key, "-out", request)
+        self.openssl("req", "-newkey", *kind, "-nodes", "-subj", "/CN=" + name, "-keyout", key, "-out", request)
         with open(extensions, "w", encoding="ascii") as f:
             f.write("subjectAltName=" + alt + "\n")
         self.openssl("x509", "-req", "-in", request, "-CA", self.ca, "-CAkey", self.ca_key, "-CAcreateserial", "-days", str(days),

@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import threading
 import urllib.parse
@@ -370,3 +371,32 @@ def test_the_commands(gateway, echo, tmp_path):
     assert code == 1 and "bad.yaml:1: routes[0]" in out
     for verb in ("diff", "plugins", "routes", "status", "apply"):
         assert weir(verb, "--help")[0] == 0 and weir(verb, "--state", str(tmp_path))[0] == 4
+
+
+def test_a_certificate_by_the_api(gateway, echo, tmp_path):
+    def make(name):
+        done = subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30",
+                               "-subj", f"/CN={name}", "-addext", "subjectAltName=DNS:shop.example",
+                               "-keyout", str(tmp_path / f"{name}.key"), "-out", str(tmp_path / f"{name}.pem")],
+                              capture_output=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return {"certificate": str(tmp_path / f"{name}.pem"), "key": str(tmp_path / f"{name}.key")}
+    port = free_port()
+    config = {**route(echo, "first"), "certificates": [make("one")]}
+    config["listeners"] = [f"127.0.0.1:{free_port()}", {"address": f"127.0.0.1:{port}", "protocol": "https"}]
+    g = gateway(config, "--workers", "2")
+
+    def shown():
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S) as s:
+            with context.wrap_socket(s, server_hostname="shop.example") as t:
+                return t.getpeercert(True)
+    items = ask(g, "GET", "/v1/certificates").json["items"]
+    assert [i["name"] for i in items] == ["shop.example"] and "not shown" in items[0]["part"]["key"]
+    before, master = shown(), g.master()
+    assert ask(g, "PUT", "/v1/certificates/shop.example", make("two")).status in (200, 201)
+    after = {shown() for _ in range(10)}
+    assert len(after) == 1 and before not in after and g.master() == master
+    assert ask(g, "DELETE", "/v1/certificates/shop.example").status == 200
+    assert {shown() for _ in range(10)} == {before}

@@ -379,13 +379,18 @@ def test_no_such_user_to_compile(tmp_path, echo):
     assert g.child.wait(20) == 1 and "--compile-user" in g.output()
 
 
-def test_a_failure_is_remembered(gateway, echo, fake):
-    g = gateway(config(echo), "--weirc", fake("echo 'weirc: cannot' >&2; exit 1"))
+@pytest.mark.parametrize("body,options,why", [
+    ("echo 'weirc: cannot' >&2; exit 1", [], "weirc: cannot"),
+    ("while :; do sleep 1; done", ["--compile-seconds", "1"], "timed out after 1 s")])
+def test_a_failure_is_remembered(gateway, echo, fake, body, options, why):
+    """That of a compiler that never ends, too: a restart does not spend its time again."""
+    g = gateway(config(echo), "--weirc", fake(body), *options)
     wait_for("the failure", lambda: failures(g))
+    assert not alive(calls(g)[0])
     g.stop()
     h = gateway(again(g), "--weirc", fake("exit 1"), state=g.state)
     assert h.send(headers=HEADERS).status == 200
-    assert "did not compile before: weirc: cannot" in h.output() and not calls(h)
+    assert "did not compile before: " + why in h.output() and not calls(h)
 
 
 def alive(pid):

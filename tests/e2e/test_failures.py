@@ -47,10 +47,10 @@ def rss_kib(pid):
         return int(next(l for l in f if l.startswith("VmRSS")).split()[1])
 
 
-@pytest.mark.parametrize("tier", TIERS)
-def test_a_thousand_loops_leave_the_worker_as_it_was(gateway, echo, trapper_module, tier):
+@pytest.mark.parametrize("tier,count", [("interp", 1000), ("aot", 10000)])
+def test_thousands_of_loops_leave_the_worker_as_it_was(gateway, echo, trapper_module, tier, count):
     """The first hundred warm it up; each loop ends, every request between is served, memory is flat."""
-    gw = start(gateway, echo, trapper_module, tier, "FAIL_CLOSE", 5)
+    gw = start(gateway, echo, trapper_module, tier, "FAIL_CLOSE", 1)
     pids = gw.workers()
 
     def loops(n):
@@ -59,7 +59,7 @@ def test_a_thousand_loops_leave_the_worker_as_it_was(gateway, echo, trapper_modu
             assert gw.send("/trapped").status == 200
     loops(100)
     before = rss_kib(pids[0])
-    loops(900)
+    loops((count if not SANITIZED else 1000) - 100)
     assert gw.workers() == pids
     assert SANITIZED or rss_kib(pids[0]) - before < 2048
 
@@ -70,14 +70,14 @@ def cpu_ms(pid):
 
 
 def test_a_loop_takes_its_budget_of_the_worker_and_no_more(gw):
-    """In the worker's CPU time, which is what others wait for where it has a core to itself."""
+    """In the worker's CPU time, which is what others wait for where it has a core to itself: each and every loop."""
     pid, costs = gw.workers()[0], []
-    for _ in range(5):
+    for _ in range(10):
         before = cpu_ms(pid)
         assert gw.send("/trapped", headers={"x-trap": "loop"}).status == gw.expected
         costs.append(cpu_ms(pid) - before)
         assert gw.send("/trapped").status == 200
-    assert BUDGET_MS - 10 < min(costs) and sorted(costs)[2] < BUDGET_MS + 10, costs
+    assert BUDGET_MS - 1 < min(costs) and max(costs) < BUDGET_MS + 10, costs
 
 
 @pytest.mark.parametrize("strategy", POLICIES)

@@ -53,7 +53,7 @@ static void ask_listener(const struct gw_generation *g, uint32_t listener)
 
     WEIR_ASSERT(n <= c->nplugins && (tcp || n == 0));
     WEIR_ASSERT(tcp ? l->service < c->nservices : l->service == GW_NONE);
-    WEIR_ASSERT(gw_generation_find_listener(g, l->text) == (tcp ? listener : GW_NONE));
+    WEIR_ASSERT(gw_generation_find_listener(g, l->protocol, l->text) == listener);
     for (uint32_t i = 0; i < n; i++) {
         WEIR_ASSERT(c->plugins[steps[i].plugin].type == GW_PLUGIN_NETWORK);
         WEIR_ASSERT(steps[i].config < c->plugins[steps[i].plugin].nconfigs);

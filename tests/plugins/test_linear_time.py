@@ -1,4 +1,4 @@
-"""bot-detect's time is linear in the User-Agent's length, for compiled code and for texts made to be hard for it."""
+"""Matching takes time linear in the text, for compiled code and for patterns and texts made to be hard for it."""
 import glob
 import json
 import os
@@ -50,6 +50,29 @@ def test_time_is_linear(text, config, tmp_path):
     small, large = min(cost[SMALL]), min(cost[LARGE])
     print(f"{small / SMALL:.2f} and {large / LARGE:.2f} ns per byte")
     assert large < small * 3 * LARGE / SMALL, cost
+
+
+def cpu_of(module, config, requests, tmp_path):
+    (tmp_path / "config").write_text(json.dumps(config))
+    (tmp_path / "requests").write_text(json.dumps(requests))
+    out = subprocess.run([WEIR, "try", module, "--config", tmp_path / "config", "--requests", tmp_path / "requests", "--tier", "aot",
+                          "--bench", "20"], capture_output=True, text=True, check=True, timeout=120).stdout.splitlines()
+    return json.loads(out[-1])["bench"]["cpu_ns_per_request"]
+
+
+# Patterns that take a backtracking matcher exponential time, and one with many states; the text never matches.
+@pytest.mark.parametrize("pattern", ["^(a+)+$", "^(a|aa)+$", "^(a|a?)+$", "(.*)*x(.*)*y", "a.{14}[^ab!]"])
+def test_a_rate_limits_pattern_is_linear(pattern, tmp_path):
+    if not os.path.exists(os.path.join(BUILD, "weirc")):
+        pytest.skip("weirc is not built")
+    module = os.path.join(ROOT, "build/plugins/cluster-key-rate-limit.wasm")
+    config = {"rule_name": "r", "redis": {"service_name": "redis"},
+              "rule_items": [{"limit_by_per_header": "x-key", "limit_keys": [{"key": "regexp:" + pattern, "query_per_day": 1}]}]}
+    cost = {SMALL: [], LARGE: []}
+    for _ in range(3):
+        for length, costs in cost.items():
+            costs.append(cpu_of(module, config, [{"headers": [["x-key", "a" * length + "!"]]}], tmp_path))
+    assert min(cost[LARGE]) < min(cost[SMALL]) * 3 * LARGE / SMALL, cost
 
 
 def test_the_list_is_in_the_module():

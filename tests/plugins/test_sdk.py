@@ -73,3 +73,35 @@ def test_calls_and_what_is_shared(tier, tmp_path):
     assert lines[0]["redis"][0]["command"] == ["INCR", "hits"] and lines[0]["redis"][0]["db"] == 2
     assert ["redis: ERR why", "redis: refused", "http: no answer", "redis: "] == [line["body"] for line in lines[1:5]]
     assert values(lines[5]["request_headers"], "x-said") == ["204  9 2 7,9"]
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_connections(tier, tmp_path):
+    """tests/guests/sdk_tcp.c: whole lines, what is held, who closes."""
+    if tier == "aot" and not os.path.exists(os.path.join(BUILD, "weirc")):
+        pytest.skip("weirc is not built")
+    subprocess.run(["make", "-s", "build/guests/sdk_tcp.wasm"], cwd=ROOT, check=True)
+    module = os.path.join(ROOT, "build/guests/sdk_tcp.wasm")
+    ends = [{"downstream": "tail", "end": True}, {"upstream": "", "end": True}]
+    lines_of = [
+        [{"downstream": "hel"}, {"downstream": "lo\nb\n"}, {"upstream": "hi"}, *ends],
+        [{"downstream": "wait\n"}, {"upstream": "go"}, *ends],
+        [{"downstream": "wait\n"}],
+        [{"downstream": "quit\n"}, {"downstream": "late\n"}],
+        [{"downstream": "hang up\n"}, {"upstream": "late"}],
+        [{"close": "upstream"}],
+        [{"close": "downstream"}],
+    ]
+    code, lines = run_try(module, "", [{"connection": events} for events in lines_of], tier, tmp_path)
+    assert code == 0, lines
+    assert (lines[0]["upstream_got"], lines[0]["downstream_got"]) == ("1.1 hello\n1.2 b\n1.3 tail\n", "[hi]")
+    assert lines[0]["upstream_ended"] and lines[0]["downstream_ended"]
+    assert (lines[1]["upstream_got"], lines[1]["downstream_got"]) == ("2.1 wait\n2.2 tail\n", "[go]")
+    assert lines[2]["upstream_got"] == ""
+    assert [lines[i]["action"] for i in (3, 4)] == ["closed", "closed"] and not lines[3]["upstream_got"] and not lines[4]["downstream_got"]
+    gone = [sorted(entry for entry in line["logs"] if "gone" in entry) for line in lines]
+    assert gone[5] == ["info: 6: client gone, local", "info: 6: upstream gone, remote"]
+    assert gone[6] == ["info: 7: client gone, remote", "info: 7: upstream gone, local"]
+    assert all(f"info: {n}: over after {of} lines" in line["logs"] for n, of, line in zip(range(1, 8), (3, 2, 1, 1, 1, 0, 0), lines))
+    code, lines = run_try(module, "closed", [{"connection": [{"downstream": "a\n"}, {"upstream": "b"}]}], tier, tmp_path)
+    assert code == 0 and lines[0]["action"] == "closed" and lines[0]["upstream_got"] == lines[0]["downstream_got"] == ""

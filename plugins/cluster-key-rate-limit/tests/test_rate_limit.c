@@ -123,6 +123,41 @@ static void a_refused_configuration_changes_nothing(void **state)
     proxy_on_delete(STREAM);
 }
 
+/* Patterns are RE2's, and match bytes: a NUL or a byte that is no UTF-8 hides nothing. */
+static void patterns(void **state)
+{
+    static const struct {
+        const char *pattern, *value;
+        uint32_t action;
+    } rows[] = {
+        {"(?i)^ABC$", "abc", WP_PAUSE},
+        {"^(?:a|b)+\\\\d$", "abba7", WP_PAUSE},
+        {"b", "abc", WP_PAUSE},
+        {"^b", "abc", WP_CONTINUE},
+        {"^a.c$",
+         "a\xff"
+         "c",
+         WP_PAUSE},
+        {"^a.c$", "a\nc", WP_CONTINUE},
+        {"^(a+)+$", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!", WP_CONTINUE},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char config[512];
+        wp_snprintf(config, sizeof config,
+                    "{\"rule_name\":\"r\"," REDIS ",\"rule_items\":[{\"limit_by_per_header\":\"a\","
+                    "\"limit_keys\":[{\"key\":\"regexp:%s\"," TEN "}]}]}",
+                    rows[i].pattern);
+        assert_true(configure(config));
+        uint32_t action = begin("a", rows[i].value);
+        if (action != rows[i].action) {
+            print_error("%s on %s: %u\n", rows[i].pattern, rows[i].value, action);
+            fail();
+        }
+        proxy_on_delete(STREAM);
+    }
+}
+
 /* A call that cannot be sent does not hold the request; one line a second says so. */
 static void the_host_refuses(void **state)
 {
@@ -231,6 +266,7 @@ int main(void)
         cmocka_unit_test(the_client_leaves),
         cmocka_unit_test(configured_meanwhile),
         cmocka_unit_test(a_refused_configuration_changes_nothing),
+        cmocka_unit_test(patterns),
         cmocka_unit_test(the_host_refuses),
         cmocka_unit_test(the_service_comes_later),
         cmocka_unit_test(addresses),

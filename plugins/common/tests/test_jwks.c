@@ -58,14 +58,14 @@ static void test_passed_over(void **state)
         if (!parse(keys, &set) || set.n != 1 || !strstr(fake.log, "jwks.keys[0]: this key is not used: ")) {
             fail_msg("%s: %s", others[i], fake.log);
         }
-        jwks_fini(&set);
+        wp_arena_free(&arena);
         assert_false(parse(others[i], &set)); /* none is left */
     }
     assert_true(parse(
         "{\"kty\":\"oct\",\"k\":\"c2VjcmU=\",\"use\":\"sig\",\"key_ops\":[\"sign\",\"verify\"],\"kid\":7}",
         &set));
     assert_true(set.keys[0].has_kid && wp_str_eq(set.keys[0].kid, WP_STR("7")));
-    jwks_fini(&set);
+    wp_arena_free(&arena);
 }
 
 static void test_broken(void **state)
@@ -114,7 +114,7 @@ static void test_forms_of_a_set(void **state)
            *none = json_string("[]"), *number = json_integer(1);
     proxy_on_context_create(1, 0);
     assert_true(jwks_parse(text, "jwks", &arena, &set));
-    jwks_fini(&set);
+    wp_arena_free(&arena);
     json_t *const bad[] = {broken, none, number, NULL};
     for (size_t i = 0; i < COUNT(bad); i++) {
         fake_reset();
@@ -134,7 +134,7 @@ static enum jwt_status verify(const char *keys, const char *header, uint32_t bud
     wp_hmac_key_init(&key, WP_SHA256, WP_STR("secret"));
     assert_int_equal(jwt_parse(jwt_sign_hs256(wp_str_of(header), WP_STR("{}"), &key), &jwt), JWT_OK);
     enum jwt_status status = jwks_verify(&set, &jwt, &budget_us);
-    jwks_fini(&set);
+    wp_arena_free(&arena);
     return status;
 }
 

@@ -55,6 +55,11 @@ static bool configure(struct root *root, struct wp_str config)
     return ok;
 }
 
+static void forget(struct root *root)
+{
+    wp_arena_free(&root->arena);
+}
+
 static enum wp_action request_headers(struct stream *s, uint32_t count, bool end_of_stream)
 {
     (void)count;
@@ -72,4 +77,5 @@ static enum wp_action request_headers(struct stream *s, uint32_t count, bool end
 }
 
 WP_ON_CONFIGURE(configure)
+WP_ON_DELETE(forget)
 WP_ON_REQUEST_HEADERS(request_headers)

@@ -40,7 +40,15 @@ static void tick(struct root *root)
     root->config[0] = 't';
 }
 
+static char deleted[64];
+
+static void forget(struct root *root)
+{
+    strcat(deleted, root->config);
+}
+
 WP_ON_CONFIGURE(configure)
+WP_ON_DELETE(forget)
 WP_ON_REQUEST_HEADERS(request_headers)
 WP_ON_TICK(tick)
 
@@ -92,6 +100,55 @@ static void test_many_contexts(void **state)
 }
 
 /* What comes after a mark is freed, what was before it stays; in one chunk and over several. */
+/* ---- arena hooks, and what happens to a root ---- */
+
+static char freed[32];
+
+static void note_freed(void *name)
+{
+    strcat(freed, name);
+}
+
+static void test_arena_hooks(void **state)
+{
+    (void)state;
+    static char a[] = "a", b[] = "b", c[] = "c", d[] = "d";
+    struct wp_arena arena = {0};
+    freed[0] = '\0';
+    wp_arena_on_free(&arena, note_freed, a);
+    struct wp_mark mark = wp_arena_mark(&arena);
+    wp_arena_on_free(&arena, note_freed, b);
+    memset(wp_arena_alloc(&arena, 9000), 0xff, 9000);
+    wp_arena_on_free(&arena, note_freed, c);
+    wp_arena_rewind(&arena, mark);
+    assert_string_equal(freed, "cb");
+    wp_arena_on_free(&arena, note_freed, d);
+    wp_arena_free(&arena);
+    assert_string_equal(freed, "cbda");
+    wp_arena_free(&arena);
+    assert_string_equal(freed, "cbda");
+    wp_arena_on_free(wp_callback_arena(), note_freed, a);
+    proxy_on_delete(12345); /* enters the next callback */
+    assert_string_equal(freed, "cbdaa");
+}
+
+static void test_root_deleted(void **state)
+{
+    (void)state;
+    fake_reset();
+    deleted[0] = '\0';
+    fake.config = WP_STR("cfg");
+    proxy_on_context_create(70, 0);
+    proxy_on_context_create(71, 70);
+    assert_true(proxy_on_configure(70, 3));
+    proxy_on_delete(71); /* a stream */
+    assert_string_equal(deleted, "");
+    proxy_on_delete(70);
+    assert_string_equal(deleted, "cfg");
+    proxy_on_delete(70);
+    assert_string_equal(deleted, "cfg");
+}
+
 static void test_arena_marks(void **state)
 {
     (void)state;
@@ -354,6 +411,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_find_everywhere), cmocka_unit_test(test_contexts),
         cmocka_unit_test(test_many_contexts),   cmocka_unit_test(test_arena_marks),
+        cmocka_unit_test(test_arena_hooks),     cmocka_unit_test(test_root_deleted),
         cmocka_unit_test(test_format),          cmocka_unit_test(test_log_is_cheap_when_filtered),
         cmocka_unit_test(test_strings),         cmocka_unit_test(test_http),
         cmocka_unit_test(test_pairs),           cmocka_unit_test(test_buffers_and_properties),

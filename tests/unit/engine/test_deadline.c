@@ -4,10 +4,7 @@
 
 #include <time.h>
 
-enum {
-    BUDGET_MS = 30,
-    LATE_MS = 1000
-}; /* 10 promised; the rest is for a machine that is busy with other things */
+enum { BUDGET_MS = 30, LATE_MS = 10 }; /* of CPU time, so that it holds on a busy machine, too */
 
 static double cpu_ms(void)
 {
@@ -40,20 +37,21 @@ static struct weir_instance *start(struct weir_module *m, enum weir_tier tier)
     return inst;
 }
 
-static void check(struct weir_module *m, enum weir_tier tier, const char *name, uint32_t arg)
+/* `least_ms`: of one host call, which is not interrupted. */
+static void check(struct weir_module *m, enum weir_tier tier, const char *name, uint32_t arg, double least_ms)
 {
     struct weir_instance *inst = start(m, tier);
     struct weir_snapshot *snap = NULL;
     struct weir_trap trap;
     assert_int_equal(weir_instance_snapshot(inst, &snap, NULL), WEIR_OK);
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 5; i++) {
         double before = cpu_ms();
         assert_int_equal(call(inst, name, arg, 0, NULL, &trap), WEIR_E_TRAP);
         double took = cpu_ms() - before;
         assert_int_equal(trap.kind, WEIR_TRAP_DEADLINE);
         assert_string_equal(trap.message, "deadline exceeded");
         assert_true(took >= BUDGET_MS - 1);
-        if (took > BUDGET_MS + LATE_MS) {
+        if (took > (least_ms > BUDGET_MS ? least_ms : BUDGET_MS) + LATE_MS) {
             fail_msg("%s ended after %.1f ms", name, took);
         }
         assert_int_equal(weir_instance_reset(inst, snap), WEIR_OK);
@@ -70,12 +68,13 @@ static void ends(struct weir_module *m, enum weir_tier tier)
     static const struct {
         const char *name;
         uint32_t arg;
+        double least_ms;
     } guests[] = {
-        {"forever", 0},  {"stores", 0},    {"recurse", 90}, {"hosts", 0}, {"hosts", 100},
-        {"hosts", 5000}, {"host", 150000}, {"host", 1},     {"hosts", 1},
+        {"forever", 0, 0},  {"stores", 0, 0}, {"recurse", 90, 0},    {"hosts", 0, 0}, {"hosts", 100, 0},
+        {"hosts", 5000, 5}, {"host", 1, 0},   {"host", 150000, 150}, {"hosts", 1, 0},
     };
     for (size_t i = 0; i < sizeof guests / sizeof *guests; i++) {
-        check(m, tier, guests[i].name, guests[i].arg);
+        check(m, tier, guests[i].name, guests[i].arg, guests[i].least_ms);
     }
 }
 

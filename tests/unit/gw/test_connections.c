@@ -69,9 +69,9 @@ static void test_listeners(void **state)
     const struct gw_config *c = gw_generation_config(g);
     (void)state;
 
-    assert_int_equal(gw_generation_find_listener(g, STR("127.0.0.1:1")), ONE);
-    assert_int_equal(gw_generation_find_listener(g, STR("[::1]:2")), TWO);
-    assert_int_equal(gw_generation_find_listener(g, STR("127.0.0.1:3")), GW_NONE); /* HTTP */
+    assert_int_equal(gw_generation_find_listener(g, GW_TCP, STR("127.0.0.1:1")), ONE);
+    assert_int_equal(gw_generation_find_listener(g, GW_TCP, STR("[::1]:2")), TWO);
+    assert_int_equal(gw_generation_find_listener(g, GW_TCP, STR("127.0.0.1:3")), GW_NONE); /* HTTP */
     assert_int_equal(c->listeners[TWO].service, 1);
     assert_int_equal(c->listeners[HTTP].service, GW_NONE);
 

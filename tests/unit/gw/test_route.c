@@ -231,21 +231,6 @@ static void test_split(void **state)
     gw_config_free(c);
 }
 
-static void test_endpoints(void **state)
-{
-    struct gw_config *c =
-        load_good("services: [{name: s, endpoints: [{address: 'a:1', weight: 5}, 'b:1', 'c:1']}]");
-    int64_t current[3] = {0};
-    char order[8] = {0};
-    (void)state;
-
-    for (int i = 0; i < 7; i++) {
-        order[i] = (char)('a' + gw_service_next_endpoint(&c->services[0], current));
-    }
-    assert_string_equal(order, "aabacaa"); /* spread, not in runs */
-    gw_config_free(c);
-}
-
 static void test_rewrite(void **state)
 {
     static const struct {
@@ -335,7 +320,6 @@ int main(void)
         cmocka_unit_test(test_hostile_subject),
         cmocka_unit_test(test_undecided_is_no_way_around),
         cmocka_unit_test(test_split),
-        cmocka_unit_test(test_endpoints),
         cmocka_unit_test(test_rewrite),
         cmocka_unit_test(test_redirect),
         cmocka_unit_test(test_references),
