@@ -111,8 +111,10 @@ size_t deploy_nrefused(const struct deploy *d);
  * "" if there is nothing to say. */
 const char *deploy_plugin_state(struct deploy *d, uint32_t plugin, const char **cause, bool *kept);
 
-/* Members of a JSON object, without its braces: generation, workers, plugins. */
-void deploy_status_json(struct deploy *d, struct strbuf *out);
+/* Members of a JSON object, without its braces: generation, workers, plugins.  `heals` (may be NULL) says
+ * what only a worker knows: that a plugin's VM waits after failures in a row. */
+void deploy_status_json(struct deploy *d, bool (*heals)(void *ctx, struct str name), void *ctx,
+                        struct strbuf *out);
 
 /* A JSON list: number, time, what was kept, and the workers (pids) that still hold it. */
 void deploy_generations_json(struct deploy *d, struct strbuf *out);

@@ -29,6 +29,7 @@ static const struct cli_usage usage = {
              "  ready      it runs, or will with the first request\n"
              "  compiling  the same, interpreted until its native image is there\n"
              "  failed     it does not run; its requests go by its failStrategy\n"
+             "  healing    it fails again and again and waits before it is tried anew\n"
              "  disabled   no request can match it\n",
     .options = options,
     .noptions = CLI_COUNT(options),

@@ -168,6 +168,9 @@ def test_crashes_are_listed(gateway, echo, trapper_module):
     g.allowed = [r"trap", r"failed"]
     g.send(headers={"x-trap": "unreachable"})
     found = wait_for("the report", lambda: ask(g, "GET", "/v1/crashes").json["items"])
+    for _ in range(10):
+        g.send(headers={"x-trap": "unreachable"})
+    assert ask(g, "GET", "/v1/status").json["plugins"][0]["state"] == "healing"
     assert found[0]["plugin"] == "trapper" and "unreachable" in found[0]["trap"] and found[0]["count"] >= 1
 
 
