@@ -13,12 +13,12 @@ BENCH_HOST := bench/plugins/native.c bench/plugins/native_host.c
 BENCH_HOST_OBJS := $(filter-out %/main.o %/try.o,$(call objs,cli))
 
 bench_source = $(if $(filter empty,$(1)),bench/plugins/empty.c,$(sort $(wildcard plugins/$(1)/*.c)))
-$(B)/bench/plugins/%: $$(call bench_source,$$*) $(BENCH_HOST) $(BENCH_HOST_OBJS) $$(GUEST_LIBS) $$(LIBCONTROL) $$(LIBFOREIGN) \
+$(B)/bench/plugins/%: $$(call bench_source,$$*) $(BENCH_HOST) $(BENCH_HOST_OBJS) $$(GUEST_LIBS) $$(LIBCONTROL) $$(LIBFETCH) $$(LIBFOREIGN) \
     $$(LIBGW) $$(LIBWEIR) mk/bench-plugins.mk
 	$(call say,BENCH,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(GUEST_CFLAGS) $(CPPFLAGS) -Ibench/plugins $(BENCH_HOST) $(call bench_source,$*) \
-	  $(GUEST_LIBS) $(BENCH_HOST_OBJS) $(LIBCONTROL) $(LIBFOREIGN) $(LIBGW) $(LIBWEIR) $(LDFLAGS) $(CLI_LIBS) -Wl,--as-needed -lstdc++ -o $@
+	  $(GUEST_LIBS) $(BENCH_HOST_OBJS) $(LIBCONTROL) $(LIBFETCH) $(LIBFOREIGN) $(LIBGW) $(LIBWEIR) $(LDFLAGS) $(CLI_LIBS) -Wl,--as-needed -lstdc++ -o $@
 
 build/plugins/bench/empty.wasm: bench/plugins/empty.c $$(SDK_LIBS)
 	@mkdir -p $(@D)

@@ -5,6 +5,9 @@ FUZZ_SECONDS ?= 60
 FUZZ_BUILD := build/fuzz
 FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 FUZZ_SAN := address,undefined
+FUZZ_LIBS_fetch_words := -ljansson -lcrypto
+FUZZ_LIBS_fetch_manifest := -ljansson
+FUZZ_LIBS_fetch_tar := -lz
 
 # The variables on the command line go over those of mk/flags.mk.
 FUZZ_MAKE = $(MAKE) --no-print-directory B=$(FUZZ_BUILD) LDSAN=-fsanitize=$(FUZZ_SAN) \
@@ -18,10 +21,10 @@ fuzz: fuzz-build ## run every fuzz target for FUZZ_SECONDS (60)
 fuzz-build:
 	+$(Q)$(FUZZ_MAKE) $(FUZZ_TARGETS:%=$(FUZZ_BUILD)/fuzz_%)
 
-$(FUZZ_BUILD)/fuzz_%: tests/fuzz/fuzz_%.c $(LIBGW) $(LIBWEIR)
+$(FUZZ_BUILD)/fuzz_%: tests/fuzz/fuzz_%.c $(LIBFETCH) $(LIBGW) $(LIBWEIR)
 	$(call say,FUZZ,$<)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -Itests -Wno-missing-prototypes -fsanitize=fuzzer $< $(LIBGW) $(LIBWEIR) $(LDFLAGS) $(FUZZ_LIBS_$*) -lm -o $@
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -Itests -Wno-missing-prototypes -fsanitize=fuzzer $< $(LIBFETCH) $(LIBGW) $(LIBWEIR) $(LDFLAGS) $(FUZZ_LIBS_$*) -lm -o $@
 
 # Host calls: the guest that makes them, and the fake server they are made to.
 FUZZ_HOST_CALLS_OBJS := $(patsubst %,$(B)/obj/cli/%.o,fake_server fake_calls fake_grpc fake_connection)

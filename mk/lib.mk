@@ -20,14 +20,18 @@ $(LIBGW): $(call objs,gw observe http redis)
 LIBCONTROL := $(B)/libcontrol.a
 $(LIBCONTROL): $(call objs,control)
 
+# libfetch: modules over the network, for `weir` alone.
+LIBFETCH := $(B)/libfetch.a
+$(LIBFETCH): $(call objs,fetch)
+
 # libforeign: foreign functions that need zlib or libcrypto, for the servers that link them.
 LIBFOREIGN := $(B)/libforeign.a
 FOREIGN_LIBS := -lz -lcrypto
 $(LIBFOREIGN): $(call objs,foreign)
 
-$(LIBWEIR) $(LIBGW) $(LIBCONTROL) $(LIBFOREIGN):
+$(LIBWEIR) $(LIBGW) $(LIBCONTROL) $(LIBFETCH) $(LIBFOREIGN):
 	$(call say,AR,$@)
 	@mkdir -p $(@D)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
-ALL += $(LIBWEIR) $(LIBGW) $(LIBCONTROL) $(LIBFOREIGN)
+ALL += $(LIBWEIR) $(LIBGW) $(LIBCONTROL) $(LIBFETCH) $(LIBFOREIGN)

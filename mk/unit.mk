@@ -2,10 +2,10 @@
 UNIT_SRC := $(sort $(wildcard tests/unit/*/test_*.c))
 UNIT_BIN := $(UNIT_SRC:tests/unit/%.c=$(B)/tests/unit/%)
 
-$(B)/tests/unit/%: tests/unit/%.c $(LIBCONTROL) $(LIBGW) $(LIBWEIR)
+$(B)/tests/unit/%: tests/unit/%.c $(LIBCONTROL) $(LIBFETCH) $(LIBGW) $(LIBWEIR)
 	$(call say,TEST,$<)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CPPFLAGS) -Itests $(CFLAGS) -MMD -MP -MF $@.d $< $(LIBCONTROL) $(LIBGW) $(LIBWEIR) $(LDFLAGS) -lcmocka -lyaml -lpcre2-8 -lcrypto -lm -o $@
+	$(Q)$(CC) $(CPPFLAGS) -Itests $(CFLAGS) -MMD -MP -MF $@.d $< $(LIBCONTROL) $(LIBFETCH) $(LIBGW) $(LIBWEIR) $(LDFLAGS) -lcmocka -lyaml -lpcre2-8 -lcrypto -ljansson -lm -o $@
 
 -include $(shell find $(B)/tests -name '*.d' 2>/dev/null)
 

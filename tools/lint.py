@@ -36,17 +36,19 @@ LAYERS = {
     "redis": ["base"],
     "nginx": ["base", "foreign", "gw", "http", "observe", "redis", "weir"],
     "weirc": ["base", "wasm", "weir/image.h", "weir/vmctx.h", "weir/engine.h", "weir/status.h"],
+    "fetch": ["base", "weir/status.h"],
     "control": ["base", "os", "gw", "http", "observe", "weir"],
-    "cli": ["base", "foreign", "os", "gw", "http", "control", "observe", "weir"],
+    "cli": ["base", "fetch", "foreign", "os", "gw", "http", "control", "observe", "weir"],
 }
 # System headers only some folders may use.
 SYSTEM_ONLY = {
     r"ngx_.*": {"nginx"},
     r"llvm-c/.*": {"weirc"},
     r"yaml\.h": {"gw"},
-    r"jansson\.h": {"cli"},
+    r"jansson\.h": {"cli", "fetch"},
     r"hiredis/.*": {"nginx"},
-    r"zlib\.h": {"foreign"},
+    r"zlib\.h": {"fetch", "foreign"},
+    r"curl/.*": {"fetch"},
 }
 
 

@@ -18,6 +18,14 @@ static void put(struct out *o, char c)
     o->len++;
 }
 
+static void put_text(struct out *o, const char *text, size_t len)
+{
+    if (o->len < o->cap) {
+        memcpy(o->dst + o->len, text, len < o->cap - o->len ? len : o->cap - o->len);
+    }
+    o->len += len;
+}
+
 static void put_n(struct out *o, char c, int n)
 {
     for (; n > 0; n--) {
@@ -35,23 +43,28 @@ static void put_field(struct out *o, const struct spec *sp, const char *text, in
     if (!sp->left) {
         put_n(o, ' ', sp->width - len);
     }
-    for (int i = 0; i < len; i++) {
-        put(o, text[i]);
-    }
+    put_text(o, text, (size_t)len);
     if (sp->left) {
         put_n(o, ' ', sp->width - len);
     }
 }
 
-static void put_number(struct out *o, const struct spec *sp, uint64_t v, unsigned base, bool upper, char sign)
+/* The digits of v, ending before `end`.  The base is a constant in each call, so that nothing is divided. */
+static inline char *write_digits(char *end, uint64_t v, unsigned base, char ten)
 {
-    char digits[24];
-    int n = 0;
     do {
         unsigned d = (unsigned)(v % base);
-        digits[n++] = (char)(d < 10 ? '0' + d : (upper ? 'A' : 'a') + d - 10);
+        *--end = (char)(d < 10 ? '0' + d : (unsigned)ten + d - 10);
         v /= base;
     } while (v != 0);
+    return end;
+}
+
+static void put_number(struct out *o, const struct spec *sp, uint64_t v, unsigned base, bool upper, char sign)
+{
+    char digits[24], *end = digits + sizeof digits;
+    char *first = base == 16 ? write_digits(end, v, 16, upper ? 'A' : 'a') : write_digits(end, v, 10, 'a');
+    int n = (int)(end - first);
     int zeros = sp->precision > n ? sp->precision - n : 0;
     int len = n + zeros + (sign != '\0');
     if (sp->zero && !sp->left && sp->precision < 0 && sp->width > len) {
@@ -65,9 +78,7 @@ static void put_number(struct out *o, const struct spec *sp, uint64_t v, unsigne
         put(o, sign);
     }
     put_n(o, '0', zeros);
-    while (n > 0) {
-        put(o, digits[--n]);
-    }
+    put_text(o, first, (size_t)n);
     if (sp->left) {
         put_n(o, ' ', sp->width - len);
     }
@@ -116,6 +127,13 @@ static char read_length(const char **p)
     return first;
 }
 
+/* Up to a NUL, but no further than `most`. */
+static size_t bounded_length(const char *s, size_t most)
+{
+    const char *nul = memchr(s, '\0', most);
+    return nul ? (size_t)(nul - s) : most;
+}
+
 static bool put_conversion(struct out *o, const struct spec *sp, char length, char conversion, va_list *ap)
 {
     switch (conversion) {
@@ -150,11 +168,7 @@ static bool put_conversion(struct out *o, const struct spec *sp, char length, ch
         if (!s) {
             s = "(null)";
         }
-        int len = 0;
-        while ((sp->precision < 0 || len < sp->precision) && s[len] != '\0') {
-            len++;
-        }
-        put_field(o, sp, s, len);
+        put_field(o, sp, s, (int)(sp->precision < 0 ? strlen(s) : bounded_length(s, (size_t)sp->precision)));
         return true;
     }
     case '%':
@@ -171,11 +185,15 @@ int wp_vsnprintf(char *dst, size_t cap, const char *fmt, va_list args)
     va_list ap;
     va_copy(ap, args);
     for (const char *p = fmt; *p != '\0'; p++) {
-        if (*p != '%') {
-            put(&o, *p);
-            continue;
+        const char *start = p;
+        while (*p != '%' && *p != '\0') {
+            p++;
         }
-        const char *start = p++;
+        put_text(&o, start, (size_t)(p - start));
+        if (*p == '\0') {
+            break;
+        }
+        start = p++;
         struct spec sp = {.precision = -1};
         for (;; p++) {
             if (*p == '-') {

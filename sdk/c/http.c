@@ -62,7 +62,8 @@ bool wp_query_get(struct wp_str query, struct wp_str name, struct wp_str *value)
     struct wp_str n, v;
     *value = WP_STR("");
     while (wp_query_next(&query, &n, &v)) {
-        if (wp_str_eq(wp_percent_decode(n), name)) {
+        /* What decoding changes gets shorter. */
+        if (wp_str_eq(n, name) || (n.len > name.len && wp_str_eq(wp_percent_decode(n), name))) {
             *value = wp_percent_decode(v);
             return true;
         }

@@ -5,25 +5,42 @@
 #include "internal.h"
 #include "weir_redis.h"
 
+enum { WP_HEAD_BYTES = 24 };
+
+/* "$12\r\n" */
+static char *write_head(char *out, char kind, size_t n)
+{
+    char digits[WP_HEAD_BYTES], *end = digits + sizeof digits, *first = end;
+    do {
+        *--first = (char)('0' + n % 10);
+        n /= 10;
+    } while (n != 0);
+    *out++ = kind;
+    while (first != end) {
+        *out++ = *first++;
+    }
+    *out++ = '\r';
+    *out++ = '\n';
+    return out;
+}
+
 struct wp_str wp_redis_encode(const struct wp_str *argv, size_t argc)
 {
-    enum { WP_NUMBER_BYTES = 24 };
-    size_t cap = WP_NUMBER_BYTES;
+    size_t cap = WP_HEAD_BYTES;
     for (size_t i = 0; i < argc; i++) {
-        cap += argv[i].len + WP_NUMBER_BYTES;
+        cap += argv[i].len + WP_HEAD_BYTES;
     }
-    char *out = wp_arena_alloc(wp_callback_arena(), cap);
-    size_t len = (size_t)wp_snprintf(out, cap, "*%zu\r\n", argc);
+    char *out = wp_arena_alloc(wp_callback_arena(), cap), *at = write_head(out, '*', argc);
     for (size_t i = 0; i < argc; i++) {
-        len += (size_t)wp_snprintf(out + len, cap - len, "$%zu\r\n", argv[i].len);
+        at = write_head(at, '$', argv[i].len);
         if (argv[i].len != 0) {
-            memcpy(out + len, argv[i].at, argv[i].len);
+            memcpy(at, argv[i].at, argv[i].len);
         }
-        len += argv[i].len;
-        memcpy(out + len, "\r\n", 2);
-        len += 2;
+        at += argv[i].len;
+        memcpy(at, "\r\n", 2);
+        at += 2;
     }
-    return (struct wp_str){out, len};
+    return (struct wp_str){out, (size_t)(at - out)};
 }
 
 /* What stands before the next CR LF, which is taken too. */

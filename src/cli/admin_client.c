@@ -85,8 +85,10 @@ unsigned admin_client_ask(const char *state_dir, const char *method, const char 
 
 static bool is_problem(const json_t *plugin)
 {
-    return json_is_true(json_object_get(plugin, "kept")) ||
-           strcmp(json_string_value(json_object_get(plugin, "state")), "failed") == 0;
+    const char *state = json_string_value(json_object_get(plugin, "state"));
+
+    return json_is_true(json_object_get(plugin, "kept")) || strcmp(state, "failed") == 0 ||
+           strcmp(state, "fetching") == 0;
 }
 
 unsigned admin_client_count_problems(const json_t *status)

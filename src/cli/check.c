@@ -3,13 +3,18 @@
  * After the configuration itself, each plugin is started as a gateway would, in a child process with a time
  * limit, so that a module that hangs or crashes harms nobody.  First with all of its configurations in one
  * VM; if that fails, with one after the other, to find those to blame. */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/mem.h"
 #include "base/vec.h"
 #include "cli/cli.h"
 #include "cli/start_check.h"
+#include "control/fetcher.h"
 #include "gw/load.h"
 
 enum { MAX_BLAMED = 20 };
@@ -104,16 +109,49 @@ static void find_blame(const struct gw_plugin *p, struct str file, struct str to
     strbuf_fini(&why);
 }
 
-static void check_plugin(const struct gw_plugin *p, struct gw_problems *problems)
+/* Fetch a module as the gateway would, into a file of this process in /tmp. */
+static bool fetch(const struct gw_plugin *p, char file[64], struct gw_problems *problems)
+{
+    struct fetcher_options opt = {.program = "/proc/self/exe", .work_dir = "/tmp"};
+    char *url = mem_strndup(p->url.at, p->url.len);
+    char *secret = p->pull_secret.len == 0 ? NULL : mem_strndup(p->pull_secret.at, p->pull_secret.len);
+    char *sha256 = p->sha256.at == NULL ? NULL : mem_strndup(p->sha256.at, p->sha256.len);
+    struct fetcher_job job = {.url = url, .secret = secret, .sha256 = sha256};
+    struct fetcher fetcher = {.child = 0};
+    struct fetcher_result r = {.bytes = NULL};
+    struct weir_report rep;
+    bool ok = false;
+
+    fprintf(stderr, "weir: fetching %s\n", url);
+    weir_report_init(&rep);
+    if (fetcher_start(&fetcher, &opt, &job, &rep) != WEIR_OK) {
+        blame(problems, p->at, ".imagePullSecret", "the module cannot be fetched: ", str_of(rep.message));
+    } else if (fetcher_wait(&fetcher, &r) != FETCHER_MADE) {
+        blame(problems, p->at, ".url", "the module cannot be fetched: ", str_of(r.why));
+    } else {
+        snprintf(file, 64, "/tmp/weir-check-XXXXXX");
+        int fd = mkostemp(file, O_CLOEXEC);
+        ok = fd >= 0 && write(fd, r.bytes, r.len) == (ssize_t)r.len;
+        if (fd >= 0) {
+            close(fd);
+        }
+        if (!ok) {
+            blame(problems, p->at, ".url", "the module cannot be kept: ", str_of(strerror(errno)));
+        } else {
+            fprintf(stderr, "weir: fetched %s, %zu bytes\n", url, r.len);
+        }
+    }
+    mem_free(r.bytes);
+    mem_free(url);
+    mem_free(secret);
+    mem_free(sha256);
+    return ok;
+}
+
+static void check_file(const struct gw_plugin *p, struct str file, struct gw_problems *problems)
 {
     struct strbuf why = {0};
-    struct str file;
 
-    if (!gw_plugin_file(p, &file)) {
-        blame(problems, p->at, ".url",
-              "modules are only read from files so far; fetch it and write file:PATH", STR(""));
-        return;
-    }
     if (p->nconfigs == 0) {
         gw_problems_add(problems, true, p->at, p->at.field,
                         "never runs: no rule lets it, and there is no default");
@@ -132,6 +170,21 @@ static void check_plugin(const struct gw_plugin *p, struct gw_problems *problems
         }
     }
     strbuf_fini(&why);
+}
+
+static void check_plugin(const struct gw_plugin *p, struct gw_problems *problems)
+{
+    struct gw_plugin fetched = *p;
+    char path[64];
+    struct str file;
+
+    if (gw_plugin_file(p, &file)) {
+        check_file(p, file, problems);
+    } else if (fetch(p, path, problems)) {
+        fetched.sha256 = (struct str){0}; /* it was seen to: it may be an image's */
+        check_file(&fetched, str_of(path), problems);
+        unlink(path);
+    }
 }
 
 static void print_problems(const struct gw_problems *problems)

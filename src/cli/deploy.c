@@ -16,9 +16,9 @@
 /* What a plugin without a module is published with: workers find nothing there. */
 #define NO_MODULE "file:store/modules/unavailable.wasm"
 
-void deploy_init(struct deploy *d, struct store *store, const char *state_dir)
+void deploy_init(struct deploy *d, struct store *store, struct sources *sources, const char *state_dir)
 {
-    *d = (struct deploy){.store = store, .state_dir = state_dir};
+    *d = (struct deploy){.store = store, .sources = sources, .state_dir = state_dir};
     generations_init(&d->files, state_dir);
     d->published = generations_read(&d->files);
 }
@@ -60,8 +60,18 @@ static void note(struct deploy *d, const struct gw_plugin *p, enum deploy_state 
              STR_ARG(p->name), STR_ARG(cause));
 }
 
+static void forget_files(struct deploy *d)
+{
+    for (size_t i = 0; i < d->module_files.len; i++) {
+        mem_free((char *)(uintptr_t)d->module_files.at[i]);
+    }
+    vec_clear(&d->module_files);
+}
+
 void deploy_fini(struct deploy *d)
 {
+    forget_files(d);
+    vec_fini(&d->module_files);
     while (d->notes.len != 0) {
         drop_note(d, str_of(d->notes.at[0].name));
     }
@@ -89,7 +99,7 @@ static const struct gw_plugin *find_plugin(const struct gw_config *c, struct str
 /* A version that ran is one that can be kept. */
 static bool has_module(const struct gw_plugin *p)
 {
-    return p != NULL && !str_eq(p->url, STR(NO_MODULE));
+    return p != NULL && !sources_is_remote(p) && !str_eq(p->url, STR(NO_MODULE));
 }
 
 static bool same_vm(const struct gw_plugin *before, const struct gw_plugin *now)
@@ -152,7 +162,12 @@ static void settle_plugin(struct deploy *d, struct gw_plugin *p, const char *unf
     struct deploy_try *t;
     uint64_t hash = gw_plugin_vm_hash(p);
 
-    if (unfetched != NULL) {
+    if (unfetched != NULL && sources_is_remote(p)) {
+        drop_note(d, p->name); /* what there is to say of it, its source says */
+        if (has_module(before)) {
+            *p = *before;
+        }
+    } else if (unfetched != NULL) {
         fall_back(d, p, before, hash, str_of(unfetched));
     } else if (before != NULL && same_vm(before, p)) {
         if (known != NULL && known->state == DEPLOY_KEPT) { /* it was taken back */
@@ -178,16 +193,32 @@ static void settle_plugin(struct deploy *d, struct gw_plugin *p, const char *unf
     }
 }
 
+/* Put the store's copy of a remote module in the place of its URL; false: it is not there yet. */
+static bool take_fetched(struct deploy *d, struct gw_config *c, struct gw_plugin *p, bool again)
+{
+    char hex[HASH_SHA256_HEX];
+
+    if (!sources_want(d->sources, p, again, hex)) {
+        return false;
+    }
+    p->url = str_of(arena_printf(&c->arena, "file:store/modules/%s.wasm", hex));
+    return true;
+}
+
 /* Copy modules to the store, and have `d->asked` name them there.  `d->wanted` stays as it was written. */
-static void fetch(struct deploy *d)
+static void fetch(struct deploy *d, bool again)
 {
     struct gw_config *c = d->wanted;
     struct gw_plugin *written = c->plugins;
 
     d->asked = ARENA_ARRAY(&c->arena, struct gw_plugin, c->nplugins);
     d->unfetched = ARENA_ARRAY(&c->arena, const char *, c->nplugins);
+    forget_files(d);
+    d->nreads++;
+    sources_begin(d->sources);
     for (uint32_t i = 0; i < c->nplugins; i++) {
         const char *field;
+        struct str file;
         struct weir_report rep;
         struct gw_plugin *p = &d->asked[i];
 
@@ -197,23 +228,30 @@ static void fetch(struct deploy *d)
             memcpy(p->env, written[i].env, p->nenv * sizeof *p->env);
         }
         weir_report_init(&rep);
-        if (publish_module(d->store, c, p, &field, &rep) != WEIR_OK) {
+        if (gw_plugin_file(p, &file)) {
+            vec_push(&d->module_files, mem_strndup(file.at, file.len));
+        }
+        if (sources_is_remote(p)) {
+            d->unfetched[i] = take_fetched(d, c, p, again) ? NULL : "url: it is being fetched";
+        } else if (publish_module(d->store, c, p, &field, &rep) != WEIR_OK) {
             d->unfetched[i] = arena_printf(&c->arena, "%s: %s", field, rep.message);
             p->url = STR(NO_MODULE);
         }
     }
+    sources_end(d->sources);
     c->plugins = d->asked;
     gw_config_resolve_env(c);
     c->plugins = written;
 }
 
-/* At the very first start there is nothing to keep: modules must be there.  Whether they start, workers say.
+/* At the very first start there is nothing to keep: modules that are files must be there.  Whether they
+ * start, workers say.
  */
 static weir_status require_modules(struct deploy *d, struct gw_problems *problems)
 {
     for (uint32_t i = 0; i < d->wanted->nplugins; i++) {
         const char *why = d->unfetched[i];
-        if (why != NULL) {
+        if (why != NULL && !sources_is_remote(&d->wanted->plugins[i])) {
             struct str rest = str_of(why), field = str_cut(&rest, ':');
             char *name = mem_strndup(field.at, field.len);
             gw_problems_add(problems, false, d->wanted->plugins[i].at, name, "cannot read the module:%.*s",
@@ -338,7 +376,7 @@ weir_status deploy_take(struct deploy *d, struct gw_config *config, bool again, 
     struct gw_config *before = d->wanted;
 
     d->wanted = config;
-    fetch(d);
+    fetch(d, again);
     if (d->published == NULL && require_modules(d, problems) != WEIR_OK) {
         d->wanted = before;
         return WEIR_E_CONFIG;
@@ -347,6 +385,14 @@ weir_status deploy_take(struct deploy *d, struct gw_config *config, bool again, 
     d->again = d->again || again;
     d->unsettled = true;
     return WEIR_OK;
+}
+
+void deploy_fetched(struct deploy *d)
+{
+    if (d->wanted != NULL) {
+        fetch(d, false);
+        d->unsettled = true;
+    }
 }
 
 /* Begin with what is to be found out.  False: something is worth waiting for. */
@@ -380,6 +426,7 @@ static weir_status settle(struct deploy *d, bool *changed, struct weir_report *r
 {
     struct gw_config config = *d->wanted; /* refers to its arena, and to that of the model in force */
     struct gw_problems problems;
+    bool mixed = false;
 
     config.plugins = mem_zalloc_array((size_t)config.nplugins + 1, sizeof *config.plugins);
     for (uint32_t i = 0; i < config.nplugins; i++) {
@@ -387,10 +434,11 @@ static weir_status settle(struct deploy *d, bool *changed, struct weir_report *r
         if (d->published != NULL) {
             settle_plugin(d, &config.plugins[i], d->unfetched[i]);
         }
+        mixed = mixed || memcmp(&config.plugins[i], &d->asked[i], sizeof *config.plugins) != 0;
     }
     drop_old_notes(d, &config);
     gw_problems_init(&problems);
-    weir_status st = publish(d, &config, d->notes.len != 0, changed, &problems, rep);
+    weir_status st = publish(d, &config, mixed, changed, &problems, rep);
     if (st == WEIR_E_CONFIG && problems.list.len != 0) { /* parts of two versions that do not go together */
         struct strbuf line = {0};
         gw_problem_format(&problems.list.at[0], &line);
@@ -475,7 +523,8 @@ static void on_message(void *ctx, struct channel_client *from, struct str text)
         const struct deploy_note *known = deploy_note_find(d, p->name);
         if (str_eq(verb, STR("declined"))) {
             take_back(d, (uint32_t)index, rest);
-        } else if (known == NULL || known->state != DEPLOY_FAILED) { /* every worker says so */
+        } else if (!sources_is_remote(p) &&
+                   (known == NULL || known->state != DEPLOY_FAILED)) { /* every worker says so */
             note(d, p, DEPLOY_FAILED, 0, rest);
         }
     }

@@ -10,6 +10,9 @@
  * still not known then counts as one that does not start, and gets a generation of its own when it does.  A
  * change that comes meanwhile takes the place of the one under way; tries of the same plugin go on.
  *
+ * A module that comes over the network is not waited for: until it is there, its plugin keeps its last good
+ * version, or fails by its failStrategy; deploy_fetched goes on with it when it has come.
+ *
  * The last good version of a plugin is the one in the generation in force, so it outlives this process. */
 #ifndef CLI_DEPLOY_H
 #define CLI_DEPLOY_H
@@ -19,6 +22,7 @@
 #include "base/vec.h"
 #include "control/generations.h"
 #include "control/images.h"
+#include "control/sources.h"
 #include "control/store.h"
 #include "gw/pieces.h"
 #include "gw/problems.h"
@@ -55,6 +59,7 @@ struct deploy_past {
 
 struct deploy {
     struct store *store;
+    struct sources *sources;
     struct images *images; /* NULL until workers can be told */
     const char *state_dir;
     struct generations files;
@@ -70,9 +75,11 @@ struct deploy {
     struct gw_config *published;  /* the model in force, or NULL */
     struct gw_config *previous;   /* the one before, for plugins that workers decline; or NULL */
     VEC(struct deploy_note) notes;
+    VEC(const char *) module_files; /* paths of the modules of `wanted` that are files */
+    unsigned nreads;                /* how often they were read */
 };
 
-void deploy_init(struct deploy *d, struct store *store, const char *state_dir);
+void deploy_init(struct deploy *d, struct store *store, struct sources *sources, const char *state_dir);
 void deploy_fini(struct deploy *d);
 
 /* Take over a checked model as what is wanted now, and begin with it.  `again`: try plugins that were refused
@@ -80,6 +87,9 @@ void deploy_fini(struct deploy *d);
  * be there: WEIR_E_CONFIG otherwise, `problems` says so, and it is the caller's still.  Reads modules' files.
  */
 weir_status deploy_take(struct deploy *d, struct gw_config *config, bool again, struct gw_problems *problems);
+
+/* Modules have come that `wanted` waits for. */
+void deploy_fetched(struct deploy *d);
 
 /* Go on as far as possible.  WEIR_OK, *changed: there is a new generation or not; WEIR_E_IO: it cannot be
  * written, `rep` says why, what was in force stays. */
@@ -107,7 +117,8 @@ size_t deploy_napplied(const struct deploy *d);
 /* How many said that they cannot use it. */
 size_t deploy_nrefused(const struct deploy *d);
 
-/* "ready", "compiling", "failed" or "disabled"; *cause: why, or why it is not the version that was asked for,
+/* "ready", "compiling", "fetching", "failed" or "disabled"; *cause: why, or why it is not the version that
+ * was asked for,
  * "" if there is nothing to say. */
 const char *deploy_plugin_state(struct deploy *d, uint32_t plugin, const char **cause, bool *kept);
 

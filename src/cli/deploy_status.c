@@ -11,17 +11,42 @@
 
 /* ---- status ----------------------------------------------------------------------------------- */
 
+/* Where the fetch of a plugin's module stands; READY where there is nothing to fetch. */
+static enum source_state fetch_state(const struct deploy *d, struct str name, const char **cause)
+{
+    uint32_t i = d->wanted == NULL ? GW_NONE : gw_config_find_plugin(d->wanted, name);
+    enum source_state state = SOURCE_READY;
+
+    *cause = "";
+    if (i != GW_NONE && sources_is_remote(&d->wanted->plugins[i])) {
+        sources_state(d->sources, &d->wanted->plugins[i], &state, cause);
+    }
+    return state;
+}
+
 const char *deploy_plugin_state(struct deploy *d, uint32_t plugin, const char **cause, bool *kept)
 {
     const struct gw_plugin *p = &d->published->plugins[plugin];
     const struct deploy_note *n = deploy_note_find(d, p->name);
+    enum source_state fetch = fetch_state(d, p->name, cause);
 
-    *cause = n == NULL ? "" : n->cause;
-    *kept = n != NULL && n->state == DEPLOY_KEPT;
-    return n != NULL && n->state == DEPLOY_FAILED ? "failed"
-           : p->nconfigs == 0                     ? "disabled"
-           : images_awaited(d->images, p)         ? "compiling"
-                                                  : "ready";
+    *kept = false;
+    if (p->nconfigs == 0 && (n == NULL || n->state != DEPLOY_FAILED)) {
+        return "disabled";
+    }
+    if (sources_is_remote(p)) { /* there is no module to run */
+        return fetch == SOURCE_FAILED ? "failed" : "fetching";
+    }
+    if (fetch != SOURCE_READY) {
+        *kept = true;
+    } else if (n != NULL) {
+        *kept = n->state == DEPLOY_KEPT;
+        *cause = n->cause;
+    }
+    return fetch == SOURCE_FETCHING                 ? "fetching"
+           : n != NULL && n->state == DEPLOY_FAILED ? "failed"
+           : images_awaited(d->images, p)           ? "compiling"
+                                                    : "ready";
 }
 
 void deploy_status_json(struct deploy *d, bool (*heals)(void *ctx, struct str name), void *ctx,

@@ -181,6 +181,8 @@ static const struct cli_usage usage = {
 struct run {
     struct deploy deploy;
     struct watch *watch;
+    struct sources *sources;
+    unsigned reads_watched; /* deploy.nreads of the modules that are watched */
     struct store *store;
     char state_dir[PATH_MAX];
     char module[PATH_MAX], weirc[PATH_MAX];
@@ -438,6 +440,13 @@ static bool all_have_it(void *ctx)
     return n != 0 && deploy_napplied(&run->deploy) >= n && !nginx_process_old_workers_serve(&run->nginx);
 }
 
+/* The files of modules are watched besides the configuration. */
+static void watch_modules(struct run *run)
+{
+    run->reads_watched = run->deploy.nreads;
+    watch_also(run->watch, run->deploy.module_files.at, run->deploy.module_files.len);
+}
+
 /* Another path than before; false: it cannot be watched. */
 static bool set_watch(void *ctx, const char *path)
 {
@@ -449,6 +458,7 @@ static bool set_watch(void *ctx, const char *path)
     }
     watch_free(run->watch);
     run->watch = watch;
+    watch_modules(run);
     return true;
 }
 
@@ -474,6 +484,9 @@ static weir_status go_on(struct run *run, bool *changed)
     struct weir_report rep;
 
     weir_report_init(&rep);
+    if (run->reads_watched != run->deploy.nreads) {
+        watch_modules(run);
+    }
     weir_status st = deploy_step(&run->deploy, changed, &rep);
     if (st == WEIR_OK && *changed) {
         st = write_conf(run, &reload, &rep);
@@ -511,7 +524,15 @@ static int start_publishing(struct run *run)
 
     weir_report_init(&rep);
     host.ctx = run;
-    deploy_init(&run->deploy, run->store, run->state_dir);
+    struct fetcher_options how = {
+        .program = "/proc/self/exe",
+        .work_dir = store_work_dir(run->store),
+        .change_user = run->change_compile_user,
+        .uid = run->compile_uid,
+        .gid = run->compile_gid,
+    };
+    run->sources = sources_new(run->store, &how);
+    deploy_init(&run->deploy, run->store, run->sources, run->state_dir);
     if (api_init(&run->api, &run->deploy, run->state_dir, args.config, &host, &rep) != WEIR_OK ||
         watch_new(args.config, &run->watch, &rep) != WEIR_OK) {
         return cli_fail("%s", rep.message);
@@ -762,6 +783,7 @@ static int wait_ms(const struct run *run)
     }
     next = run->stopping ? run->deadline_ms : run->restart_ms;
     next = sooner(next, run->stopping ? 0 : watch_when_ms(run->watch));
+    next = sooner(next, run->stopping ? 0 : sources_when_ms(run->sources, now));
     next = sooner(next, deploy_when_ms(&run->deploy));
     if (images_busy(run->images) && (next == 0 || next > now + IMAGES_STEP_MS)) {
         next = now + IMAGES_STEP_MS;
@@ -797,6 +819,9 @@ static int supervise(struct run *run, int signals)
         images_step(run->images);
         if (fds[WATCH].revents != 0) {
             watch_read(run->watch, now_ms());
+        }
+        if (!run->stopping && sources_step(run->sources, now_ms())) {
+            deploy_fetched(&run->deploy);
         }
         if (!run->stopping && watch_due(run->watch, now_ms())) {
             read_change(run, false);
@@ -903,6 +928,7 @@ static int run_gateway(int argc, char **argv)
     crashes_close(run.crashes);
     api_fini(&run.api);
     deploy_fini(&run.deploy);
+    sources_free(run.sources);
     watch_free(run.watch);
     store_close(run.store);
     mem_free(run.crashes_dir);

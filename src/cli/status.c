@@ -28,6 +28,8 @@ static const struct cli_usage usage = {
     .about = "Print the generation in force, which workers have it, and the state of each plugin:\n"
              "  ready      it runs, or will with the first request\n"
              "  compiling  the same, interpreted until its native image is there\n"
+             "  fetching   its module is on its way; its requests go by its failStrategy, or to the version "
+             "of before\n"
              "  failed     it does not run; its requests go by its failStrategy\n"
              "  healing    it fails again and again and waits before it is tried anew\n"
              "  disabled   no request can match it\n",

@@ -97,7 +97,11 @@ weir_status store_open(const char *dir, gid_t readers, struct store **out, struc
         const char *name;
         bool readable;
         mode_t files;
-    } folders[] = {{"", true, 0}, {"/modules", true, 0640}, {"/images", true, 0550}, {"/work", false, 0}};
+    } folders[] = {{"", true, 0},
+                   {"/modules", true, 0640},
+                   {"/images", true, 0550},
+                   {"/work", false, 0},
+                   {"/sources", false, 0}};
     weir_status st = WEIR_OK;
 
     for (size_t i = 0; i < sizeof folders / sizeof *folders && st == WEIR_OK; i++) {
@@ -327,17 +331,46 @@ void store_put_failure(struct store *s, const char *hex, const char *key, const 
     mem_free(path);
 }
 
-char *store_failure(const struct store *s, const char *hex, const char *key)
+/* The text of a small file, NULL if it cannot be read. */
+static char *read_text(const char *path)
 {
-    char *path = image_file(s, hex, key, ".failed"), *why = NULL;
+    char *text = NULL;
     uint8_t *bytes;
     size_t len;
-    if (store_read_file(path, 4096, &bytes, &len, NULL) == WEIR_OK) {
-        why = mem_strndup((char *)bytes, len);
+    if (store_read_file(path, 8192, &bytes, &len, NULL) == WEIR_OK) {
+        text = mem_strndup((char *)bytes, len);
         mem_free(bytes);
     }
+    return text;
+}
+
+char *store_failure(const struct store *s, const char *hex, const char *key)
+{
+    char *path = image_file(s, hex, key, ".failed"), *why = read_text(path);
     mem_free(path);
     return why;
+}
+
+static char *source_file(const struct store *s, const char *key)
+{
+    struct strbuf b = {0};
+    strbuf_printf(&b, "%s/sources/%s", s->dir, key);
+    return b.at;
+}
+
+void store_put_source(struct store *s, const char *key, const char *text)
+{
+    char *path = source_file(s, key);
+    write_file(s, path, text, strlen(text), 0600,
+               NULL); /* not remembered: it is fetched again, that is all */
+    mem_free(path);
+}
+
+char *store_source(const struct store *s, const char *key)
+{
+    char *path = source_file(s, key), *text = read_text(path);
+    mem_free(path);
+    return text;
 }
 
 weir_status store_read_file(const char *path, size_t limit, uint8_t **bytes, size_t *len,

@@ -5,6 +5,7 @@
  *     modules/SHA256.wasm          a module's bytes, named by their hash
  *     images/SHA256-KEY.aot        its image for one compiler build and one CPU (KEY: weir/image.h)
  *     images/SHA256-KEY.failed     why it did not compile, one line; it is not tried again with this key
+ *     sources/SHA256               what a URL, named by its hash, gave last (control/sources.h)
  *     work/                        files of this process before they are moved into place
  *     compile/                     where a compilation works; of its user, nothing in it is trusted
  *
@@ -56,6 +57,10 @@ void store_drop_image(struct store *s, const char *hex, const char *key);
 /* Remember that a compilation failed; store_failure returns the reason (mem_free it) or NULL. */
 void store_put_failure(struct store *s, const char *hex, const char *key, const char *why);
 char *store_failure(const struct store *s, const char *hex, const char *key);
+
+/* Remember a few lines about a URL; store_source returns them (mem_free it) or NULL. */
+void store_put_source(struct store *s, const char *key, const char *text);
+char *store_source(const struct store *s, const char *key);
 
 /* Read a whole file of at most `limit` bytes; the caller frees *bytes.  WEIR_E_NOT_FOUND, WEIR_E_IO,
  * WEIR_E_LIMIT; WEIR_E_CONFIG: no plain file. */

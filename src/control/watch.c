@@ -27,6 +27,7 @@ struct watched {
 struct watch {
     int fd;
     char *path;
+    VEC(char *) also; /* further files */
     VEC(struct watched) names;
     uint64_t first_ms, last_ms; /* of the changes that were not reported yet; 0: none */
 };
@@ -91,22 +92,33 @@ static void follow(struct watch *w, char path[PATH_MAX], unsigned links)
     }
 }
 
-static void look(struct watch *w)
+static void look_at(struct watch *w, const char *name)
 {
     char path[PATH_MAX], cwd[PATH_MAX];
-    struct stat info;
 
-    forget(w);
-    if (w->path[0] == '/') {
-        snprintf(path, sizeof path, "%s", w->path);
+    if (name[0] == '/') {
+        if (snprintf(path, sizeof path, "%s", name) >= (int)sizeof path) {
+            return;
+        }
     } else if (getcwd(cwd, sizeof cwd) == NULL ||
-               snprintf(path, sizeof path, "%s/%s", cwd, w->path) >= (int)sizeof path) {
+               snprintf(path, sizeof path, "%s/%s", cwd, name) >= (int)sizeof path) {
         return;
     }
     for (size_t n = strlen(path); n > 1 && path[n - 1] == '/'; n--) {
         path[n - 1] = '\0';
     }
     follow(w, path, 0);
+}
+
+static void look(struct watch *w)
+{
+    struct stat info;
+
+    forget(w);
+    look_at(w, w->path);
+    for (size_t i = 0; i < w->also.len; i++) {
+        look_at(w, w->also.at[i]);
+    }
     if (stat(w->path, &info) == 0 && S_ISDIR(info.st_mode)) {
         add(w, w->path, NULL);
     }
@@ -128,10 +140,29 @@ weir_status watch_new(const char *path, struct watch **out, struct weir_report *
     return WEIR_OK;
 }
 
+static void forget_also(struct watch *w)
+{
+    for (size_t i = 0; i < w->also.len; i++) {
+        mem_free(w->also.at[i]);
+    }
+    vec_clear(&w->also);
+}
+
+void watch_also(struct watch *w, const char *const *paths, size_t n)
+{
+    forget_also(w);
+    for (size_t i = 0; i < n; i++) {
+        vec_push(&w->also, mem_strndup(paths[i], strlen(paths[i])));
+    }
+    look(w);
+}
+
 void watch_free(struct watch *w)
 {
     if (w != NULL) {
         forget(w);
+        forget_also(w);
+        vec_fini(&w->also);
         vec_fini(&w->names);
         close(w->fd);
         mem_free(w->path);

@@ -1,4 +1,4 @@
-/* control/watch.h - has somebody changed the configuration?
+/* control/watch.h - has somebody changed the configuration, or a module it names?
  *
  * Watches the names that lead to a file, or to a folder and what is in it, not the file itself: so it sees
  * files that are written in place, files that are renamed into their place, and links that are swapped, as
@@ -8,6 +8,7 @@
 #define CONTROL_WATCH_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "weir/status.h"
@@ -19,6 +20,8 @@ struct watch;
 /* `path` is copied; it need not exist yet.  WEIR_E_IO: the system has no watches left. */
 weir_status watch_new(const char *path, struct watch **out, struct weir_report *rep);
 void watch_free(struct watch *w); /* NULL is fine */
+/* Watch these files besides, in the place of those of the last call; the paths are copied. */
+void watch_also(struct watch *w, const char *const *paths, size_t n);
 
 int watch_fd(const struct watch *w); /* readable: call watch_read */
 /* Take in what happened. */

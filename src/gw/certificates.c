@@ -138,6 +138,15 @@ static enum gw_key_kind kind_of(X509 *cert)
     }
 }
 
+/* Different for all certificates of a model: a host has one of a kind. */
+static struct str name_of(struct gw_reader *r, const struct gw_certificate *c)
+{
+    static const char *const kinds[GW_KEY_KINDS] = {"rsa", "ec", "other"};
+    struct str host = c->nhosts == 0 ? STR("default") : c->hosts[0];
+
+    return str_of(arena_printf(r->arena, "%.*s-%s", STR_ARG(host), kinds[c->kind]));
+}
+
 void gw_check_certificate(struct gw_reader *r, const struct gw_node *node, const struct gw_path *path,
                           void *object)
 {
@@ -153,6 +162,9 @@ void gw_check_certificate(struct gw_reader *r, const struct gw_node *node, const
     c->kind = kind_of(cert);
     check_time(r, gw_node_find(node, "certificate"), &certificate, cert);
     check_names(r, node, path, c, cert);
+    if (c->name.at == NULL) {
+        c->name = name_of(r, c);
+    }
     X509_free(cert);
 }
 
@@ -193,9 +205,16 @@ void gw_certificates_check(struct gw_config *c, struct gw_problems *problems)
         }
     }
     arena_init(&a);
-    gw_table_init(&table, &a, count_hosts(c) + c->ncertificates);
+    gw_table_init(&table, &a, count_hosts(c) + 2 * (size_t)c->ncertificates);
     for (uint32_t i = 0; i < c->ncertificates; i++) {
         const struct gw_certificate *one = &c->certificates[i];
+        uint32_t named = gw_table_put(&table, one->name, GW_KEY_KINDS, i);
+        if (named != i && one->name.len != 0) {
+            gw_problems_add(problems, false, one->at, one->at.field,
+                            "the name '%.*s' is taken, at %s:%u; rename one of the two", STR_ARG(one->name),
+                            c->certificates[named].at.file, c->certificates[named].at.line);
+            continue;
+        }
         if (one->is_default) {
             check_twice(problems, c, i, gw_table_put(&table, STR("*"), one->kind, i), STR("the default"));
         }

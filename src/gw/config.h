@@ -70,7 +70,7 @@ enum gw_key_kind { GW_KEY_RSA, GW_KEY_EC, GW_KEY_OTHER, GW_KEY_KINDS };
 /* What HTTPS listeners show.  The PEM texts parse, and the key is the first certificate's. */
 struct gw_certificate {
     struct gw_place at;
-    struct str name; /* at NULL: none */
+    struct str name; /* that of its first host, and its kind of key, if none was written */
     struct str *
         hosts; /* lower-case: "shop.example", "*.shop.example"; those it was made for, if none were written */
     uint32_t nhosts;
@@ -213,9 +213,25 @@ struct gw_backend {
     uint32_t service; /* index of the service called `name` */
 };
 
+/* The first three exclude each other. */
 struct gw_rewrite {
     struct str prefix; /* replaces the matched prefix; at NULL: none */
-    struct str host;   /* Host header for the upstream; at NULL: as the client sent it */
+    struct str path;   /* replaces the whole path; at NULL: none */
+    struct str regex,
+        replacement; /* if the whole path matches it: "/a/$1", and "$$" for a '$'; at NULL: none */
+    struct str host; /* Host header for the upstream; at NULL: as the client sent it */
+};
+
+struct gw_header_value {
+    struct str name;  /* lower-case */
+    struct str value; /* may have variables, see gw/template.h */
+};
+
+/* What becomes of a message's headers, in this order. */
+struct gw_header_changes {
+    struct str *remove; /* lower-case names */
+    struct gw_header_value *set, *add;
+    uint32_t nremove, nset, nadd;
 };
 
 struct gw_redirect {
@@ -239,6 +255,10 @@ struct gw_route {
     uint64_t body_limit_bytes;    /* that a plugin may hold of one body; 0: the plugin's own limit */
     struct gw_retries *retries;   /* NULL: the service's */
     struct gw_redirect *redirect; /* NULL: proxy */
+    struct gw_header_changes *request_headers, *response_headers; /* NULL: none */
+    uint64_t request_body_bytes;                                  /* longest body of a request; 0: no limit */
+    uint32_t header_count;                                        /* most headers of a request; 0: no limit */
+    uint64_t header_bytes;                                        /* of their names and values; 0: no limit */
 };
 
 /* ---- plugins -------------------------------------------------------------------------------- */

@@ -106,7 +106,8 @@ static const struct gw_field certificate_fields[] = {
      .kind = GW_F_STRING,
      .offset = AT(gw_certificate, name),
      .check = gw_check_name,
-     .doc = "What the administration API calls it; its first host otherwise, or `default`."},
+     .doc = "What the administration API calls it; none: its first host and kind of key, like "
+            "`shop.example-ec`."},
     {.name = "hosts",
      .kind = GW_F_STRINGS,
      .filled = true,
@@ -436,23 +437,6 @@ static const struct gw_type backend_type = {.name = "routes[].services[]",
                                             .shorthand = "name",
                                             FIELDS(backend_fields)};
 
-static const struct gw_field rewrite_fields[] = {
-    {.name = "prefix",
-     .kind = GW_F_STRING,
-     .offset = AT(gw_rewrite, prefix),
-     .check = gw_check_path_prefix,
-     .doc = "Takes the place of the prefix that matched; only with `match.path.prefix`."},
-    {.name = "host",
-     .kind = GW_F_STRING,
-     .offset = AT(gw_rewrite, host),
-     .check = gw_check_authority,
-     .doc = "Host header for the upstream, instead of the client's."},
-};
-static const struct gw_type rewrite_type = {.name = "routes[].rewrite",
-                                            .about = "What changes on the way to the upstream.",
-                                            .size = sizeof(struct gw_rewrite),
-                                            FIELDS(rewrite_fields)};
-
 static const struct gw_field redirect_fields[] = {
     {.name = "status",
      .kind = GW_F_UINT,
@@ -496,21 +480,6 @@ static const struct gw_type redirect_type = {
     FIELDS(redirect_fields),
     .check = gw_check_redirect};
 
-static const struct gw_field route_limits_fields[] = {
-    {.name = "body",
-     .kind = GW_F_SIZE,
-     .offset = AT(gw_route, body_limit_bytes),
-     .min = 1,
-     .max = INT64_C(256) << 20,
-     .doc =
-         "Instead of the plugins' own `limits.body`, more or less: most bytes of one body that a plugin may "
-         "hold back."},
-};
-static const struct gw_type route_limits_type = {.name = "routes[].limits",
-                                                 .about = "What plugins may use for a request of this route.",
-                                                 .size = sizeof(struct gw_route),
-                                                 FIELDS(route_limits_fields)};
-
 static const struct gw_field route_fields[] = {
     {.name = "name",
      .kind = GW_F_STRING,
@@ -538,7 +507,7 @@ static const struct gw_field route_fields[] = {
     {.name = "rewrite",
      .kind = GW_F_OBJECT,
      .offset = AT(gw_route, rewrite),
-     .type = &rewrite_type,
+     .type = &gw_type_rewrite,
      .doc = "What changes on the way to the upstream."},
     {.name = "timeout",
      .kind = GW_F_DURATION,
@@ -549,13 +518,23 @@ static const struct gw_field route_fields[] = {
     {.name = "limits",
      .kind = GW_F_OBJECT,
      .offset = 0,
-     .type = &route_limits_type,
-     .doc = "What plugins may use."},
+     .type = &gw_type_route_limits,
+     .doc = "What plugins may use, and how large a request may be."},
     {.name = "retries",
      .kind = GW_F_OPTIONAL,
      .offset = AT(gw_route, retries),
      .type = &gw_type_retries,
      .doc = "Instead of the service's `retries`."},
+    {.name = "requestHeaders",
+     .kind = GW_F_OPTIONAL,
+     .offset = AT(gw_route, request_headers),
+     .type = &gw_type_header_changes,
+     .doc = "What changes in the headers that the upstream gets, after the plugins."},
+    {.name = "responseHeaders",
+     .kind = GW_F_OPTIONAL,
+     .offset = AT(gw_route, response_headers),
+     .type = &gw_type_header_changes,
+     .doc = "What changes in the headers that the client gets, after the plugins, whoever answered."},
     {.name = "redirect",
      .kind = GW_F_OPTIONAL,
      .offset = AT(gw_route, redirect),
@@ -762,17 +741,19 @@ static const struct gw_field plugin_fields[] = {
      .kind = GW_F_STRING,
      .offset = AT(gw_plugin, sha256),
      .check = gw_check_sha256,
-     .doc = "What the module must hash to, in hexadecimal."},
+     .doc = "What the module, or the image's manifest, must hash to, in hexadecimal."},
     {.name = "imagePullPolicy",
      .kind = GW_F_CHOICE,
      .offset = AT(gw_plugin, pull_policy),
      .choices = pulls,
      .fallback = "UNSPECIFIED_POLICY",
-     .doc = "When to fetch a module again that is already there."},
+     .doc = "`Always`: ask whether there is another one each time the configuration is read. Unspecified: "
+            "`Always` for an image "
+            "without a tag or with `latest`, else `IfNotPresent`."},
     {.name = "imagePullSecret",
      .kind = GW_F_STRING,
      .offset = AT(gw_plugin, pull_secret),
-     .doc = "Name of the secret for the registry."},
+     .doc = "File with the login for the registry, see above."},
     {.name = "verificationKey",
      .kind = GW_F_STRING,
      .offset = AT(gw_plugin, verification_key),

@@ -200,12 +200,43 @@ static void add_replaced(const struct gw_route *route, struct str path, struct s
     strbuf_add(out, rest);
 }
 
-bool gw_route_rewrite_path(const struct gw_route *route, struct str path, struct strbuf *out)
+static bool rewrite_by_regex(const struct gw_generation *g, uint32_t route, struct str path,
+                             struct strbuf *out)
 {
-    if (route->rewrite.prefix.at == NULL) {
+    const struct gw_pattern *p = g->routes.checks[route].rewrite;
+    struct str text = g->config->routes[route].rewrite.replacement;
+
+    if (gw_pattern_match(p, path) != GW_YES) {
         return false;
     }
-    add_replaced(route, path, route->rewrite.prefix, out);
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.at[i] != '$') {
+            strbuf_add_char(out, text.at[i]);
+        } else if (text.at[++i] == '$') {
+            strbuf_add_char(out, '$');
+        } else {
+            strbuf_add(out, gw_pattern_group(p, path, (uint32_t)(text.at[i] - '0')));
+        }
+    }
+    return true;
+}
+
+bool gw_generation_rewrite_path(const struct gw_generation *g, uint32_t route, struct str path,
+                                struct strbuf *out)
+{
+    const struct gw_route *r = &g->config->routes[route];
+
+    if (r->rewrite.regex.at != NULL) {
+        return rewrite_by_regex(g, route, path, out);
+    }
+    if (r->rewrite.path.at != NULL) {
+        strbuf_add(out, r->rewrite.path);
+        return true;
+    }
+    if (r->rewrite.prefix.at == NULL) {
+        return false;
+    }
+    add_replaced(r, path, r->rewrite.prefix, out);
     return true;
 }
 

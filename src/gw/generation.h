@@ -59,9 +59,10 @@ uint32_t gw_generation_find_service(const struct gw_generation *g, struct str na
  * GW_NONE: the route has none (a redirect). */
 uint32_t gw_route_pick_backend(const struct gw_route *route, uint64_t random);
 
-/* The path that goes upstream: the route's prefix rewrite applied to `path` (without query); written to `out`
+/* The path that goes upstream: the route's rewrite applied to `path` (without query); written to `out`
  * (appended).  False, nothing appended: the path stays as it is. */
-bool gw_route_rewrite_path(const struct gw_route *route, struct str path, struct strbuf *out);
+bool gw_generation_rewrite_path(const struct gw_generation *g, uint32_t route, struct str path,
+                                struct strbuf *out);
 
 /* The Location of a redirect: `scheme`, `host` and `path` are the request's; `host` with its port as sent,
  * `query` without '?', may be empty.  Appended to `out`. */

@@ -75,30 +75,16 @@ static struct str plain_name(const struct gw_config *c, unsigned kind, uint32_t 
                      : *(const struct str *)(const void *)((const char *)part_at(c, kind, i) + f->offset);
 }
 
-/* The first of its hosts; "default" if it has none. */
-static struct str first_host(const struct gw_config *c, unsigned kind, uint32_t i)
-{
-    const struct gw_field *f = find_field(field_of(kind)->type, "hosts");
-    const char *part = part_at(c, kind, i);
-
-    if (f == NULL || f->kind != GW_F_STRINGS || *(const uint32_t *)(const void *)(part + f->count) == 0) {
-        return STR("default");
-    }
-    return **(struct str *const *)(const void *)(part + f->offset);
-}
-
 void gw_part_name(const struct gw_config *c, unsigned kind, uint32_t i, struct strbuf *out)
 {
     struct str name = plain_name(c, kind, i);
     const struct gw_field *f = find_field(field_of(kind)->type, "address");
 
-    if (name.at != NULL) {
-        strbuf_add(out, name);
-    } else if (f != NULL && f->kind == GW_F_ADDRESS) {
+    if (name.at == NULL && f != NULL && f->kind == GW_F_ADDRESS) {
         const void *at = (const char *)part_at(c, kind, i) + f->offset;
         gw_address_format(at, out);
     } else {
-        strbuf_add(out, first_host(c, kind, i));
+        strbuf_add(out, name);
     }
 }
 

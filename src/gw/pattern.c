@@ -35,7 +35,7 @@ struct gw_pattern *gw_pattern_new(struct str text, char *error, size_t cap)
 
     struct gw_pattern *p = mem_zalloc(sizeof *p);
     p->code = compiled;
-    p->scratch = pcre2_match_data_create(1, NULL);
+    p->scratch = pcre2_match_data_create_from_pattern(compiled, NULL);
     p->limits = pcre2_match_context_create(NULL);
     WEIR_ASSERT(p->scratch != NULL && p->limits != NULL);
     pcre2_set_match_limit(p->limits, GW_PATTERN_STEPS);
@@ -61,4 +61,11 @@ enum gw_answer gw_pattern_match(const struct gw_pattern *p, struct str subject)
         rc = pcre2_match(p->code, at, subject.len, 0, PCRE2_NO_JIT, p->scratch, p->limits);
     }
     return rc >= 0 ? GW_YES : rc == PCRE2_ERROR_NOMATCH ? GW_NO : GW_UNKNOWN;
+}
+
+struct str gw_pattern_group(const struct gw_pattern *p, struct str subject, uint32_t n)
+{
+    const PCRE2_SIZE *at = pcre2_get_ovector_pointer(p->scratch);
+    bool found = n < pcre2_get_ovector_count(p->scratch) && at[2 * n] != PCRE2_UNSET;
+    return found ? str_slice(subject, at[2 * n], at[2 * n + 1]) : STR("");
 }

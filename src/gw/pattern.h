@@ -19,5 +19,7 @@ enum gw_answer { GW_NO, GW_YES, GW_UNKNOWN };
 struct gw_pattern *gw_pattern_new(struct str text, char *error, size_t cap);
 void gw_pattern_free(struct gw_pattern *p);
 enum gw_answer gw_pattern_match(const struct gw_pattern *p, struct str subject);
+/* After GW_YES, until the next match: what group `n` is of the subject; empty where it has none. */
+struct str gw_pattern_group(const struct gw_pattern *p, struct str subject, uint32_t n);
 
 #endif

@@ -147,13 +147,15 @@ static void build_checks(struct gw_routes *t, struct arena *a, const struct gw_c
     t->checks = ARENA_ARRAY(a, struct gw_route_checks, c->nroutes);
     for (uint32_t i = 0; i < c->nroutes; i++) {
         const struct gw_match *m = &c->routes[i].match;
+        struct str regex = c->routes[i].rewrite.regex;
+        struct gw_matcher rewrite = {regex.at == NULL ? GW_MATCH_NONE : GW_MATCH_REGEX, regex};
         struct gw_header_check *headers =
             m->nheaders == 0 ? NULL : ARENA_ARRAY(a, struct gw_header_check, m->nheaders);
         for (uint32_t k = 0; k < m->nheaders; k++) {
             headers[k] = (struct gw_header_check){m->headers[k].name, m->headers[k].value,
                                                   compile(&m->headers[k].value)};
         }
-        t->checks[i] = (struct gw_route_checks){headers, compile(&m->path)};
+        t->checks[i] = (struct gw_route_checks){headers, compile(&m->path), compile(&rewrite)};
     }
 }
 
@@ -189,6 +191,7 @@ void gw_routes_fini(struct gw_routes *t, const struct gw_config *c)
 {
     for (uint32_t i = 0; i < c->nroutes; i++) {
         gw_pattern_free(t->checks[i].path);
+        gw_pattern_free(t->checks[i].rewrite);
         for (uint32_t k = 0; k < c->routes[i].match.nheaders; k++) {
             gw_pattern_free(t->checks[i].headers[k].pattern);
         }

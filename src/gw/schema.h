@@ -81,6 +81,7 @@ struct gw_type {
 
 extern const struct gw_type gw_type_config, gw_type_plugin;
 /* fields_service.c: parts of a service, and of a route. */
+extern const struct gw_type gw_type_header_changes, gw_type_rewrite, gw_type_route_limits;
 extern const struct gw_type gw_type_hash_key, gw_type_health, gw_type_service_limits, gw_type_retries,
     gw_type_retry_budget;
 

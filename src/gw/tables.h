@@ -46,7 +46,8 @@ struct gw_header_check {
 
 struct gw_route_checks {
     const struct gw_header_check *headers;
-    struct gw_pattern *path; /* REGEX */
+    struct gw_pattern *path;    /* REGEX */
+    struct gw_pattern *rewrite; /* of the path, or NULL */
 };
 
 struct gw_routes {

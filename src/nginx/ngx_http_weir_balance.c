@@ -6,6 +6,8 @@
  * plugin wants comes first, if the service has it and it was not tried.
  */
 
+#include "http/cookie.h"
+
 #include "ngx_http_weir_module.h"
 
 
@@ -151,32 +153,6 @@ ngx_http_weir_choose_peer(ngx_http_weir_service_t *s)
 
 /* ---- keys ---- */
 
-/* The first cookie of this name: "a=1; b=2". */
-
-static bool
-find_cookie(struct str cookies, struct str name, struct str *value)
-{
-    struct str  pair, left;
-
-    while (cookies.len != 0) {
-        pair = str_cut(&cookies, ';');
-
-        while (pair.len != 0 && (pair.at[0] == ' ' || pair.at[0] == '\t')) {
-            pair = str_slice(pair, 1, pair.len);
-        }
-
-        left = str_cut(&pair, '=');
-
-        if (str_eq(left, name)) {
-            *value = pair;
-            return true;
-        }
-    }
-
-    return false;
-}
-
-
 bool
 ngx_http_weir_hash_key(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx, uint64_t *key)
 {
@@ -196,7 +172,7 @@ ngx_http_weir_hash_key(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx, uint64_t
             return false;
         }
 
-    } else if (!ngx_http_weir_in_get(ctx, STR("cookie"), &value) || !find_cookie(value, hash->cookie, &value)) {
+    } else if (!ngx_http_weir_in_get(ctx, STR("cookie"), &value) || !http_cookie_find(value, hash->cookie, &value)) {
         return false;
     }
 

@@ -343,6 +343,17 @@ request_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_weir_module);
 
+    if (ctx != NULL && r == r->main && ctx->body_limit != 0) {
+
+        for (cl = in; cl != NULL; cl = cl->next) {
+            ctx->body_bytes += ngx_buf_size(cl->buf);
+        }
+
+        if (ctx->body_bytes > ctx->body_limit) {
+            return NGX_HTTP_REQUEST_ENTITY_TOO_LARGE;
+        }
+    }
+
     if (ctx == NULL || r != r->main || !ctx->reading_body || ctx->stream == NULL) {
         return next_request_body_filter(r, in);
     }

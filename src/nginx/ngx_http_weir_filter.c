@@ -216,6 +216,7 @@ static const struct {
 } errors[] = {
     { NGX_HTTP_BAD_REQUEST, "bad_request", "the request is not well-formed\n" },
     { NGX_HTTP_REQUEST_TIME_OUT, "request_timeout", "the request took too long\n" },
+    { NGX_HTTP_REQUEST_ENTITY_TOO_LARGE, "request_too_large", "the body of the request is too large\n" },
     { NGX_HTTP_INTERNAL_SERVER_ERROR, "internal_error", "the gateway failed\n" },
     { NGX_HTTP_BAD_GATEWAY, "upstream_failed", "the upstream cannot be reached or broke off\n" },
     { NGX_HTTP_SERVICE_UNAVAILABLE, "upstream_overflow", "the service is busy\n" },
@@ -315,7 +316,7 @@ send_headers(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
     ctx->response_done = 1;
     ctx->defer_headers = 0;
 
-    if (server_header(r, ctx) != NGX_OK) {
+    if (ngx_http_weir_change_response(ctx) != NGX_OK || server_header(r, ctx) != NGX_OK) {
         return NGX_ERROR;
     }
 

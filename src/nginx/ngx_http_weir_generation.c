@@ -143,7 +143,7 @@ load_module(ngx_http_weir_plugin_t *p)
     struct weir_report   report;
 
     if (!gw_plugin_file(p->conf, &path)) {
-        (void) snprintf(p->error, sizeof(p->error), "its url is not a file");
+        (void) snprintf(p->error, sizeof(p->error), "its module has not been fetched yet");
         return NULL;
     }
 

@@ -386,6 +386,7 @@ take_headers(grpc_t *g, bool end)
 
     if (!g->got_head && !end) {
         g->got_head = 1;
+        ngx_http_weir_peer_answered(g->peer, 0);
         note(g, INITIAL, none);
         return;
     }
@@ -877,6 +878,11 @@ static void
 fail(grpc_t *g, uint32_t status, const char *text)
 {
     if (!g->over) {
+
+        if (status == GRPC_UNAVAILABLE && !g->got_head && g->peer != NULL) {
+            ngx_http_weir_peer_failed(g->peer);
+        }
+
         g->over = 1;
         g->status = status;
         g->text = str_of(text);

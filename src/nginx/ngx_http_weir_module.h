@@ -153,6 +153,8 @@ typedef struct {
 
     ngx_event_t                     resume;     /* the access phase or the response goes on */
     ngx_event_t                     resume_body; /* the request's body does */
+    size_t                          header_count, header_bytes; /* of the request as it came */
+    uint64_t                        body_limit, body_bytes; /* of the request, 0: none; read so far */
     ngx_event_t                     deadline;   /* of a gRPC call, as its client said */
     ngx_msec_t                      deadline_ms; /* from the beginning, 0: none */
 
@@ -276,6 +278,14 @@ void ngx_http_weir_settle_body(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx);
 void ngx_http_weir_resume_body(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx);
 /* What comes out of the chain. */
 void ngx_http_weir_request_body(ngx_http_weir_ctx_t *ctx, struct str chunk, bool end_of_stream);
+
+/* ngx_http_weir_rewrite.c: what the route changes in headers; NGX_ERROR: no memory */
+ngx_int_t ngx_http_weir_change_request(ngx_http_weir_ctx_t *ctx);
+ngx_int_t ngx_http_weir_change_response(ngx_http_weir_ctx_t *ctx);
+/* Note how much of headers the client sent. */
+void ngx_http_weir_measure_headers(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx);
+/* Does the route refuse so large a request? The status, or 0. */
+ngx_uint_t ngx_http_weir_too_large(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx);
 
 /* ngx_http_weir_http2.c: services that speak HTTP/2, and gRPC on its way to any service */
 char *ngx_http_weir_http2_upstream(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);

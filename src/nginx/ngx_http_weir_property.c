@@ -137,6 +137,8 @@ tls_version(ngx_http_weir_ctx_t *ctx, ngx_http_request_t *r, struct pw_value *ou
         return false;
     }
 
+    name.len = ngx_strlen(name.data);   /* nginx leaves it to its variables */
+
     return is_string(out, &name);
 }
 

@@ -128,7 +128,10 @@ ngx_http_weir_access_handler(ngx_http_request_t *r)
 static ngx_int_t
 begin(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
 {
-    uint32_t  backend;
+    uint32_t    backend;
+    ngx_uint_t  status;
+
+    ngx_http_weir_measure_headers(r, ctx);
 
     if (settle_path(r) != NGX_OK || forwarded(r, ctx) != NGX_OK) {
         return NGX_ERROR;
@@ -138,6 +141,13 @@ begin(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
 
     if (ctx->route == GW_NONE) {
         return answer(r, ctx, NGX_HTTP_NOT_FOUND, "route_not_found", "no route matches this request\n");
+    }
+
+    status = ngx_http_weir_too_large(r, ctx);
+
+    if (status != 0) {
+        return answer(r, ctx, status, "request_too_large", status == NGX_HTTP_REQUEST_ENTITY_TOO_LARGE
+                      ? "the body of the request is too large\n" : "the headers of the request are too large\n");
     }
 
     return make_stream(r, ctx, backend);
@@ -434,17 +444,48 @@ has_body(ngx_http_request_t *r)
 }
 
 
+/* Its path becomes the one that the route makes of it. */
+
+static ngx_int_t
+rewrite_path(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx, ngx_str_t *path, ngx_str_t *query)
+{
+    bool           changed;
+    ngx_str_t      uri;
+    struct strbuf  rewritten = { 0 };
+
+    changed = gw_generation_rewrite_path(ctx->generation->gw, ctx->route, ngx_http_weir_str(path), &rewritten);
+
+    if (changed) {
+
+        if (query->data != NULL) {
+            strbuf_add_char(&rewritten, '?');
+            strbuf_add(&rewritten, ngx_http_weir_str(query));
+        }
+
+        if (ngx_http_weir_copy(r->pool, strbuf_str(&rewritten), &uri) != NGX_OK) {
+            strbuf_fini(&rewritten);
+            return NGX_ERROR;
+        }
+
+        r->unparsed_uri = uri;
+        r->valid_unparsed_uri = 1;
+    }
+
+    strbuf_fini(&rewritten);
+
+    return NGX_OK;
+}
+
+
 /* The plugins let it through: prepare what the proxy module will do. */
 
 static ngx_int_t
 finish(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
 {
-    bool                      changed;
     uint32_t                  before;
-    ngx_str_t                 path, query, uri;
+    ngx_str_t                 path, query;
     struct str                host;
     const char               *details, *text;
-    struct strbuf             rewritten = { 0 };
     const struct gw_route    *route;
     ngx_http_weir_service_t  *service;
 
@@ -503,25 +544,13 @@ finish(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
         r->headers_in.upgrade = NULL;       /* nginx would make a tunnel if the upstream said 101 */
     }
 
-    changed = gw_route_rewrite_path(route, ngx_http_weir_str(&path), &rewritten);
-
-    if (changed) {
-
-        if (query.data != NULL) {
-            strbuf_add_char(&rewritten, '?');
-            strbuf_add(&rewritten, ngx_http_weir_str(&query));
-        }
-
-        if (ngx_http_weir_copy(r->pool, strbuf_str(&rewritten), &uri) != NGX_OK) {
-            strbuf_fini(&rewritten);
-            return NGX_HTTP_INTERNAL_SERVER_ERROR;
-        }
-
-        r->unparsed_uri = uri;
-        r->valid_unparsed_uri = 1;
+    if (rewrite_path(r, ctx, &path, &query) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    strbuf_fini(&rewritten);
+    if (ngx_http_weir_change_request(ctx) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
 
     (void) ngx_http_weir_in_get(ctx, STR(":authority"), &host);
 

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -53,6 +54,9 @@ static weir_status set_limits(const struct os_confinement *c, struct weir_report
     }
     if (st == WEIR_OK && c->cpu_limit_s != 0) {
         st = set_limit(RLIMIT_CPU, c->cpu_limit_s, c->cpu_limit_s + 1, rep);
+    }
+    if (st == WEIR_OK && c->file_limit_bytes != 0) {
+        st = set_limit(RLIMIT_FSIZE, c->file_limit_bytes, c->file_limit_bytes, rep);
     }
     return st;
 }
@@ -107,29 +111,36 @@ static weir_status change_user(const struct os_confinement *c, struct weir_repor
     return WEIR_OK;
 }
 
-/* No sockets (hence no network), no looking into other processes, no io_uring around the filter, no way out
- * of the process group: whoever waits can end all of it. */
-static weir_status deny_calls(struct weir_report *rep)
+/* Nothing but IPv4 and IPv6 sockets; a pair of sockets, with which a resolver's thread wakes its caller,
+ * reaches nobody. */
+#define INTERNET_SOCKETS_ONLY                                                                                \
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 0, 5),                                                   \
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[0])),                          \
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_INET, 2, 0),                                                  \
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_INET6, 1, 0),                                                 \
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),                                                \
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr))
+
+#define FOR_THIS_MACHINE                                                                                     \
+    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),                                 \
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_HERE, 1, 0),                                          \
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),                                                 \
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr))
+
+/* No looking into other processes, no io_uring around the filter, no way out of the process group: whoever
+ * waits can end all of it. */
+#define NOTHING_OF_OTHERS                                                                                    \
+    DENY(SYS_io_uring_setup), DENY(SYS_ptrace), DENY(SYS_process_vm_readv), DENY(SYS_process_vm_writev),     \
+        DENY(SYS_bpf), DENY(SYS_mount), DENY(SYS_unshare), DENY(SYS_setsid), DENY(SYS_setpgid),              \
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
+
+static weir_status deny_calls(bool network, struct weir_report *rep)
 {
-    static struct sock_filter code[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_HERE, 1, 0),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        DENY(SYS_socket),
-        DENY(SYS_socketpair),
-        DENY(SYS_io_uring_setup),
-        DENY(SYS_ptrace),
-        DENY(SYS_process_vm_readv),
-        DENY(SYS_process_vm_writev),
-        DENY(SYS_bpf),
-        DENY(SYS_mount),
-        DENY(SYS_unshare),
-        DENY(SYS_setsid),
-        DENY(SYS_setpgid),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    };
-    struct sock_fprog program = {sizeof code / sizeof *code, code};
+    static struct sock_filter alone[] = {FOR_THIS_MACHINE, DENY(SYS_socket), DENY(SYS_socketpair),
+                                         NOTHING_OF_OTHERS};
+    static struct sock_filter connected[] = {FOR_THIS_MACHINE, INTERNET_SOCKETS_ONLY, NOTHING_OF_OTHERS};
+    struct sock_fprog program = network ? (struct sock_fprog){sizeof connected / sizeof *connected, connected}
+                                        : (struct sock_fprog){sizeof alone / sizeof *alone, alone};
     return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0 ? WEIR_OK : refuse(rep, "seccomp");
 }
 
@@ -147,7 +158,7 @@ weir_status os_confine_self(const struct os_confinement *c, const char **weaker,
         st = change_user(c, rep);
     }
     if (st == WEIR_OK) {
-        st = deny_calls(rep);
+        st = deny_calls(c->network, rep);
     }
     return st;
 }

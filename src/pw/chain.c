@@ -91,6 +91,9 @@ bool pw_stream_call_step(struct pw_stream *s, uint32_t i, enum pw_direction d, e
     if (st->failed || (d == PW_RESPONSE && st->ctx.id == 0)) {
         return true;
     }
+    if (st->ctx.id != 0 && !pw_vm_exports(st->vm, id)) {
+        return true; /* it has had its say: a VM that died since takes nothing from it */
+    }
     if (st->vm == NULL || st->vm->dead) {
         return end_with(s, pw_stream_fail_step(s, i));
     }

@@ -396,10 +396,10 @@ def test_a_certificate_by_the_api(gateway, echo, tmp_path):
             with context.wrap_socket(s, server_hostname="shop.example") as t:
                 return t.getpeercert(True)
     items = ask(g, "GET", "/v1/certificates").json["items"]
-    assert [i["name"] for i in items] == ["shop.example"] and "not shown" in items[0]["part"]["key"]
+    assert [i["name"] for i in items] == ["shop.example-ec"] and "not shown" in items[0]["part"]["key"]
     before, master = shown(), g.master()
-    assert ask(g, "PUT", "/v1/certificates/shop.example", make("two")).status in (200, 201)
+    assert ask(g, "PUT", "/v1/certificates/shop.example-ec", make("two")).status in (200, 201)
     after = {shown() for _ in range(10)}
     assert len(after) == 1 and before not in after and g.master() == master
-    assert ask(g, "DELETE", "/v1/certificates/shop.example").status == 200
+    assert ask(g, "DELETE", "/v1/certificates/shop.example-ec").status == 200
     assert {shown() for _ in range(10)} == {before}

@@ -11,9 +11,11 @@ import time
 
 import pytest
 
+from certificates import Authority, server_context
 from conftest import PATIENCE_S, free_port, send, wait_for
 from test_dns import Dns
 from test_reload import write
+from test_tls import Tls
 from upstreams import Upstream, ok, read_exactly, read_head
 
 
@@ -405,6 +407,48 @@ def test_active_checks_by_connection(gateway, four):
     wait_for("its return", lambda: endpoint(g, late.address)["state"] == "healthy")
     assert {g.send().text for _ in range(6)} == {"a", "late"}
     late.close()
+
+
+@pytest.mark.parametrize("path", [{}, {"path": "/health"}])
+def test_active_checks_over_tls(gateway, tmp_path, path):
+    authority = Authority(tmp_path)
+    good = Tls(server_context(*authority.make("up", "IP:127.0.0.1")))
+    wrong = Tls(server_context(*authority.make("other", "DNS:other.example")))
+    clear = named("clear")
+    g = gateway(config([u.address for u in (good, wrong, clear)], tls={"ca": authority.ca}, health={
+        "active": {"interval": "20ms", "timeout": "1s", **path}}), "--workers", "1")
+    wait_for("verdicts", lambda: [e["state"] for e in services(g)[0]["endpoints"]] == ["healthy", "unhealthy", "unhealthy"])
+    assert all(g.send().status == 200 for _ in range(6))
+    for u in good, wrong, clear:
+        u.close()
+
+
+def test_a_check_that_takes_too_long(gateway, four):
+    def hang(_upstream, s):
+        read_exactly(s, 1 << 20)
+    stuck, busy = Upstream(hang), answering(204, [], b"")
+    g = gateway(config([stuck.address, busy.address, four["a"].address], health={
+        "active": {"path": "/h", "interval": "20ms", "timeout": "50ms", "status": 200}}), "--workers", "1")
+    wait_for("verdicts", lambda: [e["state"] for e in services(g)[0]["endpoints"]] == ["unhealthy", "unhealthy", "healthy"])
+    assert {g.send().text for _ in range(6)} == {"a"}
+    stuck.close()
+    busy.close()
+
+
+def test_tcp_connections_and_grpc_calls_count(gateway, four, probe_module):
+    """They go by another endpoint at once, and tell requests what they met."""
+    dead, front = f"127.0.0.1:{free_port()}", free_port()
+    c = config([dead, four["a"].address], policy="consistentHash", hash={"address": True})
+    c["listeners"] = [f"127.0.0.1:{free_port()}", {"address": f"127.0.0.1:{front}", "protocol": "tcp", "service": "s"}]
+    c["services"].append({"name": "rpc", "endpoints": [f"127.0.0.1:{free_port()}"]})
+    c["plugins"] = [{"name": "probe", "url": probe_module, "defaultConfig": {}}]
+    g = gateway(c, "--workers", "1", "--plugin-log-level", "trace")
+    for _ in range(4):
+        assert send(front).text == "a"
+    assert endpoint(g, four["a"].address)["requests"] >= 4
+    assert g.send(headers={"x-request": "grpccall rpc pkg.Svc Echo 5000 hello then; ret 1", "x-then": "|effective @; continue 0"}).text == "a"
+    assert services(g)[1]["endpoints"][0]["state"] == "ejected"
+    assert [e["active"] for s in services(g) for e in s["endpoints"]] == [0, 0, 0]
 
 
 # ---- retries

@@ -436,3 +436,32 @@ def test_a_storm_of_changes(gateway, echo, tmp_path):
     assert (g.workers(), g.master()) == (workers, master)
     assert "(SIGHUP)" not in g.error_log
     assert grown < warm * 0.05 + 4096 or SANITIZED
+
+
+def test_a_worker_that_was_killed_is_replaced_with_the_generation_in_force(gateway, echo):
+    """Requests may break with the worker that carries them; whatever is answered after the change is by the new generation."""
+    g = gateway(route(echo, "mark-0"), "--workers", "2")
+    for i in range(1, 6):
+        workers = both(g)
+        write(g, route(echo, f"mark-{i}"))
+        wait_for("the change", lambda i=i: all(mark(g) == f"mark-{i}" for _ in range(20)))
+        stop, marks = threading.Event(), []
+
+        def load():
+            while not stop.is_set():
+                try:
+                    marks.append(mark(g))
+                except (OSError, http.client.HTTPException):
+                    pass
+        threads = [threading.Thread(target=load) for _ in range(4)]
+        for t in threads:
+            t.start()
+        os.kill(workers[0], signal.SIGKILL)
+        wait_for("another worker", lambda: workers[0] not in g.workers() and len(g.workers()) == 2)
+        before = len(marks)
+        wait_for("requests", lambda: len(marks) > before + 100)
+        stop.set()
+        for t in threads:
+            t.join()
+        assert set(marks) == {f"mark-{i}"}
+    g.allowed.append(r"worker process \d+ exited on signal 9")

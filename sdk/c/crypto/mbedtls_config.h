@@ -8,6 +8,19 @@
 
 #define MBEDTLS_HAVE_INT32
 
+/* One step of the inner loop of all bignum arithmetic, *d += *s * b with carry c: a product and two more
+ * words fit twice the width exactly, (2^32-1)^2 + 2(2^32-1) = 2^64-1.  Mbed TLS's own takes the halves apart
+ * first and finds carries by comparing. */
+#define MULADDC_INIT                                                                                         \
+    {                                                                                                        \
+        mbedtls_t_udbl r;
+#define MULADDC_CORE                                                                                         \
+    r = (mbedtls_t_udbl) * s++ * b + *d;                                                                     \
+    r += c;                                                                                                  \
+    c = (mbedtls_mpi_uint)(r >> 32);                                                                         \
+    *d++ = (mbedtls_mpi_uint)r;
+#define MULADDC_STOP }
+
 #define MBEDTLS_MD_C
 #define MBEDTLS_MD5_C
 #define MBEDTLS_SHA1_C

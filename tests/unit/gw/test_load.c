@@ -38,7 +38,8 @@ static void test_shapes(void **state)
     static const struct refused cases[] = {
         {"[]", "t:1: must be a mapping, not a list\n"},
         {"x", "t:1: must be a mapping, not a string\n"},
-        {"route: []", "t:1: route: no such field; there are listeners, services, routes, plugins\n"},
+        {"route: []",
+         "t:1: route: no such field; there are listeners, certificates, services, routes, plugins\n"},
         {"routes: {}", "t:1: routes: must be a list, not a mapping; write it as [...]\n"},
         {"listeners: ['1.2.3.4:5', 7]", "t:1: listeners[1]: must be a mapping, not a whole number\n"},
         {"listeners:\n- address: '1.2.3.4:5'\n  http2: yes",
@@ -57,7 +58,7 @@ static void test_shapes(void **state)
         {"services:\n- name: s\n  endpoints: ['h:x']\n  policy: best\n  keepalive: -1\nroutes:\n- name: r\n  "
          "service: q\n",
          "t:3: services[0].endpoints[0].address: must be host:port, with a port from 1 to 65535\n"
-         "t:4: services[0].policy: must be one of roundRobin\n"
+         "t:4: services[0].policy: must be one of roundRobin, leastRequests, consistentHash\n"
          "t:5: services[0].keepalive: must be from 0 to 10000\n"
          "t:8: routes[0].service: there is no service 'q'; add it to services or correct the name\n"},
         {"a: [", "t:2: not YAML: while parsing a flow node: did not find expected node content (column 1)\n"},
@@ -159,6 +160,21 @@ static void test_routes(void **state)
          "t:2: routes[0].redirect: path and prefix exclude each other; keep one\n"},
         {S "routes: [{name: r, match: {path: {exact: /x}}, service: s, rewrite: {prefix: /y}}]",
          "t:2: routes[0].rewrite: prefix needs a route with match.path.prefix\n"},
+        {S "routes: [{name: r, service: s, rewrite: {path: /y, regex: /x, replacement: /y}}]",
+         "t:2: routes[0].rewrite: give only one of prefix, path and regex\n"},
+        {S "routes: [{name: r, service: s, rewrite: {regex: /x}}]",
+         "t:2: routes[0].rewrite: regex and replacement go together\n"},
+        {S "routes: [{name: r, service: s, rewrite: {regex: /x, replacement: '/$x'}}]",
+         "t:2: routes[0].rewrite.replacement: has a '$' that is neither a group ($0 to $9) nor doubled "
+         "($$)\n"},
+        {S "routes: [{name: r, service: s, requestHeaders: {remove: [Content-Length]}}]",
+         "t:2: routes[0].requestHeaders.remove[0]: content-length is set by the gateway; for the upstream's "
+         "Host "
+         "see rewrite.host\n"},
+        {S "routes: [{name: r, service: s, requestHeaders: {set: [{name: x, value: '${no}'}]}}]",
+         "t:2: routes[0].requestHeaders.set[0].value: there is no variable 'no'; a '${' that is none is "
+         "written "
+         "'$${'\n"},
         {S "routes: [{name: r, service: s, rewrite: {host: 'a:b'}}]",
          "t:2: routes[0].rewrite.host: the port is a number from 1 to 65535\n"},
         {S "routes:\n- {name: r, service: s}\n- {name: r, service: s}\n",

@@ -253,12 +253,41 @@ static void test_rewrite(void **state)
         strbuf_printf(&text,
                       ROUTES "- {name: r, service: s, match: {path: {prefix: %s}}, rewrite: {prefix: %s}}\n",
                       cases[i].prefix, cases[i].rewrite);
-        struct gw_config *c = load_good(text.at);
-        assert_true(gw_route_rewrite_path(&c->routes[0], str_of(cases[i].path), &out));
+        struct gw_generation *g = gw_generation_build(load_good(text.at));
+        assert_true(gw_generation_rewrite_path(g, 0, str_of(cases[i].path), &out));
         assert_string_equal(out.at, cases[i].result);
         strbuf_fini(&text);
         strbuf_fini(&out);
-        gw_config_free(c);
+        gw_generation_unref(g);
+    }
+}
+
+static void test_rewrite_whole_and_by_regex(void **state)
+{
+    static const struct {
+        const char *rewrite, *path, *result; /* NULL: it stays */
+    } cases[] = {
+        {"path: /new", "/a/b", "/new"},
+        {"regex: '/v1/(.*)', replacement: '/v2/$1'", "/v1/a/b", "/v2/a/b"},
+        {"regex: '/v1/(.*)', replacement: '/v2/$1'", "/v3/a", NULL},
+        {"regex: '/(x)?(.*)', replacement: '/$1-$2-$3$$0'", "/abc", "/-abc-$0"},
+        {"regex: '/.*', replacement: '/in$0'", "/a%20b", "/in/a%20b"},
+        {"regex: '/(a+)+b', replacement: '/$1'", "/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaac", NULL},
+    };
+    (void)state;
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct strbuf text = {0}, out = {0};
+        strbuf_printf(&text, ROUTES "- {name: r, service: s, rewrite: {%s}}\n", cases[i].rewrite);
+        struct gw_generation *g = gw_generation_build(load_good(text.at));
+        assert_int_equal(gw_generation_rewrite_path(g, 0, str_of(cases[i].path), &out),
+                         cases[i].result != NULL);
+        if (cases[i].result != NULL) {
+            assert_string_equal(out.at, cases[i].result);
+        }
+        strbuf_fini(&text);
+        strbuf_fini(&out);
+        gw_generation_unref(g);
     }
 }
 
@@ -321,6 +350,7 @@ int main(void)
         cmocka_unit_test(test_undecided_is_no_way_around),
         cmocka_unit_test(test_split),
         cmocka_unit_test(test_rewrite),
+        cmocka_unit_test(test_rewrite_whole_and_by_regex),
         cmocka_unit_test(test_redirect),
         cmocka_unit_test(test_references),
     };

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -56,6 +57,41 @@ static int in_child(void)
            (can_create(other_dir) ? CAN_WRITE_OUTSIDE : 0);
 }
 
+/* With the network: hosts, not sockets of this machine; files up to a size. */
+static int connected_child(int fd)
+{
+    const char *weaker;
+    struct os_confinement c = {.network = true, .file_limit_bytes = 4096};
+    char bytes[8192] = {0};
+
+    if (os_confine_self(&c, &weaker, NULL) != WEIR_OK) {
+        return CANNOT_CONFINE;
+    }
+    signal(SIGXFSZ, SIG_IGN);
+    bool internet = socket(AF_INET, SOCK_STREAM, 0) >= 0 && socket(AF_INET6, SOCK_STREAM, 0) >= 0;
+    bool local = socket(AF_UNIX, SOCK_STREAM, 0) >= 0 || socket(AF_NETLINK, SOCK_RAW, 0) >= 0;
+    return (weaker != NULL ? IS_WEAKER : 0) | (internet && !local ? 0 : CAN_SOCKET) |
+           (write(fd, bytes, sizeof bytes) == 4096 ? 0 : CANNOT_WRITE_INSIDE) |
+           (can_create(other_dir) ? CAN_WRITE_OUTSIDE : 0) | (setpgid(0, 0) == 0 ? CAN_LEAVE : 0);
+}
+
+static void test_a_network_and_nothing_else(void **state)
+{
+    char path[] = "/tmp/weir-confine-file-XXXXXX";
+    int status, fd = mkstemp(path);
+    (void)state;
+
+    unlink(path);
+    pid_t pid = fork();
+    if (pid == 0) {
+        _exit(connected_child(fd));
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    close(fd);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status) & ~IS_WEAKER, 0);
+}
+
 static void test_rights_are_gone(void **state)
 {
     int wstatus;
@@ -101,6 +137,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rights_are_gone),
+        cmocka_unit_test(test_a_network_and_nothing_else),
         cmocka_unit_test(test_memory_limit),
     };
     return cmocka_run_group_tests_name("os/confine", tests, NULL, NULL);

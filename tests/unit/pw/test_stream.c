@@ -188,12 +188,12 @@ static struct weir_module *load(const char *path)
     return m;
 }
 
-static struct pw_plugin *start(bool fail_open)
+static struct pw_plugin *start_guest(const char *path, bool fail_open)
 {
     static const struct str configs[] = {STR("a"), STR("b")};
     struct pw_plugin_options opt = {
         .name = STR("probe"), .configs = configs, .nconfigs = 2, .fail_open = fail_open};
-    struct weir_module *m = load("build/guests/host/probe.wasm");
+    struct weir_module *m = load(path);
     struct pw_plugin *p;
 
     log_text[0] = '\0';
@@ -203,6 +203,11 @@ static struct pw_plugin *start(bool fail_open)
     assert_int_not_equal(pw_plugin_tier(p), WEIR_TIER_AUTO);
     weir_module_unref(m);
     return p;
+}
+
+static struct pw_plugin *start(bool fail_open)
+{
+    return start_guest("build/guests/host/probe.wasm", fail_open);
 }
 
 /* A stream through both configurations, with a script for the request callbacks. */
@@ -338,6 +343,25 @@ static void test_trap_fails_others_open(void **state)
 }
 
 /* A callback that does not end is ended after its budget, and its VM replaced. */
+/* A plugin that has no callback left for a stream cannot fail it. */
+static void test_trap_spares_whom_nothing_is_asked_of(void **state)
+{
+    struct pw_plugin *p = start_guest("build/guests/host/decider.wasm", false);
+    struct fake passing, trapping;
+    struct pw_stream *a = begin(p, &passing, "", NULL), *t = begin(p, &trapping, "trap", NULL);
+    (void)state;
+
+    assert_int_equal(pw_stream_on_request_headers(a, true), PW_CONTINUE);
+    assert_int_equal(pw_stream_on_request_headers(t, true), PW_LOCAL);
+    assert_int_equal(trapping.local_status, 503);
+    assert_int_equal(pw_stream_on_response_headers(a, true), PW_CONTINUE);
+    assert_int_equal(passing.local_status, 0);
+    assert_true(!pw_stream_trapped(a) && pw_stream_trapped(t));
+    pw_stream_end(t);
+    pw_stream_end(a);
+    pw_plugin_free(p);
+}
+
 static void test_deadline(void **state)
 {
     struct pw_plugin *p = start(false);
@@ -461,6 +485,7 @@ int main(void)
         cmocka_unit_test(test_response_pauses),
         cmocka_unit_test(test_trap_fails_others_closed),
         cmocka_unit_test(test_trap_fails_others_open),
+        cmocka_unit_test(test_trap_spares_whom_nothing_is_asked_of),
         cmocka_unit_test(test_deadline),
         cmocka_unit_test(test_back_off),
         cmocka_unit_test(test_replace_module),
