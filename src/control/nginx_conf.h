@@ -20,6 +20,7 @@ struct nginx_conf_options {
     uint32_t workers;
     uint32_t worker_connections;
     uint64_t shared_bytes; /* memory that plugins of all workers share */
+    uint64_t plugin_bytes; /* memory of all plugins' VMs after their start, over all workers; 0: any */
 };
 
 /* Appended to `out`. */

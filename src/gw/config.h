@@ -267,6 +267,7 @@ struct gw_route {
 enum gw_phase { GW_AUTHN, GW_AUTHZ, GW_STATS, GW_UNSPECIFIED_PHASE };
 enum gw_plugin_type { GW_PLUGIN_HTTP, GW_PLUGIN_NETWORK };
 enum gw_fail { GW_FAIL_CLOSE, GW_FAIL_OPEN };
+enum gw_isolation { GW_ISOLATION_SHARED, GW_ISOLATION_ROUTE, GW_ISOLATION_REQUEST };
 enum gw_pull { GW_PULL_UNSPECIFIED, GW_PULL_IF_NOT_PRESENT, GW_PULL_ALWAYS };
 enum gw_runtime { GW_RUNTIME_AUTO, GW_RUNTIME_AOT, GW_RUNTIME_INTERP };
 enum gw_route_type { GW_ROUTE_HTTP, GW_ROUTE_GRPC };
@@ -314,6 +315,7 @@ struct gw_plugin {
     enum gw_phase phase;
     int32_t priority;
     enum gw_fail fail_strategy;
+    enum gw_isolation isolation;
     struct gw_env *env;
     uint32_t nenv;
     struct str plugin_config;  /* compact JSON; at NULL: not given.  Overrides the two below. */
@@ -326,6 +328,8 @@ struct gw_plugin {
     uint64_t memory_limit_bytes;
     uint64_t body_limit_bytes;
     struct gw_quotas quotas;
+    uint64_t growth_bytes;
+    uint32_t vm_requests;                      /* 0: any number */
     uint32_t cpu_limit_ms, start_cpu_limit_ms; /* of one call; of one while a VM starts */
 
     /* What follows from the fields above: the distinct configurations, each to be one root context of the
