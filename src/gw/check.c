@@ -55,11 +55,6 @@ static struct gw_place plugin_place(const struct gw_config *c, uint32_t id)
     return c->plugins[id].at;
 }
 
-static struct gw_place certificate_place(const struct gw_config *c, uint32_t id)
-{
-    return c->certificates[id].at;
-}
-
 static struct gw_place listener_place(const struct gw_config *c, uint32_t id)
 {
     return c->listeners[id].at;
@@ -78,16 +73,6 @@ static void check_names(struct checker *k)
     gw_names_sort(&listeners);
     check_unique(k, &listeners, listener_place);
     gw_names_fini(&listeners);
-
-    struct gw_names certificates = {0};
-    for (uint32_t i = 0; i < c->ncertificates; i++) {
-        if (c->certificates[i].name.at != NULL) {
-            gw_names_add(&certificates, c->certificates[i].name, i);
-        }
-    }
-    gw_names_sort(&certificates);
-    check_unique(k, &certificates, certificate_place);
-    gw_names_fini(&certificates);
 
     for (uint32_t i = 0; i < c->nroutes; i++) {
         gw_names_add(&k->routes, c->routes[i].name, i);
