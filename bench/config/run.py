@@ -261,7 +261,8 @@ def main():
             lines.append(f"{name:18}{r['changes']:>8}{r['median']:>7.0f} ms{r['p99']:>7.0f} ms{r['dropped']:>6} of {args.websockets:<3}"
                          f"{r['before']:>6.0f} MiB{r['peak']:>6.0f} MiB")
         small, large = micro(folder, 10, 10, 50), micro(folder, args.routes, args.services, args.rules)
-        lines += ["", "CPU time of the parts (median):",
+        lines += ["", f"nginx has worker_shutdown_timeout {args.shutdown_timeout}s (0: none, then old workers and their memory stay as long as "
+                  "their WebSockets)", "", "CPU time of the parts (median):",
                   f"  control: reads the file again after a change   {large['read_again'] / 1000:8.1f} ms  (the first time {large['first_read'] / 1000:.0f} ms)",
                   f"  control: writes the generation                 {large['write'] / 1000:8.1f} ms",
                   f"  worker: reads the generation                   {large['worker_read_again'] / 1000:8.1f} ms  (the first time {large['worker_first_read'] / 1000:.0f} ms)",
