@@ -16,7 +16,8 @@
 
 enum { MAX_LINKS = 16 };
 
-#define EVENTS (IN_CLOSE_WRITE | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_ONLYDIR)
+#define CHANGES (IN_CLOSE_WRITE | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO)
+#define EVENTS (CHANGES | IN_MODIFY | IN_ONLYDIR)
 
 /* A name in a folder that matters; `name` NULL: each of a folder of configuration files. */
 struct watched {
@@ -24,11 +25,19 @@ struct watched {
     char *name;
 };
 
+/* A file that somebody writes to and has not closed yet. */
+struct writing {
+    int wd;
+    char *name;
+    uint64_t since_ms;
+};
+
 struct watch {
     int fd;
     char *path;
     VEC(char *) also; /* further files */
     VEC(struct watched) names;
+    VEC(struct writing) writing;
     uint64_t first_ms, last_ms; /* of the changes that were not reported yet; 0: none */
 };
 
@@ -171,6 +180,14 @@ void watch_also(struct watch *w, const char *const *paths, size_t n)
     look(w);
 }
 
+static void forget_writing(struct watch *w)
+{
+    for (size_t i = 0; i < w->writing.len; i++) {
+        mem_free(w->writing.at[i].name);
+    }
+    vec_clear(&w->writing);
+}
+
 void watch_free(struct watch *w)
 {
     if (w != NULL) {
@@ -178,6 +195,8 @@ void watch_free(struct watch *w)
             forget(w, w->names.len);
         }
         forget_also(w);
+        forget_writing(w);
+        vec_fini(&w->writing);
         vec_fini(&w->also);
         vec_fini(&w->names);
         close(w->fd);
@@ -213,6 +232,40 @@ static bool matters(const struct watch *w, const struct inotify_event *e)
     return false;
 }
 
+/* Is the file of this event half written from now on, or no longer? */
+static void note_writing(struct watch *w, const struct inotify_event *e, uint64_t now_ms)
+{
+    size_t i = 0;
+
+    while (i < w->writing.len &&
+           (w->writing.at[i].wd != e->wd || strcmp(w->writing.at[i].name, e->name) != 0)) {
+        i++;
+    }
+    if ((e->mask & IN_MODIFY) != 0 && i == w->writing.len) {
+        struct writing one = {e->wd, mem_strndup(e->name, strlen(e->name)), now_ms};
+        vec_push(&w->writing, one);
+    } else if ((e->mask & CHANGES) != 0 && i < w->writing.len) {
+        mem_free(w->writing.at[i].name);
+        w->writing.at[i] = w->writing.at[--w->writing.len];
+    }
+}
+
+static void take_in(struct watch *w, const struct inotify_event *e, uint64_t now_ms)
+{
+    if (!matters(w, e)) {
+        return;
+    }
+    if ((e->mask & IN_Q_OVERFLOW) != 0) {
+        forget_writing(w); /* what closed may be among what was lost */
+    } else {
+        note_writing(w, e, now_ms);
+    }
+    if ((e->mask & (CHANGES | IN_Q_OVERFLOW)) != 0) {
+        w->first_ms = w->first_ms == 0 ? now_ms : w->first_ms;
+        w->last_ms = now_ms;
+    }
+}
+
 void watch_read(struct watch *w, uint64_t now_ms)
 {
     char buffer[8192] __attribute__((aligned(__alignof__(struct inotify_event))));
@@ -221,13 +274,22 @@ void watch_read(struct watch *w, uint64_t now_ms)
     while ((n = read(w->fd, buffer, sizeof buffer)) > 0) {
         for (char *at = buffer; at < buffer + n;) {
             const struct inotify_event *e = (const struct inotify_event *)(const void *)at;
-            if (matters(w, e)) {
-                w->first_ms = w->first_ms == 0 ? now_ms : w->first_ms;
-                w->last_ms = now_ms;
-            }
+            take_in(w, e, now_ms);
             at += sizeof *e + e->len;
         }
     }
+}
+
+/* When the last of the files that are half written is no longer waited for. */
+static uint64_t written_ms(const struct watch *w)
+{
+    uint64_t last = 0;
+
+    for (size_t i = 0; i < w->writing.len; i++) {
+        uint64_t end = w->writing.at[i].since_ms + WATCH_WRITING_MS;
+        last = end > last ? end : last;
+    }
+    return last;
 }
 
 uint64_t watch_when_ms(const struct watch *w)
@@ -236,7 +298,8 @@ uint64_t watch_when_ms(const struct watch *w)
         return 0;
     }
     uint64_t quiet = w->last_ms + WATCH_QUIET_MS, patience = w->first_ms + WATCH_PATIENCE_MS;
-    return quiet < patience ? quiet : patience;
+    uint64_t settled = quiet < patience ? quiet : patience, written = written_ms(w);
+    return settled > written ? settled : written;
 }
 
 bool watch_due(struct watch *w, uint64_t now_ms)
@@ -245,6 +308,7 @@ bool watch_due(struct watch *w, uint64_t now_ms)
         return false;
     }
     w->first_ms = 0;
+    forget_writing(w);
     look(w);
     return true;
 }

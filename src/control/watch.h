@@ -2,8 +2,9 @@
  *
  * Watches the names that lead to a file, or to a folder and what is in it, not the file itself: so it sees
  * files that are written in place, files that are renamed into their place, and links that are swapped, as
- * Kubernetes does with `..data`.  A change counts when a writer has closed the file.  Several in a row are
- * one: it is reported when nothing followed for a moment. */
+ * Kubernetes does with `..data`.  A change counts when a writer has closed the file; while one of the files
+ * is half written nothing is reported, up to a bound.  Several in a row are one: it is reported when nothing
+ * followed for a moment. */
 #ifndef CONTROL_WATCH_H
 #define CONTROL_WATCH_H
 
@@ -13,7 +14,7 @@
 
 #include "weir/status.h"
 
-enum { WATCH_QUIET_MS = 5, WATCH_PATIENCE_MS = 50 };
+enum { WATCH_QUIET_MS = 5, WATCH_PATIENCE_MS = 50, WATCH_WRITING_MS = 1000 };
 
 struct watch;
 

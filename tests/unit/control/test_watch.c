@@ -157,6 +157,42 @@ static void test_when_it_is_reported(void **state)
     watch_free(w);
 }
 
+/* A file that is being written is not looked at because another one changed meanwhile. */
+static void test_half_written_files_wait(void **state)
+{
+    char module[160], half[160];
+    const char *const also[] = {module};
+
+    (void)state;
+    sh("echo a > half.yaml; echo m > module.wasm");
+    snprintf(module, sizeof module, "%s/module.wasm", dir);
+    snprintf(half, sizeof half, "%s/half.yaml", dir);
+    struct watch *w = watch("half.yaml");
+    watch_also(w, also, 1);
+    FILE *f = fopen(half, "w");
+    assert_non_null(f);
+    sh("echo n > module.wasm");
+    watch_read(w, 5000);
+    assert_false(watch_due(w, 5000 + WATCH_PATIENCE_MS));
+    assert_int_equal(watch_when_ms(w), 5000 + WATCH_WRITING_MS);
+    fputs("b", f);
+    fclose(f);
+    watch_read(w, 5100);
+    assert_true(watch_due(w, 5100 + WATCH_QUIET_MS));
+
+    /* Somebody who keeps it open does not hold up everything for ever. */
+    f = fopen(half, "w");
+    assert_non_null(f);
+    watch_read(w, 6000);
+    sh("echo o > module.wasm");
+    watch_read(w, 6001);
+    assert_false(watch_due(w, 5999 + WATCH_WRITING_MS));
+    assert_true(watch_due(w, 6000 + WATCH_WRITING_MS));
+    fclose(f);
+    assert_true(seen(w));
+    watch_free(w);
+}
+
 static int make_dir(void **state)
 {
     (void)state;
@@ -181,6 +217,7 @@ int main(void)
         cmocka_unit_test(test_a_folder_of_files),
         cmocka_unit_test(test_links_in_a_circle),
         cmocka_unit_test(test_when_it_is_reported),
+        cmocka_unit_test(test_half_written_files_wait),
     };
     return cmocka_run_group_tests_name("control/watch", tests, make_dir, remove_dir);
 }
