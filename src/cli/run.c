@@ -841,12 +841,10 @@ static int supervise(struct run *run, int signals)
         }
         images_polled(run->images, fds + IMAGES, nimages);
         images_step(run->images);
-        if (fds[WATCH].revents != 0) {
-            watch_read(run->watch, now_ms());
-        }
         if (!run->stopping && sources_step(run->sources, now_ms())) {
             deploy_fetched(&run->deploy);
         }
+        watch_read(run->watch, now_ms()); /* just before, so that a file is not read half written */
         if (!run->stopping && watch_due(run->watch, now_ms())) {
             read_change(run, false);
         }

@@ -273,6 +273,9 @@ static void take_in(struct watch *w, const struct inotify_event *e, uint64_t now
     if (!matters(w, e, &config)) {
         return;
     }
+    while ((e->mask & IN_Q_OVERFLOW) != 0 && w->writing.len != 0) { /* the end may be among what was lost */
+        written(w, w->writing.len - 1);
+    }
     if (config) {
         note_writing(w, e, now_ms);
     }
