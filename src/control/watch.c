@@ -16,20 +16,13 @@
 
 enum { MAX_LINKS = 16 };
 
-#define CHANGES (IN_CLOSE_WRITE | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO)
-#define EVENTS (CHANGES | IN_MODIFY | IN_ONLYDIR)
+#define EVENTS (IN_MODIFY | IN_CLOSE_WRITE | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_ONLYDIR)
 
 /* A name in a folder that matters; `name` NULL: each of a folder of configuration files. */
 struct watched {
     int wd;
     char *name;
-};
-
-/* A file that somebody writes to and has not closed yet. */
-struct writing {
-    int wd;
-    char *name;
-    uint64_t since_ms;
+    bool also; /* of watch_also */
 };
 
 struct watch {
@@ -37,19 +30,34 @@ struct watch {
     char *path;
     VEC(char *) also; /* further files */
     VEC(struct watched) names;
-    VEC(struct writing) writing;
-    uint64_t first_ms, last_ms; /* of the changes that were not reported yet; 0: none */
+    VEC(struct watched) writing; /* files of the configuration that were written to and not closed yet */
+    uint64_t wrote_ms;           /* when one of them was last */
+    uint64_t first_ms, last_ms;  /* of the changes that were not reported yet; 0: none */
+    bool also_now;               /* names that are added are those of watch_also */
 };
+
+static bool is_watched(const struct watch *w, size_t from, int wd)
+{
+    for (size_t i = from; i < w->names.len; i++) {
+        if (w->names.at[i].wd == wd) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void written(struct watch *w, size_t i)
+{
+    mem_free(w->writing.at[i].name);
+    w->writing.at[i] = vec_last(&w->writing);
+    (void)vec_pop(&w->writing);
+}
 
 /* Forget the first n names, and folders that no other name is in. */
 static void forget(struct watch *w, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        bool used = false;
-        for (size_t k = n; k < w->names.len; k++) {
-            used = used || w->names.at[k].wd == w->names.at[i].wd;
-        }
-        if (!used) {
+        if (!is_watched(w, n, w->names.at[i].wd)) {
             inotify_rm_watch(w->fd,
                              w->names.at[i].wd); /* the second time for a folder fails, which is fine */
         }
@@ -57,6 +65,11 @@ static void forget(struct watch *w, size_t n)
     }
     memmove(w->names.at, w->names.at + n, (w->names.len - n) * sizeof w->names.at[0]);
     w->names.len -= n;
+    for (size_t i = w->writing.len; i-- > 0;) {
+        if (!is_watched(w, 0, w->writing.at[i].wd)) {
+            written(w, i);
+        }
+    }
 }
 
 static void add(struct watch *w, const char *dir, const char *name)
@@ -64,7 +77,7 @@ static void add(struct watch *w, const char *dir, const char *name)
     int wd = inotify_add_watch(w->fd, dir, EVENTS);
 
     if (wd >= 0) {
-        struct watched one = {wd, name == NULL ? NULL : mem_strndup(name, strlen(name))};
+        struct watched one = {wd, name == NULL ? NULL : mem_strndup(name, strlen(name)), w->also_now};
         vec_push(&w->names, one);
     }
 }
@@ -136,9 +149,11 @@ static void look(struct watch *w)
     size_t before = w->names.len;
 
     look_at(w, w->path);
+    w->also_now = true;
     for (size_t i = 0; i < w->also.len; i++) {
         look_at(w, w->also.at[i]);
     }
+    w->also_now = false;
     if (stat(w->path, &info) == 0 && S_ISDIR(info.st_mode)) {
         add(w, w->path, NULL);
     }
@@ -180,14 +195,6 @@ void watch_also(struct watch *w, const char *const *paths, size_t n)
     look(w);
 }
 
-static void forget_writing(struct watch *w)
-{
-    for (size_t i = 0; i < w->writing.len; i++) {
-        mem_free(w->writing.at[i].name);
-    }
-    vec_clear(&w->writing);
-}
-
 void watch_free(struct watch *w)
 {
     if (w != NULL) {
@@ -195,10 +202,9 @@ void watch_free(struct watch *w)
             forget(w, w->names.len);
         }
         forget_also(w);
-        forget_writing(w);
-        vec_fini(&w->writing);
         vec_fini(&w->also);
         vec_fini(&w->names);
+        vec_fini(&w->writing);
         close(w->fd);
         mem_free(w->path);
         mem_free(w);
@@ -218,21 +224,27 @@ static bool is_config_name(const char *name)
            (name[0] != '.' && (str_ends_with(s, STR(".yaml")) || str_ends_with(s, STR(".yml"))));
 }
 
-static bool matters(const struct watch *w, const struct inotify_event *e)
+static bool is_named(const struct watched *n, const struct inotify_event *e)
 {
-    if ((e->mask & IN_Q_OVERFLOW) != 0) {
-        return true;
-    }
-    for (size_t i = 0; e->len != 0 && i < w->names.len; i++) {
-        const struct watched *n = &w->names.at[i];
-        if (n->wd == e->wd && (n->name == NULL ? is_config_name(e->name) : strcmp(n->name, e->name) == 0)) {
-            return true;
-        }
-    }
-    return false;
+    return n->wd == e->wd && (n->name == NULL ? is_config_name(e->name) : strcmp(n->name, e->name) == 0);
 }
 
-/* Is the file of this event half written from now on, or no longer? */
+/* Is the event about a name that matters?  *config: one that leads to the configuration. */
+static bool matters(const struct watch *w, const struct inotify_event *e, bool *config)
+{
+    bool found = (e->mask & IN_Q_OVERFLOW) != 0;
+
+    *config = false;
+    for (size_t i = 0; e->len != 0 && i < w->names.len; i++) {
+        if (is_named(&w->names.at[i], e)) {
+            found = true;
+            *config = *config || !w->names.at[i].also;
+        }
+    }
+    return found;
+}
+
+/* A file of the configuration was written to, or is whole again (closed, or another file has its name). */
 static void note_writing(struct watch *w, const struct inotify_event *e, uint64_t now_ms)
 {
     size_t i = 0;
@@ -241,26 +253,30 @@ static void note_writing(struct watch *w, const struct inotify_event *e, uint64_
            (w->writing.at[i].wd != e->wd || strcmp(w->writing.at[i].name, e->name) != 0)) {
         i++;
     }
-    if ((e->mask & IN_MODIFY) != 0 && i == w->writing.len) {
-        struct writing one = {e->wd, mem_strndup(e->name, strlen(e->name)), now_ms};
+    if ((e->mask & IN_MODIFY) == 0) {
+        if (i < w->writing.len) {
+            written(w, i);
+        }
+        return;
+    }
+    w->wrote_ms = now_ms;
+    if (i == w->writing.len) {
+        struct watched one = {e->wd, mem_strndup(e->name, strlen(e->name)), false};
         vec_push(&w->writing, one);
-    } else if ((e->mask & CHANGES) != 0 && i < w->writing.len) {
-        mem_free(w->writing.at[i].name);
-        w->writing.at[i] = w->writing.at[--w->writing.len];
     }
 }
 
 static void take_in(struct watch *w, const struct inotify_event *e, uint64_t now_ms)
 {
-    if (!matters(w, e)) {
+    bool config;
+
+    if (!matters(w, e, &config)) {
         return;
     }
-    if ((e->mask & IN_Q_OVERFLOW) != 0) {
-        forget_writing(w); /* what closed may be among what was lost */
-    } else {
+    if (config) {
         note_writing(w, e, now_ms);
     }
-    if ((e->mask & (CHANGES | IN_Q_OVERFLOW)) != 0) {
+    if ((e->mask & IN_MODIFY) == 0) {
         w->first_ms = w->first_ms == 0 ? now_ms : w->first_ms;
         w->last_ms = now_ms;
     }
@@ -280,16 +296,14 @@ void watch_read(struct watch *w, uint64_t now_ms)
     }
 }
 
-/* When the last of the files that are half written is no longer waited for. */
-static uint64_t written_ms(const struct watch *w)
+bool watch_writing(const struct watch *w, uint64_t now_ms)
 {
-    uint64_t last = 0;
+    return w->writing.len != 0 && now_ms < w->wrote_ms + WATCH_WRITING_MS;
+}
 
-    for (size_t i = 0; i < w->writing.len; i++) {
-        uint64_t end = w->writing.at[i].since_ms + WATCH_WRITING_MS;
-        last = end > last ? end : last;
-    }
-    return last;
+void watch_again(struct watch *w, uint64_t now_ms)
+{
+    w->first_ms = w->last_ms = now_ms;
 }
 
 uint64_t watch_when_ms(const struct watch *w)
@@ -298,8 +312,8 @@ uint64_t watch_when_ms(const struct watch *w)
         return 0;
     }
     uint64_t quiet = w->last_ms + WATCH_QUIET_MS, patience = w->first_ms + WATCH_PATIENCE_MS;
-    uint64_t settled = quiet < patience ? quiet : patience, written = written_ms(w);
-    return settled > written ? settled : written;
+    uint64_t when = quiet < patience ? quiet : patience, whole = w->wrote_ms + WATCH_WRITING_MS;
+    return w->writing.len != 0 && when < whole ? whole : when;
 }
 
 bool watch_due(struct watch *w, uint64_t now_ms)
@@ -308,7 +322,9 @@ bool watch_due(struct watch *w, uint64_t now_ms)
         return false;
     }
     w->first_ms = 0;
-    forget_writing(w);
+    while (w->writing.len != 0) { /* patience is at its end */
+        written(w, w->writing.len - 1);
+    }
     look(w);
     return true;
 }
