@@ -2,3 +2,7 @@
 .PHONY: storm
 storm: $(ALL) ## 100,000 requests through three plugins that pause at random; every byte and counter checked
 	$(Q)cd tests/e2e && $(PYTHON) chain_storm.py $(STORM_FLAGS)
+
+.PHONY: storm-day
+storm-day: $(ALL) build/guests/trapper.wasm ## 24 hours in 20 minutes: load, traps, deadlines, updates, Redis restarts, killed workers (DAY_FLAGS="--minutes 20")
+	$(Q)cd tests/e2e && $(PYTHON) day_storm.py $(DAY_FLAGS)
