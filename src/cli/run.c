@@ -637,6 +637,8 @@ static int open_images(struct run *run)
         .change_user = run->change_compile_user,
         .uid = run->compile_uid,
         .gid = run->compile_gid,
+        .origin = deploy_module_origin,
+        .origin_ctx = &run->deploy,
     };
     weir_status st = crashes_open(&kept, &run->crashes, &rep);
     if (st != WEIR_OK) {
