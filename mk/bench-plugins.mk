@@ -27,3 +27,7 @@ build/plugins/bench/empty.wasm: bench/plugins/empty.c $$(SDK_LIBS)
 .PHONY: bench-plugins
 bench-plugins: $$(ALL) $(BENCH_NATIVE) build/plugins/bench/empty.wasm ## CPU per request of each plugin, compiled and built natively
 	$(Q)$(PYTHON) bench/plugins/run.py $(BENCH_FLAGS)
+
+.PHONY: bench-isolation
+bench-isolation: $$(ALL) ## CPU per request by isolation: shared, route, request
+	$(Q)$(PYTHON) bench/plugins/isolation.py $(BENCH_FLAGS)

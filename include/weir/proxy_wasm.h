@@ -5,7 +5,9 @@
  * at a time, in which each configuration is a root context.  A stream is one HTTP request, or one TCP
  * connection, on its way through an ordered list of (plugin, configuration) pairs.  A VM that trapped is
  * replaced before the next stream, from a copy of what it was after its configuration; streams of a dead VM
- * fail by the plugin's policy.  Single-threaded: a plugin and its streams belong to one thread. */
+ * fail by the plugin's policy.  One that grew or served too much is replaced in the same way; its streams end
+ * on it, and only when they did is the next one replaced.  Single-threaded: a plugin and its streams belong
+ * to one thread. */
 #ifndef WEIR_PROXY_WASM_H
 #define WEIR_PROXY_WASM_H
 
@@ -40,6 +42,11 @@ struct pw_env { /* an environment variable of the VM */
     struct str name, value;
 };
 
+/* Who shares a VM: all streams; those with the same configuration; nobody: each stream gets a VM as it was
+ * after its start, copied on write, and no memory of other streams.  Ticks, and queues that a start
+ * registers, are the first VM's then. */
+enum pw_isolation { PW_ISOLATION_SHARED, PW_ISOLATION_ROUTE, PW_ISOLATION_REQUEST };
+
 struct pw_plugin_options {
     struct str name;      /* for logs, metrics, property plugin_name */
     struct str root_id;   /* property plugin_root_id */
@@ -50,11 +57,14 @@ struct pw_plugin_options {
     const struct str *configs; /* one root context each; an empty string is a configuration too */
     size_t nconfigs;
     bool fail_open; /* failStrategy FAIL_OPEN */
+    enum pw_isolation isolation;
     enum weir_tier tier;
-    uint64_t memory_limit_bytes;     /* 0: 128 MiB */
-    uint32_t cpu_budget_ms;          /* of a callback; past it the VM traps. 0: 100 */
-    uint32_t start_cpu_budget_ms;    /* of each call while a VM starts. 0: 5,000 */
-    uint64_t body_limit_bytes;       /* of one message that a step holds back; 0: 1 MiB */
+    uint64_t memory_limit_bytes;  /* 0: 128 MiB */
+    uint32_t cpu_budget_ms;       /* of a callback; past it the VM traps. 0: 100 */
+    uint32_t start_cpu_budget_ms; /* of each call while a VM starts. 0: 5,000 */
+    uint64_t body_limit_bytes;    /* of one message that a step holds back; 0: 1 MiB */
+    uint64_t growth_bytes;        /* a VM that grew by more since its start serves no new stream; 0: 64 MiB */
+    uint32_t vm_streams;          /* neither does one that served so many; 0: any number */
     uint64_t quotas[PW_QUOTA_COUNT]; /* 0: the row's default */
 };
 
@@ -65,9 +75,10 @@ struct pw_plugin;
 weir_status pw_plugin_new(struct weir_module *m, const struct pw_plugin_options *opt,
                           const struct pw_server *server, void *server_data, struct pw_plugin **out,
                           struct weir_report *rep);
-/* Start the VM and configure every root context.  WEIR_E_LINK, WEIR_E_TRAP, WEIR_E_CONFIG (a
- * root refused its start or its configuration: the report says which), WEIR_E_LIMIT.
- * After a failure the plugin stays unstarted: streams through it fail by its policy. */
+/* Start the VM and configure every root context.  WEIR_E_UNSUPPORTED: with PW_ISOLATION_REQUEST, a start left
+ * something with the host that cannot be copied (a callout, a queue).  WEIR_E_LINK, WEIR_E_TRAP,
+ * WEIR_E_CONFIG (a root refused its start or its configuration: the report says which), WEIR_E_LIMIT. After a
+ * failure the plugin stays unstarted: streams through it fail by its policy. */
 weir_status pw_plugin_start(struct pw_plugin *p, struct weir_report *rep);
 /* From now on streams get VMs of this module (the same code, compiled, or an update); running streams
  * finish on the old VM.  On failure the old VM stays in force. */

@@ -37,6 +37,7 @@ struct api {
     const char *crashes_dir;
     char *config;              /* the path of the configuration */
     struct gw_sources sources; /* its files as they last were without errors */
+    struct gw_pieces pieces;   /* of the files */
     json_t *overlay;
     bool stopping;
     const struct api_host *host;

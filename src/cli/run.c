@@ -68,7 +68,7 @@ enum {
 static struct {
     const char *user, *compile_user, *config, *state, *nginx, *weirc, *admin, *admin_token_file;
     bool admin_anywhere;
-    uint64_t workers, compile_seconds, shared_mib, drain_seconds;
+    uint64_t workers, compile_seconds, shared_mib, plugin_mib, drain_seconds;
     int plugin_log_level;
     struct cli_texts resolvers;
 } args = {.state = ".weir",
@@ -111,6 +111,12 @@ static const struct cli_option options[] = {
      .value = &args.shared_mib,
      .arg = "N",
      .help = "memory for what plugins share: data, queues, metrics (default 16, 1 to 4096)"},
+    {.name = "plugin-mib",
+     .kind = CLI_NUMBER,
+     .value = &args.plugin_mib,
+     .arg = "N",
+     .help =
+         "most memory of all plugins after their start, times the workers (default: half of the machine's)"},
     {.name = "weirc",
      .kind = CLI_TEXT,
      .value = &args.weirc,
@@ -411,6 +417,9 @@ static weir_status write_conf(struct run *run, bool *changed, struct weir_report
         .group = run->group,
         .plugin_log_level = args.plugin_log_level < 0 ? "info" : level_names[args.plugin_log_level],
         .workers = args.workers != 0 ? (uint32_t)args.workers : (uint32_t)sysconf(_SC_NPROCESSORS_ONLN),
+        .plugin_bytes = args.plugin_mib != 0
+                            ? args.plugin_mib << 20
+                            : (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE) / 2,
         .worker_connections = connections(),
         .drain_s = (uint32_t)args.drain_seconds,
         .shared_bytes = (args.shared_mib == 0     ? 1

@@ -92,6 +92,7 @@ static weir_status start(const struct gw_plugin *p, struct weir_module *m, uint3
         .configs = p->configs + first,
         .nconfigs = n,
         .fail_open = p->fail_strategy == GW_FAIL_OPEN,
+        .isolation = (enum pw_isolation)p->isolation, /* the same numbers */
         .tier = tiers[p->runtime],
         .memory_limit_bytes = p->memory_limit_bytes,
         .cpu_budget_ms = p->cpu_limit_ms,

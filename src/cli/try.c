@@ -27,6 +27,7 @@ static struct {
     int tier; /* of TIERS */
     uint64_t bench;
     uint64_t now_ns, cpu_budget_ms;
+    int isolation; /* enum pw_isolation */
     int log_level; /* -1: trace, or info with --bench */
     bool fail_open;
     const char *root_id, *name;
@@ -81,6 +82,12 @@ static const struct cli_option options[] = {
      .arg = "LEVEL",
      .choices = LEVELS,
      .help = "least level of plugin logs (default trace, with --bench info)"},
+    {.name = "isolation",
+     .kind = CLI_CHOICE,
+     .value = &args.isolation,
+     .arg = "WHO",
+     .choices = "shared|route|request",
+     .help = "who shares a VM (default shared)"},
     {.name = "fail-open",
      .kind = CLI_FLAG,
      .value = &args.fail_open,
@@ -944,6 +951,7 @@ static bool read_options(struct pw_plugin_options *opt, struct arena *a)
         .configs = configs,
         .nconfigs = nconfigs,
         .fail_open = args.fail_open,
+        .isolation = (enum pw_isolation)args.isolation,
         .tier = tiers[args.tier],
     };
     return read_limits(opt) && read_text(a, args.vm_config, &opt->vm_config);

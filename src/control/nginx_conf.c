@@ -175,8 +175,9 @@ void nginx_conf_write(const struct nginx_conf_options *opt, const struct gw_conf
     strbuf_printf(out,
                   "\nhttp {\n    weir_generation \"%s\";\n    weir_store store;\n    weir_control "
                   "control.sock;\n"
-                  "    weir_plugin_log_level %s;\n    weir_shared_size %" PRIu64 ";\n",
-                  opt->generation, opt->plugin_log_level, opt->shared_bytes);
+                  "    weir_plugin_log_level %s;\n    weir_shared_size %" PRIu64 ";\n"
+                  "    weir_plugin_memory %" PRIu64 ";\n",
+                  opt->generation, opt->plugin_log_level, opt->shared_bytes, opt->plugin_bytes);
     if (opt->resolvers.len != 0) {
         strbuf_printf(out, "    resolver%.*s;\n", STR_ARG(opt->resolvers));
     }

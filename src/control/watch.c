@@ -32,13 +32,22 @@ struct watch {
     uint64_t first_ms, last_ms; /* of the changes that were not reported yet; 0: none */
 };
 
-static void forget(struct watch *w)
+/* Forget the first n names, and folders that no other name is in. */
+static void forget(struct watch *w, size_t n)
 {
-    for (size_t i = 0; i < w->names.len; i++) {
-        inotify_rm_watch(w->fd, w->names.at[i].wd); /* the second time for a folder fails, which is fine */
+    for (size_t i = 0; i < n; i++) {
+        bool used = false;
+        for (size_t k = n; k < w->names.len; k++) {
+            used = used || w->names.at[k].wd == w->names.at[i].wd;
+        }
+        if (!used) {
+            inotify_rm_watch(w->fd,
+                             w->names.at[i].wd); /* the second time for a folder fails, which is fine */
+        }
         mem_free(w->names.at[i].name);
     }
-    w->names.len = 0;
+    memmove(w->names.at, w->names.at + n, (w->names.len - n) * sizeof w->names.at[0]);
+    w->names.len -= n;
 }
 
 static void add(struct watch *w, const char *dir, const char *name)
@@ -110,17 +119,22 @@ static void look_at(struct watch *w, const char *name)
     follow(w, path, 0);
 }
 
+/* A folder that stays is never without a watch, and keeps its number: what happened there and was not read
+ * yet counts. */
 static void look(struct watch *w)
 {
     struct stat info;
+    size_t before = w->names.len;
 
-    forget(w);
     look_at(w, w->path);
     for (size_t i = 0; i < w->also.len; i++) {
         look_at(w, w->also.at[i]);
     }
     if (stat(w->path, &info) == 0 && S_ISDIR(info.st_mode)) {
         add(w, w->path, NULL);
+    }
+    if (before != 0) {
+        forget(w, before);
     }
 }
 
@@ -160,7 +174,9 @@ void watch_also(struct watch *w, const char *const *paths, size_t n)
 void watch_free(struct watch *w)
 {
     if (w != NULL) {
-        forget(w);
+        if (w->names.len != 0) {
+            forget(w, w->names.len);
+        }
         forget_also(w);
         vec_fini(&w->also);
         vec_fini(&w->names);

@@ -1,10 +1,11 @@
 /* gw/config.h - the checked model: what an operator wrote, with every name resolved.
  *
- * One struct gw_config owns one arena; every string, array and struct below lives in it, and nothing in it
- * points anywhere else.  gw/load.h makes it from YAML and only hands out a model without errors, so who
- * reads it may rely on: indices are in range, regular expressions compile, weights do not sum to 0,
- * host patterns and header names are lower-case.  gw_generation_build takes it over; until then the owner
- * may change it (the control process rewrites plugin URLs to files of its store).
+ * One struct gw_config owns one arena; every string, array and struct below lives in it or, nested in a part
+ * and then immutable, in a piece that it holds (gw/pieces.h), and nothing in it points anywhere else.
+ * gw/load.h makes it from YAML and only hands out a model without errors, so who reads it may rely on:
+ * indices are in range, regular expressions compile, weights do not sum to 0, host patterns and header names
+ * are lower-case.  gw_generation_build takes it over; until then the owner may change it (the control process
+ * rewrites plugin URLs to files of its store).
  *
  * gw/fields.c has the table of the YAML fields that fill these structs. */
 #ifndef GW_CONFIG_H
@@ -294,6 +295,7 @@ struct gw_route {
 enum gw_phase { GW_AUTHN, GW_AUTHZ, GW_STATS, GW_UNSPECIFIED_PHASE };
 enum gw_plugin_type { GW_PLUGIN_HTTP, GW_PLUGIN_NETWORK };
 enum gw_fail { GW_FAIL_CLOSE, GW_FAIL_OPEN };
+enum gw_isolation { GW_ISOLATION_SHARED, GW_ISOLATION_ROUTE, GW_ISOLATION_REQUEST };
 enum gw_pull { GW_PULL_UNSPECIFIED, GW_PULL_IF_NOT_PRESENT, GW_PULL_ALWAYS };
 enum gw_runtime { GW_RUNTIME_AUTO, GW_RUNTIME_AOT, GW_RUNTIME_INTERP };
 enum gw_route_type { GW_ROUTE_HTTP, GW_ROUTE_GRPC };
@@ -341,6 +343,7 @@ struct gw_plugin {
     enum gw_phase phase;
     int32_t priority;
     enum gw_fail fail_strategy;
+    enum gw_isolation isolation;
     struct gw_env *env;
     uint32_t nenv;
     struct str plugin_config;  /* compact JSON; at NULL: not given.  Overrides the two below. */
@@ -353,6 +356,8 @@ struct gw_plugin {
     uint64_t memory_limit_bytes;
     uint64_t body_limit_bytes;
     struct gw_quotas quotas;
+    uint64_t growth_bytes;
+    uint32_t vm_requests;                      /* 0: any number */
     uint32_t cpu_limit_ms, start_cpu_limit_ms; /* of one call; of one while a VM starts */
 
     /* What follows from the fields above: the distinct configurations, each to be one root context of the
@@ -365,8 +370,17 @@ struct gw_plugin {
 
 /* ---- all of it ------------------------------------------------------------------------------ */
 
+struct gw_piece;
+enum { GW_CONFIG_LISTS = 16 };
+
 struct gw_config {
     struct arena arena;
+    uint32_t others;          /* that are views of it */
+    struct gw_config *whole;  /* what it is a view of, or NULL */
+    struct gw_piece **pieces; /* whose contents its parts have (gw/pieces.h), each a reference; on the heap */
+    uint32_t npieces;
+    struct gw_piece *
+        *piece_of[GW_CONFIG_LISTS]; /* by list in fields.c, then by part: its piece or NULL; or NULL */
     struct gw_listener *listeners;
     struct gw_certificate *certificates;
     struct gw_service *services;
@@ -380,6 +394,10 @@ struct gw_config {
 
 /* NULL is fine. */
 void gw_config_free(struct gw_config *c);
+
+/* A configuration with the same lists, to be given other ones of the same arena or its own: what it shares
+ * with `c` lives until both are freed. */
+struct gw_config *gw_config_view(struct gw_config *c);
 
 /* Index by name, or GW_NONE.  Linear: for tools and tests; a generation has tables. */
 uint32_t gw_config_find_service(const struct gw_config *c, struct str name);

@@ -677,6 +677,22 @@ static const struct gw_field limits_fields[] = {
      .max = INT64_C(4) << 30,
      .fallback = "128MiB",
      .doc = "Most memory of one VM of the plugin."},
+    {.name = "growth",
+     .kind = GW_F_SIZE,
+     .offset = AT(gw_plugin, growth_bytes),
+     .min = 65536,
+     .max = INT64_C(4) << 30,
+     .fallback = "64MiB",
+     .doc =
+         "A VM that grew by more than this since its start is replaced between two requests by one as it was "
+         "after its start; requests that it serves end on it, and its memory goes back to the system."},
+    {.name = "requests",
+     .kind = GW_F_UINT,
+     .offset = AT(gw_plugin, vm_requests),
+     .min = 0,
+     .max = UINT32_MAX,
+     .fallback = "0",
+     .doc = "The same after so many requests or connections; 0: never."},
     {.name = "body",
      .kind = GW_F_SIZE,
      .offset = AT(gw_plugin, body_limit_bytes),
@@ -721,6 +737,11 @@ static const struct gw_type limits_type = {.name = "plugins[].limits",
                                            .about = "What a plugin may use.",
                                            .size = sizeof(struct gw_plugin),
                                            FIELDS(limits_fields)};
+
+static const struct gw_choice isolations[] = {{"shared", GW_ISOLATION_SHARED},
+                                              {"route", GW_ISOLATION_ROUTE},
+                                              {"request", GW_ISOLATION_REQUEST},
+                                              {NULL, 0}};
 
 static const struct gw_field plugin_fields[] = {
     {.name = "name",
@@ -815,6 +836,16 @@ static const struct gw_field plugin_fields[] = {
      .type = &rule_type,
      .doc = "The first that matches a request decides."},
     {.name = "vm", .kind = GW_F_OBJECT, .offset = 0, .type = &vm_type, .doc = "How the module is run."},
+    {.name = "isolation",
+     .kind = GW_F_CHOICE,
+     .offset = AT(gw_plugin, isolation),
+     .choices = isolations,
+     .fallback = "shared",
+     .doc =
+         "Who shares a VM of the plugin in a worker: `shared` all requests, `route` those that take the same "
+         "configuration, so that rules with different `config` have VMs of their own; `request` nobody: "
+         "every "
+         "request gets a copy of the VM as it was after its start, and leaves nothing behind."},
     {.name = "limits",
      .kind = GW_F_OBJECT,
      .offset = 0,

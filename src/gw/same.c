@@ -47,8 +47,9 @@ bool gw_plugin_same_vm(const struct gw_plugin *before, const struct gw_plugin *n
         a->type != b->type || a->fail_strategy != b->fail_strategy || a->runtime != b->runtime ||
         a->allow_precompiled != b->allow_precompiled || a->memory_limit_bytes != b->memory_limit_bytes ||
         a->body_limit_bytes != b->body_limit_bytes || a->cpu_limit_ms != b->cpu_limit_ms ||
-        !same_quotas(&a->quotas, &b->quotas) || a->start_cpu_limit_ms != b->start_cpu_limit_ms ||
-        a->nconfigs != b->nconfigs || !same_env(a, b)) {
+        a->isolation != b->isolation || a->growth_bytes != b->growth_bytes ||
+        a->vm_requests != b->vm_requests || !same_quotas(&a->quotas, &b->quotas) ||
+        a->start_cpu_limit_ms != b->start_cpu_limit_ms || a->nconfigs != b->nconfigs || !same_env(a, b)) {
         return false;
     }
     for (uint32_t i = 0; i < b->nconfigs; i++) {
@@ -91,6 +92,8 @@ uint64_t gw_plugin_vm_hash(const struct gw_plugin *p)
     mix_number(&h, p->memory_limit_bytes);
     mix_number(&h, p->body_limit_bytes);
     mix_number(&h, p->cpu_limit_ms);
+    mix_number(&h, p->growth_bytes);
+    mix_number(&h, (uint64_t)p->isolation << 32 | p->vm_requests);
 #define PW_QUOTA(id, name, ...) mix_number(&h, p->quotas.name);
 #include "weir/pw_quota.def"
     mix_number(&h, p->start_cpu_limit_ms);

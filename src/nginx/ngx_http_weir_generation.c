@@ -48,18 +48,24 @@ log_problems(ngx_http_weir_worker_t *w, struct gw_problems *problems)
 static struct gw_config *
 load_config(ngx_http_weir_worker_t *w, const char *file)
 {
-    struct gw_config   *config;
-    struct gw_problems  problems;
+    struct gw_config        *config;
+    struct gw_sources        sources;
+    struct gw_problems       problems;
+    static struct gw_pieces  pieces; /* of the generation before */
 
     config = NULL;
+    ngx_memzero(&sources, sizeof(sources));
     gw_problems_init(&problems);
 
-    if (gw_config_load(file, &config, &problems) != WEIR_OK) {
+    if (gw_sources_read(file, &sources, &problems) != WEIR_OK
+        || gw_config_load_sources(&sources, "", STR(""), &pieces, &config, &problems) != WEIR_OK)
+    {
         log_problems(w, &problems);
         ngx_log_error(NGX_LOG_EMERG, w->cycle->log, 0, "[weir] the generation \"%s\" does not load", file);
         config = NULL;
     }
 
+    gw_sources_fini(&sources);
     gw_problems_fini(&problems);
 
     return config;
@@ -287,6 +293,20 @@ ngx_http_weir_generation_image(void *data, struct str sha256)
 }
 
 
+static enum pw_isolation
+isolation(enum gw_isolation isolation)
+{
+    switch (isolation) {
+    case GW_ISOLATION_ROUTE:
+        return PW_ISOLATION_ROUTE;
+    case GW_ISOLATION_REQUEST:
+        return PW_ISOLATION_REQUEST;
+    default:
+        return PW_ISOLATION_SHARED;
+    }
+}
+
+
 static void
 start_plugin(ngx_http_weir_worker_t *w, ngx_pool_t *pool, ngx_http_weir_plugin_t *p)
 {
@@ -337,6 +357,9 @@ start_plugin(ngx_http_weir_worker_t *w, ngx_pool_t *pool, ngx_http_weir_plugin_t
     options.tier = tier(conf->runtime);
     options.memory_limit_bytes = conf->memory_limit_bytes;
     options.body_limit_bytes = conf->body_limit_bytes;
+    options.isolation = isolation(conf->isolation);
+    options.growth_bytes = conf->growth_bytes;
+    options.vm_streams = conf->vm_requests;
 #define PW_QUOTA(id, name, ...) options.quotas[PW_QUOTA_##id] = conf->quotas.name;
 #include "weir/pw_quota.def"
     options.cpu_budget_ms = conf->cpu_limit_ms;
@@ -419,6 +442,37 @@ tell_plugin(const char *what, const char *file, uint32_t index, const char *why)
 }
 
 
+/* What all plugins have after their start, in all workers, must fit into what the operator gave them. */
+
+static void
+check_memory(ngx_http_weir_worker_t *w, ngx_http_weir_generation_t *g, ngx_http_weir_plugin_t *p)
+{
+    uint32_t          i;
+    uint64_t          own, all;
+    ngx_core_conf_t  *ccf;
+
+    ccf = (ngx_core_conf_t *) ngx_get_conf(w->cycle->conf_ctx, ngx_core_module);
+    own = pw_plugin_memory_bytes(p->plugin);
+    all = 0;
+
+    for (i = 0; i < g->config->nplugins; i++) {
+        all += g->plugins[i].plugin == NULL ? 0 : pw_plugin_memory_bytes(g->plugins[i].plugin);
+    }
+
+    if (w->plugin_memory == 0 || all * ccf->worker_processes <= w->plugin_memory) {
+        return;
+    }
+
+    (void) snprintf(p->error, sizeof(p->error), "it has %llu KiB after its start: with %llu KiB of other plugins, in %d "
+                    "workers, that is more than the %llu KiB of weir run --plugin-mib",
+                    (unsigned long long) own >> 10, (unsigned long long) (all - own) >> 10,
+                    (int) ccf->worker_processes, (unsigned long long) w->plugin_memory >> 10);
+
+    pw_plugin_free(p->plugin);
+    p->plugin = NULL;
+}
+
+
 /* NGX_DECLINED: it did not start, and did before. */
 
 static ngx_int_t
@@ -450,6 +504,10 @@ fill_plugin(ngx_http_weir_worker_t *w, ngx_http_weir_generation_t *g, const char
     }
 
     start_plugin(w, g->pool, p);
+
+    if (p->error[0] == '\0') {
+        check_memory(w, g, p);
+    }
 
     if (p->error[0] == '\0') {
         return NGX_OK;

@@ -5,6 +5,7 @@
  *   weir_store DIR;                http: where images of modules are (control/store.h)
  *   weir_control SOCKET;           http: the line to the control process (control/channel.h)
  *   weir_shared_size SIZE;         http: memory that plugins of all workers share, default 16m
+ *   weir_plugin_memory SIZE;       http: most memory of plugins after their start, times the workers; default 0: any
  *   weir_plugin_log_level LEVEL;   http: the least level of plugins' log lines, default info
  *   weir_http2 on|off;             server: HTTP/2 with prior knowledge beside HTTP/1.1
  *   weir_tls ADDRESS;              server: handshakes take certificates of the generation, as this HTTPS listener says;
@@ -30,6 +31,7 @@ typedef struct {
     ngx_str_t    control;
     ngx_uint_t   log_level;
     size_t       shared_size;
+    size_t       plugin_memory;
     ngx_shm_zone_t  *shared;
 } main_conf_t;
 
@@ -101,6 +103,13 @@ static ngx_command_t  commands[] = {
       ngx_conf_set_size_slot,
       NGX_HTTP_MAIN_CONF_OFFSET,
       offsetof(main_conf_t, shared_size),
+      NULL },
+
+    { ngx_string("weir_plugin_memory"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_size_slot,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(main_conf_t, plugin_memory),
       NULL },
 
     { ngx_string("weir_http2"),
@@ -367,6 +376,7 @@ create_main_conf(ngx_conf_t *cf)
     if (mcf != NULL) {
         mcf->log_level = NGX_CONF_UNSET_UINT;
         mcf->shared_size = NGX_CONF_UNSET_SIZE;
+        mcf->plugin_memory = NGX_CONF_UNSET_SIZE;
     }
 
     return mcf;
@@ -380,6 +390,7 @@ init_main_conf(ngx_conf_t *cf, void *conf)
 
     ngx_conf_init_uint_value(mcf->log_level, PW_LOG_INFO);
     ngx_conf_init_size_value(mcf->shared_size, 16 * 1024 * 1024);
+    ngx_conf_init_size_value(mcf->plugin_memory, 0);
 
     if (mcf->generation.len != 0) {
         mcf->shared = ngx_http_weir_shared_zone(cf, mcf->shared_size);
@@ -722,6 +733,7 @@ init_process(ngx_cycle_t *cycle)
     w->store = mcf->store;
     w->control = mcf->control;
     w->shared = pw_shared_open(mcf->shared->data, ngx_worker);
+    w->plugin_memory = mcf->plugin_memory;
 
     if (ngx_http_weir_notify_start(cycle) != NGX_OK) {
         return NGX_ERROR;

@@ -90,6 +90,7 @@ typedef struct {
     enum pw_log_level               log_level;  /* of plugins, if the generation says none */
     ngx_http_weir_generation_t     *generation; /* NULL until the worker started */
     struct pw_shared               *shared;     /* memory of all workers */
+    size_t                          plugin_memory;  /* most of all plugins after their start, in all workers; 0: any */
     ngx_http_weir_generation_t     *loading;    /* whose plugins start now, or NULL */
     ngx_http_weir_generation_t     *retired;    /* without references, to be freed by: */
     ngx_event_t                     retire;

@@ -1,6 +1,7 @@
 /* os/memory.c - address space from mmap: reserved without access, committed by mprotect; files in memory
  * mapped over it. */
 #include <string.h>
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -102,4 +103,50 @@ bool os_memory_map_file(void *at, size_t bytes, int file)
 {
     int flags = MAP_PRIVATE | MAP_NORESERVE | MAP_FIXED;
     return bytes == 0 || mmap(at, bytes, PROT_READ | PROT_WRITE, flags, file, 0) != MAP_FAILED;
+}
+
+const void *os_memory_view(int file, size_t bytes)
+{
+    void *at = mmap(NULL, bytes, PROT_READ, MAP_SHARED, file, 0);
+    return at == MAP_FAILED ? NULL : at;
+}
+
+/* /proc/self/pagemap of this process: what a parent opened shows the parent's memory. */
+static int pagemap(void)
+{
+    static int file = -1;
+    static pid_t owner;
+    pid_t self = getpid();
+
+    if (owner != self) {
+        if (file >= 0) {
+            close(file);
+        }
+        file = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+        owner = self;
+    }
+    return file;
+}
+
+int os_memory_private(const void *at, size_t pages, uint16_t *numbers, size_t most)
+{
+    static const uint64_t PRESENT = UINT64_C(1) << 63, SWAPPED = UINT64_C(1) << 62,
+                          OF_FILE = UINT64_C(1) << 61;
+    uint64_t entries[OS_PRIVATE_PAGES_MOST];
+    off_t where = (off_t)((uintptr_t)at / os_page_bytes() * sizeof *entries);
+    ssize_t bytes = (ssize_t)(pages * sizeof *entries);
+    size_t n = 0;
+
+    if (pages > OS_PRIVATE_PAGES_MOST || pread(pagemap(), entries, (size_t)bytes, where) != bytes) {
+        return -1;
+    }
+    for (size_t i = 0; i < pages; i++) {
+        if ((entries[i] & (PRESENT | SWAPPED)) != 0 && (entries[i] & OF_FILE) == 0) {
+            if (n == most) {
+                return -1;
+            }
+            numbers[n++] = (uint16_t)i;
+        }
+    }
+    return (int)n;
 }

@@ -31,6 +31,13 @@ bool os_memory_forget(void *at, size_t bytes);
 /* An unnamed file in memory that holds the bytes; pages of zeros take no room.  -1: the system has none. */
 int os_memory_file(const void *bytes, size_t len);
 void os_memory_file_close(int file);
+/* The bytes of such a file to read; released with os_memory_release.  NULL: the system has no address space.
+ */
+const void *os_memory_view(int file, size_t bytes);
+/* Which of the pages at `at`, a private mapping, have been written to since they were mapped or given back:
+ * their numbers, rising.  -1: that cannot be known, or they are more than `most`. */
+enum { OS_PRIVATE_PAGES_MOST = 1024 /* that may be asked about at once */ };
+int os_memory_private(const void *at, size_t pages, uint16_t *numbers, size_t most);
 /* Map the beginning of a file over reserved address space, copied when written to.  False: no memory. */
 bool os_memory_map_file(void *at, size_t bytes, int file);
 

@@ -91,7 +91,12 @@ void pw_callouts_cancel(struct pw_plugin *p, const struct pw_vm *vm)
 
 size_t pw_plugin_callouts(const struct pw_plugin *p)
 {
-    return p->ncallouts;
+    size_t n = p->ncallouts;
+
+    for (size_t i = 0; p->parts != NULL && i < p->opt.nconfigs; i++) {
+        n += pw_plugin_callouts(p->parts[i]);
+    }
+    return n;
 }
 
 /* Run the root's callback with what it may look at. */

@@ -13,6 +13,7 @@
 
 enum {
     DEFAULT_MEMORY_BYTES = 128 << 20,
+    DEFAULT_GROWTH_BYTES = 64 << 20,
     DEFAULT_CPU_BUDGET_MS = 100,
     DEFAULT_START_CPU_BUDGET_MS = 5000,
     PATIENCE = 5,               /* failures in a row that are healed at once */
@@ -93,6 +94,9 @@ static void copy_options(struct pw_plugin *p, const struct pw_plugin_options *op
     if (p->opt.start_cpu_budget_ms == 0) {
         p->opt.start_cpu_budget_ms = DEFAULT_START_CPU_BUDGET_MS;
     }
+    if (p->opt.growth_bytes == 0) {
+        p->opt.growth_bytes = DEFAULT_GROWTH_BYTES;
+    }
     pw_quota_defaults(p->opt.quotas);
     if (p->opt.body_limit_bytes == 0) {
         p->opt.body_limit_bytes = PW_BODY_DEFAULT_LIMIT_BYTES;
@@ -121,8 +125,22 @@ weir_status pw_plugin_new(struct weir_module *m, const struct pw_plugin_options 
     p->linker = weir_linker_new();
     weir_linker_add_funcs(p->linker, funcs, nfuncs);
     weir_wasi_link(p->linker);
+    if (p->opt.isolation == PW_ISOLATION_ROUTE) {
+        pw_parts_new(p);
+    }
     *out = p;
     return WEIR_OK;
+}
+
+static void drop_spare(struct pw_plugin *p)
+{
+    struct pw_vm *vm = p->spare_vm;
+
+    p->spare_vm = NULL;
+    if (vm != NULL) {
+        vm->from = NULL; /* not to be kept again */
+        pw_vm_unref(vm);
+    }
 }
 
 void pw_plugin_free(struct pw_plugin *p)
@@ -130,7 +148,9 @@ void pw_plugin_free(struct pw_plugin *p)
     if (p == NULL) {
         return;
     }
+    pw_parts_free(p);
     pw_callouts_cancel(p, NULL);
+    drop_spare(p);
     if (p->vm != NULL) {
         WEIR_ASSERT(p->vm->refs == 1); /* streams must have ended */
         pw_vm_unref(p->vm);
@@ -146,40 +166,79 @@ void pw_plugin_free(struct pw_plugin *p)
 
 /* ---- VMs ------------------------------------------------------------------------------------- */
 
+/* From now on it may grow by so much, and serve so many. */
+static void set_wear(struct pw_plugin *p, struct pw_vm *vm)
+{
+    vm->most_bytes = vm->inst->memory_bytes + p->opt.growth_bytes;
+    vm->streams_left = p->opt.vm_streams == 0 ? UINT64_MAX : p->opt.vm_streams;
+}
+
 /* Put a VM in force.  One that just started becomes the pattern of those that replace it. */
 static void take_vm(struct pw_plugin *p, struct pw_vm *vm, bool fresh)
 {
     if (fresh) {
+        drop_spare(p);
         pw_saved_free(p->saved);
         p->saved = pw_vm_save(vm);
     }
     struct pw_vm *old = p->vm;
     p->vm = vm;
     p->started = true;
+    set_wear(p, vm);
+    if (old != NULL) {
+        old->draining = true;
+        p->draining++;
+    }
     pw_vm_unref(old);
+}
+
+/* A started VM that each stream is to have a copy of. */
+static weir_status check_copies(const struct pw_plugin *p, struct pw_vm *vm, struct weir_report *rep)
+{
+    if (p->opt.isolation != PW_ISOLATION_REQUEST || !vm->holds_host_state) {
+        return WEIR_OK;
+    }
+    return weir_report_set(
+        rep, WEIR_E_UNSUPPORTED, WEIR_NO_OFFSET, "isolation",
+        "it sends calls or registers a queue while it starts, which a copy of its VM for each "
+        "request would not have");
+}
+
+/* Start one and put it in force. */
+static weir_status start(struct pw_plugin *p, struct weir_module *m, struct weir_report *rep)
+{
+    struct pw_vm *vm;
+    weir_status st = pw_vm_new(p, m, &vm, rep);
+
+    if (st != WEIR_OK) {
+        return st;
+    }
+    st = check_copies(p, vm, rep);
+    if (st == WEIR_OK) {
+        take_vm(p, vm, true);
+        return WEIR_OK;
+    }
+    pw_callouts_cancel(p, vm);
+    pw_vm_unref(vm);
+    return st;
 }
 
 weir_status pw_plugin_start(struct pw_plugin *p, struct weir_report *rep)
 {
-    struct pw_vm *vm;
-    weir_status st = pw_vm_new(p, p->module, &vm, rep);
-
-    if (st == WEIR_OK) {
-        take_vm(p, vm, true);
-    }
-    return st;
+    return p->parts != NULL ? pw_parts_start(p, rep) : start(p, p->module, rep);
 }
 
 weir_status pw_plugin_replace_module(struct pw_plugin *p, struct weir_module *m, struct weir_report *rep)
 {
-    struct pw_vm *vm;
-
     if (pw_abi_of(m) == PW_ABI_NONE) {
         return weir_report_set(
             rep, WEIR_E_UNSUPPORTED, WEIR_NO_OFFSET, "export",
             "no proxy_abi_version_... function: this is no Proxy-Wasm plugin of a known ABI");
     }
-    weir_status st = pw_vm_new(p, m, &vm, rep);
+    if (p->parts != NULL) {
+        return pw_parts_replace_module(p, m, rep);
+    }
+    weir_status st = start(p, m, rep);
     if (st != WEIR_OK) {
         return st;
     }
@@ -187,7 +246,6 @@ weir_status pw_plugin_replace_module(struct pw_plugin *p, struct weir_module *m,
     weir_module_unref(p->module);
     p->module = m;
     p->failures = 0;
-    take_vm(p, vm, true);
     return WEIR_OK;
 }
 
@@ -204,8 +262,22 @@ void pw_plugin_vm_failed(struct pw_plugin *p)
     }
 }
 
+static enum pw_plugin_state worst_state(const struct pw_plugin *p)
+{
+    enum pw_plugin_state worst = PW_PLUGIN_RUNNING;
+
+    for (size_t i = 0; i < p->opt.nconfigs && worst != PW_PLUGIN_STOPPED; i++) {
+        enum pw_plugin_state s = pw_plugin_state(p->parts[i]);
+        worst = s == PW_PLUGIN_RUNNING ? worst : s;
+    }
+    return worst;
+}
+
 enum pw_plugin_state pw_plugin_state(const struct pw_plugin *p)
 {
+    if (p->parts != NULL) {
+        return worst_state(p);
+    }
     if (!p->started) {
         return PW_PLUGIN_STOPPED;
     }
@@ -223,7 +295,7 @@ static void start_again(struct pw_plugin *p, bool trapped)
 
     weir_report_init(&rep);
     if (trapped && p->saved != NULL && p->failures <= PATIENCE &&
-        pw_vm_new_from(p, p->module, p->saved, &vm, &rep) == WEIR_OK) {
+        pw_vm_new_from(p, p->module, p->saved, false, &vm, &rep) == WEIR_OK) {
         take_vm(p, vm, false);
         return;
     }
@@ -247,23 +319,57 @@ void pw_plugin_renew_vm(struct pw_plugin *p)
         pw_vm_unref(dead);
     }
     bool rebuild = p->vm != NULL && p->vm->wants_rebuild;
-    if (p->vm == NULL || rebuild) {
+    bool worn = p->vm != NULL && pw_vm_worn(p->vm) && p->draining == 0;
+    if (p->vm == NULL || rebuild || worn) {
         if (rebuild) {
             p->vm->wants_rebuild = false; /* asked once: if the new one does not start, the old one goes on */
         }
         if (p->started &&
             (p->failures <= PATIENCE || p->server->monotonic_ns(p->server_data) >= p->next_start_ns)) {
             start_again(p, !rebuild);
+            if (p->vm != NULL && pw_vm_worn(p->vm)) { /* there is no other: it has to do */
+                set_wear(p, p->vm);
+            }
         }
     }
 }
 
+struct pw_vm *pw_plugin_take_vm(struct pw_plugin *p)
+{
+    struct pw_vm *vm = p->spare_vm;
+    struct weir_report rep;
+
+    if (p->vm == NULL || p->vm->dead || p->vm->wants_rebuild) {
+        pw_plugin_renew_vm(p); /* the one that ticks */
+        vm = p->spare_vm;
+    }
+    if (vm != NULL) {
+        p->spare_vm = NULL;
+        return vm;
+    }
+    weir_report_init(&rep);
+    if (p->saved == NULL || pw_vm_new_from(p, p->module, p->saved, true, &vm, &rep) != WEIR_OK) {
+        return NULL;
+    }
+    return vm;
+}
+
+/* ---- what is asked about them ------------------------------------------------------------- */
+
 enum weir_tier pw_plugin_tier(const struct pw_plugin *p)
 {
+    if (p->parts != NULL) {
+        return p->opt.nconfigs == 0 ? WEIR_TIER_AUTO : pw_plugin_tier(p->parts[0]);
+    }
     return p->vm == NULL || p->vm->inst == NULL ? WEIR_TIER_AUTO : weir_instance_tier(p->vm->inst);
 }
 
 uint64_t pw_plugin_memory_bytes(const struct pw_plugin *p)
 {
-    return p->vm == NULL || p->vm->inst == NULL ? 0 : p->vm->inst->memory_bytes;
+    uint64_t bytes = p->vm == NULL || p->vm->inst == NULL ? 0 : p->vm->inst->memory_bytes;
+
+    for (size_t i = 0; p->parts != NULL && i < p->opt.nconfigs; i++) {
+        bytes += pw_plugin_memory_bytes(p->parts[i]);
+    }
+    return bytes;
 }

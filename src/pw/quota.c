@@ -23,7 +23,12 @@ const char *pw_quota_name(enum pw_quota q)
 
 uint64_t pw_plugin_quota_hits(const struct pw_plugin *p, enum pw_quota q)
 {
-    return p->quotas.of[q].hits;
+    uint64_t hits = p->quotas.of[q].hits;
+
+    for (size_t i = 0; p->parts != NULL && i < p->opt.nconfigs; i++) {
+        hits += pw_plugin_quota_hits(p->parts[i], q);
+    }
+    return hits;
 }
 
 void pw_quota_defaults(uint64_t quotas[PW_QUOTA_COUNT])

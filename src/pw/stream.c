@@ -67,11 +67,12 @@ struct pw_stream *pw_stream_new(const struct pw_step *steps, size_t n, void *str
     for (uint32_t i = 0; i < n; i++) {
         struct pw_stream_step *st = &s->steps[i];
         WEIR_ASSERT(steps[i].config < steps[i].plugin->opt.nconfigs);
-        struct pw_vm *vm = pw_plugin_acquire_vm(steps[i].plugin);
+        const struct pw_step step = pw_plugin_part(steps[i]);
+        struct pw_vm *vm = pw_plugin_acquire_vm(step.plugin);
         memset(st, 0, sizeof *st);
-        st->plugin = steps[i].plugin;
+        st->plugin = step.plugin;
         st->vm = st->ctx.vm = vm;
-        st->ctx.config = steps[i].config;
+        st->ctx.config = step.config;
         st->ctx.stream = s;
         st->ctx.step = i;
     }

@@ -203,7 +203,9 @@ static __attribute__((cold, noinline)) void bury(struct pw_vm *vm)
     if (vm->depth == 0) {
         give_memory_back(vm);
         pw_callouts_cancel(vm->plugin, vm);
-        pw_plugin_vm_failed(vm->plugin);
+        if (!vm->own) { /* else it harms nobody, and the next one costs little */
+            pw_plugin_vm_failed(vm->plugin);
+        }
         fail_waiting_streams(vm);
     }
 }
@@ -438,6 +440,7 @@ static weir_status start_roots(struct pw_vm *vm, struct weir_report *rep)
 
 static void vm_free(struct pw_vm *vm)
 {
+    vm->plugin->draining -= vm->draining;
     stop_listening(vm);
     give_memory_back(vm);
     pw_ticks_fini(vm);
@@ -573,7 +576,7 @@ void pw_saved_free(struct pw_saved *s)
     mem_free(s);
 }
 
-weir_status pw_vm_new_from(struct pw_plugin *p, struct weir_module *m, const struct pw_saved *s,
+weir_status pw_vm_new_from(struct pw_plugin *p, struct weir_module *m, const struct pw_saved *s, bool own,
                            struct pw_vm **out, struct weir_report *rep)
 {
     struct pw_vm *vm = vm_alloc(p, m);
@@ -590,7 +593,7 @@ weir_status pw_vm_new_from(struct pw_plugin *p, struct weir_module *m, const str
     make_roots(vm);
     for (uint32_t i = 0; i < p->opt.nconfigs; i++) {
         add_root(vm, i); /* the same ids: the guest knows them by these */
-        if (s->tick_ms[i] != 0) {
+        if (s->tick_ms[i] != 0 && !own) {
             pw_ticks_set(vm, i, s->tick_ms[i]);
         }
     }
@@ -599,6 +602,8 @@ weir_status pw_vm_new_from(struct pw_plugin *p, struct weir_module *m, const str
             vec_push(&vm->metrics[t], s->metrics[t].at[i]);
         }
     }
+    vm->own = own;
+    vm->from = own ? s : NULL;
     set_budget(vm);
     *out = vm;
     return WEIR_OK;
@@ -627,13 +632,57 @@ static void end_roots(struct pw_vm *vm)
     }
 }
 
+static bool ticks(const struct pw_vm *vm)
+{
+    bool any = false;
+
+    for (uint32_t i = 0; i < vm->plugin->opt.nconfigs; i++) {
+        any |= vm->ticks[i].period_ms != 0;
+    }
+    return any;
+}
+
+/* Make a stream's own VM what it was and keep it for the next stream.  False: it cannot be. */
+static bool keep_own(struct pw_vm *vm)
+{
+    struct pw_plugin *p = vm->plugin;
+    const struct pw_saved *s = vm->from;
+
+    if (vm->dead || s == NULL || s != p->saved || p->spare_vm != NULL ||
+        weir_instance_reset(vm->inst, s->memory) != WEIR_OK) {
+        return false;
+    }
+    if (vm->holds_host_state || ticks(vm)) {
+        stop_listening(vm);
+    }
+    for (int t = 0; t < METRIC_TYPES; t++) {
+        vm->metrics[t].len = s->metrics[t].len;
+    }
+    for (uint32_t i = 0; i < p->opt.nconfigs; i++) {
+        vm->roots[i].done_pending = false;
+    }
+    strbuf_fini(&vm->result);
+    vm->output[0].len = vm->output[1].len = 0;
+    mem_free(vm->tail);
+    vm->tail = NULL;
+    vm->contexts.last_id = p->opt.nconfigs;
+    vm->last_callout = vm->last_dns = 0;
+    vm->wants_rebuild = vm->holds_host_state = false;
+    vm->refs = 1;
+    p->spare_vm = vm;
+    return true;
+}
+
 void pw_vm_unref(struct pw_vm *vm)
 {
     if (vm == NULL || --vm->refs != 0) {
         return;
     }
     WEIR_ASSERT(vm->depth == 0);
-    if (!vm->dead) {
+    if (vm->own && keep_own(vm)) {
+        return;
+    }
+    if (!vm->dead && !vm->own) {
         end_roots(vm);
     }
     vm_free(vm);

@@ -39,7 +39,12 @@ struct pw_vm {
     enum pw_abi abi;
     uint32_t refs;
     bool dead;
-    bool wants_rebuild; /* property wasm_need_rebuild */
+    const struct pw_saved *from; /* of a stream's own: what it is a copy of; else NULL */
+    bool own;                    /* of one stream */
+    bool draining;               /* replaced: it ends with its streams */
+    uint64_t most_bytes;         /* with more memory it is worn out */
+    uint64_t streams_left;       /* after so many it is */
+    bool wants_rebuild;          /* property wasm_need_rebuild */
     /* A host call left something with the host that belongs to this VM and pw_vm_save does not take (a
        callout, a queue): a VM made from what was saved would lack it. */
     bool holds_host_state;
@@ -70,12 +75,19 @@ struct pw_vm {
 /* Instantiate, start, create and configure the roots.  On WEIR_OK the caller holds one reference. */
 weir_status pw_vm_new(struct pw_plugin *p, struct weir_module *m, struct pw_vm **out,
                       struct weir_report *rep);
+/* It should serve no new stream: it grew too much, or served too many. */
+static inline bool pw_vm_worn(const struct pw_vm *vm)
+{
+    return vm->streams_left == 0 || (vm->inst != NULL && vm->inst->memory_bytes > vm->most_bytes);
+}
+
 /* What a VM is after its start: its memory, metrics and ticks.  NULL: something of it cannot be saved. */
 struct pw_saved;
 struct pw_saved *pw_vm_save(struct pw_vm *vm);
 void pw_saved_free(struct pw_saved *s); /* NULL is fine */
-/* A VM as pw_vm_new left the one that was saved, without running the guest. */
-weir_status pw_vm_new_from(struct pw_plugin *p, struct weir_module *m, const struct pw_saved *s,
+/* A VM as pw_vm_new left the one that was saved, without running the guest; `own`: of one stream, without
+ * ticks. With its last reference such a one becomes the plugin's spare VM, as it was. */
+weir_status pw_vm_new_from(struct pw_plugin *p, struct weir_module *m, const struct pw_saved *s, bool own,
                            struct pw_vm **out, struct weir_report *rep);
 void pw_vm_ref(struct pw_vm *vm);
 void pw_vm_unref(struct pw_vm *vm); /* NULL is fine */

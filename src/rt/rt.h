@@ -86,6 +86,7 @@ struct rt_table {
 /* The contents of a memory in a file, which memories map and copy where they write. */
 struct rt_saved_memory {
     int file;
+    const uint8_t *view; /* its bytes to read, for memories of few pages; or NULL */
     uint64_t bytes;
     uint64_t id; /* of this process, never used again */
 };

@@ -110,4 +110,5 @@ def test_changing_them_takes_no_reload(gateway, echo):
     with open(g.config, "w", encoding="utf-8") as f:
         f.write(json.dumps(c))
     wait_for("the change", lambda: [g.send("/whole").seen["path"] for _ in range(8)] == ["/two"] * 8)
-    assert g.send("/count", headers=[(f"x-{i}", "1") for i in range(9)]).status == 200 and g.workers() == workers
+    wait_for("it in all workers", lambda: {g.send("/count", headers=[(f"x-{i}", "1") for i in range(9)]).status for _ in range(20)} == {200})
+    assert g.workers() == workers

@@ -40,6 +40,30 @@ static struct watch *watch(const char *name)
     return w;
 }
 
+/* Modules are known when a configuration was read; what is written meanwhile must not get lost. */
+static void test_a_change_before_other_files_are_watched(void **state)
+{
+    char module[160];
+    const char *const also[] = {module};
+
+    (void)state;
+    sh("mkdir -p modules; echo a > early.yaml; echo a > modules/m.wasm");
+    snprintf(module, sizeof module, "%s/modules/m.wasm", dir);
+    struct watch *w = watch("early.yaml");
+    sh("echo b > early.yaml");
+    watch_also(w, also, 1);
+    assert_true(seen(w));
+    sh("echo b > modules/m.wasm");
+    watch_also(w, also, 1);
+    assert_true(seen(w));
+    sh("echo c > early.yaml");
+    watch_also(w, NULL, 0);
+    assert_true(seen(w));
+    sh("echo c > modules/m.wasm");
+    assert_false(seen(w));
+    watch_free(w);
+}
+
 static void test_a_file(void **state)
 {
     (void)state;
@@ -150,6 +174,7 @@ static int remove_dir(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_change_before_other_files_are_watched),
         cmocka_unit_test(test_a_file),
         cmocka_unit_test(test_links_that_are_swapped),
         cmocka_unit_test(test_a_folder_on_the_way),

@@ -26,6 +26,39 @@ static void test_commit_and_zero(void **state)
     os_memory_release(at, bytes);
 }
 
+/* Read pages stay the file's; written ones are known until they are given back. */
+static void test_private_pages(void **state)
+{
+    size_t page = os_page_bytes(), bytes = 8 * page;
+    uint16_t numbers[8];
+    (void)state;
+    uint8_t *image = calloc(8, page);
+    image[3 * page] = 7;
+    int file = os_memory_file(image, bytes);
+    uint8_t *at = os_memory_reserve(bytes);
+    const uint8_t *view = os_memory_view(file, bytes);
+    assert_true(file >= 0 && at != NULL && view != NULL);
+    assert_true(os_memory_map_file(at, bytes, file));
+    assert_int_equal(os_memory_private(at, 8, numbers, 8), 0);
+    assert_int_equal(*(volatile uint8_t *)(at + 3 * page), 7);
+    assert_int_equal(*(volatile uint8_t *)at, 0);
+    assert_int_equal(os_memory_private(at, 8, numbers, 8), 0);
+    at[3 * page] = 7; /* as it was, but written */
+    at[6 * page + 9] = 1;
+    assert_int_equal(os_memory_private(at, 8, numbers, 8), 2);
+    assert_int_equal(numbers[0], 3);
+    assert_int_equal(numbers[1], 6);
+    assert_int_equal(os_memory_private(at, 8, numbers, 1), -1);
+    assert_int_equal(os_memory_private(at, OS_PRIVATE_PAGES_MOST + 1, numbers, 8), -1);
+    assert_int_equal(view[6 * page + 9], 0);
+    os_memory_zero(at, bytes);
+    assert_int_equal(os_memory_private(at, 8, numbers, 8), 0);
+    os_memory_release((void *)(uintptr_t)view, bytes);
+    os_memory_release(at, bytes);
+    os_memory_file_close(file);
+    free(image);
+}
+
 static void test_stack_low(void **state)
 {
     (void)state;
@@ -51,6 +84,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_commit_and_zero),
+        cmocka_unit_test(test_private_pages),
         cmocka_unit_test(test_stack_low),
         cmocka_unit_test(test_clocks),
     };

@@ -1,0 +1,106 @@
+"""A plugin that leaks: its worker's memory stays bounded, nobody else notices, and all of it comes back."""
+import concurrent.futures
+import json
+import os
+
+import pytest
+
+from conftest import GUESTS, SANITIZED, send, wait_for
+
+MIB = 1024
+TIERS = ("interp", "aot")
+
+
+def rss_kib(pid):
+    with open(f"/proc/{pid}/status", encoding="ascii") as f:
+        return int(next(line for line in f if line.startswith("VmRSS")).split()[1])
+
+
+def config(echo, tier, module, limits):
+    return {"services": [{"name": "echo", "endpoints": [echo.address]}],
+            "routes": [{"name": "all", "match": {"path": {"prefix": "/"}}, "service": "echo"}],
+            "plugins": [{"name": "leaks", "url": "file:" + os.path.join(GUESTS, f"host/{module}.wasm"),
+                         "vm": {"runtime": "auto" if tier == "aot" else tier}, "defaultConfig": {}, "limits": limits}]}
+
+
+def start(gateway, echo, tier, limits):
+    g = gateway(config(echo, tier, "leak", limits), "--workers", "1")
+    wait_for("the tier", lambda: g.worker_status()["plugins"][0]["tier"] == tier)
+    return g
+
+
+def load(g, n, headers, clients=4):
+    """Statuses of n requests."""
+    with concurrent.futures.ThreadPoolExecutor(clients) as pool:
+        return [r.status for r in pool.map(lambda _: send(g.port, "/", headers=headers), range(n))]
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_a_leak_is_bounded_and_comes_back(gateway, echo, tier):
+    """1 MiB a request, ten times what a VM may have: no request fails, at most the VM and the one that drains are there."""
+    g = start(gateway, echo, tier, {"memory": "64MiB", "growth": "16MiB"})
+    pid = g.workers()[0]
+    assert load(g, 200, {}) == [200] * 200
+    before, most = rss_kib(pid), 0
+    for _ in range(13):
+        assert load(g, 50, {"x-leak": "1024"}) == [200] * 50
+        most = max(most, rss_kib(pid) - before)
+    assert g.workers() == [pid]
+    assert "trap" not in g.error_log
+    assert SANITIZED or most < 2 * (16 + 2 + 4) * MIB, most
+    # A fixed version: the listeners stay, the worker stays.
+    fixed = config(echo, tier, "quota", {"memory": "64MiB", "growth": "16MiB"})
+    fixed["listeners"] = [f"127.0.0.1:{g.port}"]
+    old = g.worker_status()["generation"]
+    with open(g.config, "w", encoding="utf-8") as f:
+        json.dump(fixed, f)
+    wait_for("the fixed version", lambda: g.worker_status()["generation"] != old)
+    wait_for("the tier", lambda: g.worker_status()["plugins"][0]["tier"] == tier)
+    assert load(g, 200, {"x-leak": "1024"}) == [200] * 200
+    wait_for("the old generation to go", lambda: g.worker_status()["generations"] == 1)
+    assert g.workers() == [pid]
+    assert SANITIZED or rss_kib(pid) - before < 2 * MIB, rss_kib(pid) - before
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_a_leak_past_the_limit_traps_and_heals(gateway, echo, tier):
+    """Growth is not looked at before the limit: one request in eight traps, all others are served."""
+    g = start(gateway, echo, tier, {"memory": "8MiB", "growth": "64MiB"})
+    pid = g.workers()[0]
+    load(g, 50, {"x-leak": "1024"}, 1)
+    before, statuses = rss_kib(pid), load(g, 400, {"x-leak": "1024"}, 1)
+    assert set(statuses) == {200, 503}
+    assert 40 <= statuses.count(503) <= 70, statuses.count(503)
+    assert g.workers() == [pid]
+    assert SANITIZED or abs(rss_kib(pid) - before) < 10 * MIB
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_a_vm_serves_so_many_requests(gateway, echo, tier):
+    """What a VM took is gone with it."""
+    g = start(gateway, echo, tier, {"requests": 10, "memory": "64MiB"})
+
+    def memory():
+        return g.worker_status()["plugins"][0]["memory_bytes"] / MIB / MIB
+    assert load(g, 5, {"x-leak": "1024"}, 1) == [200] * 5
+    assert memory() > 5
+    assert load(g, 20, {}, 1) == [200] * 20
+    assert memory() < 2
+
+
+def test_plugins_fit_into_the_memory_they_are_given(gateway, echo):
+    """Two workers, 3 MiB: one plugin of 1 MiB fits, a second does not start, and says why; a request of it fails."""
+    conf = config(echo, "interp", "quota", {})
+    second = {**conf["plugins"][0], "name": "second"}
+    g = gateway(conf, "--workers", "2", "--plugin-mib", "3")
+    assert g.send("/").status == 200
+    pids = set(g.workers())
+    conf["plugins"].append(second)
+    with open(g.config, "w", encoding="utf-8") as f:
+        json.dump(conf, f)
+    g.wait_log("plugin second does not run: it has ")
+    line = next(line for line in g.error_log.splitlines() if "plugin second does not run" in line)
+    assert "in 2 workers, that is more than the 3072 KiB of weir run --plugin-mib" in line
+    wait_for("the new generation", lambda: len(g.worker_status()["plugins"]) == 2)
+    assert g.worker_status()["plugins"][1]["error"] != "" and g.send("/").status == 503
+    assert set(g.workers()) == pids
