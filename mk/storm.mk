@@ -5,3 +5,7 @@ storm: $(ALL) ## 100,000 requests through three plugins that pause at random; ev
 
 storm-changes: $(ALL) ## 1,000 changes of the configuration under load, then with a broken plugin in every tenth
 	$(Q)cd tests/e2e && $(PYTHON) change_storm.py $(STORM_FLAGS)
+
+.PHONY: storm-day
+storm-day: $(ALL) build/guests/trapper.wasm ## 24 hours in 20 minutes: load, traps, deadlines, updates, Redis restarts, killed workers (DAY_FLAGS="--minutes 20")
+	$(Q)cd tests/e2e && $(PYTHON) day_storm.py $(DAY_FLAGS)

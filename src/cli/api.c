@@ -209,6 +209,13 @@ weir_status api_read(struct api *a, const char *path, bool again, struct gw_prob
     struct gw_config *config = NULL;
 
     weir_status st = load_files(a, path, &sources, &config, problems);
+    if (a->host->half_written(a->host->ctx)) {
+        gw_problems_add(problems, false, (struct gw_place){.file = path}, "",
+                        "a file is being written; apply it again when it is whole");
+        gw_config_free(config);
+        config = NULL;
+        st = WEIR_E_IO;
+    }
     if (st == WEIR_OK) {
         st = deploy_take(a->deploy, config, again, problems);
         if (st != WEIR_OK) {

@@ -244,6 +244,25 @@ static void fetch(struct deploy *d, bool again)
     c->plugins = written;
 }
 
+const char *deploy_module_origin(void *ctx, const char *sha256)
+{
+    const struct deploy *d = ctx;
+    struct strbuf url = {0};
+    const char *found = NULL;
+    struct str file;
+    size_t k = 0; /* of module_files, which has those of `wanted` that are files */
+
+    strbuf_printf(&url, "file:store/modules/%s.wasm", sha256);
+    for (uint32_t i = 0; d->wanted != NULL && i < d->wanted->nplugins && found == NULL; i++) {
+        if (gw_plugin_file(&d->wanted->plugins[i], &file)) {
+            found = str_eq(d->asked[i].url, strbuf_str(&url)) ? d->module_files.at[k] : NULL;
+            k++;
+        }
+    }
+    strbuf_fini(&url);
+    return found;
+}
+
 /* At the very first start there is nothing to keep: modules that are files must be there.  Whether they
  * start, workers say.
  */

@@ -28,6 +28,7 @@ class Model:
         self.number = 0
         self.routes, self.weights = {}, {a: 1 for a in upstreams["echo"]}
         self.main, self.more, self.mark, self.module = 0, [], "c0", "00000000"
+        self.module_before = None
         self.consumer, self.consumer_before = "other-0", "nobody"
         self.in_force = (self.module, self.mark)  # of the plugin stamp
         self.write_module()
@@ -64,8 +65,10 @@ class Model:
             self.consumer_before, self.consumer = self.consumer, f"other-{self.number}"
 
     def change_plugin_binary(self):
-        os.remove(self.path(f"{self.module}.wasm"))
-        self.module = f"{self.number:08d}"
+        """The file before stays until the next such change: what is in force names it."""
+        if self.module_before:
+            os.remove(self.path(f"{self.module_before}.wasm"))
+        self.module_before, self.module = self.module, f"{self.number:08d}"
         self.write_module()
 
     def change(self, broken=None):

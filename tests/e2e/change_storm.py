@@ -246,7 +246,8 @@ class Storm:
         if "(SIGHUP)" in g.error_log or "reconfiguring" in g.error_log:
             self.wrong.append("nginx was reloaded")
         self.wrong += [line for line in g.error_log.splitlines() if "[error]" in line or "[crit]" in line][:5]
-        kept = g.output().count("keeps its last good version")
+        # On a busy machine a start may outlast the change's patience: that is made up for, and no fault.
+        kept = sum("keeps its last good version" in line and "still being started" not in line for line in g.output().splitlines())
         if not self.breaks and kept:
             self.wrong.append(f"a plugin was kept {kept} times, but none was broken")
         for c in self.connections.values():

@@ -107,6 +107,29 @@ def test_a_wrong_file_changes_nothing(gateway, echo):
     wait_for("the next change", lambda: mark(g) == "better")
 
 
+def test_a_file_that_is_half_written_is_not_read(gateway, echo, tmp_path):
+    """Emptied, and not written yet; a module changes meanwhile, which has the configuration read again."""
+    module = tmp_path / "m.wasm"
+    shutil.copy(KEY_AUTH.removeprefix("file:"), module)
+    config = route(echo, "first", [key_auth("k", url=f"file:{module}")])
+    g = gateway(config, "--workers", "1")
+    wait_for("the gateway", lambda: mark(g, headers={"x-k": "k"}) == "first")
+    with open(g.config, encoding="utf-8") as f:
+        text = f.read()
+    with open(g.config, "w", encoding="utf-8") as f:
+        for n in range(20):
+            module.write_bytes(module.read_bytes() + bytes([0, 2, 1, 65 + n]))
+            assert mark(g, headers={"x-k": "k"}) == "first"
+            time.sleep(0.02)
+        assert weir("apply", "--state", g.state)[0] == 1
+        f.write(text[:100])
+        f.flush()
+        assert "refused" not in g.output()
+        f.write(text[100:].replace("first", "second"))
+    wait_for("the change", lambda: mark(g, headers={"x-k": "k"}) == "second")
+    assert "(SIGHUP)" not in g.error_log
+
+
 def test_a_request_keeps_its_generation(gateway, echo):
     g = gateway(route(echo, "old", [key_auth("k1")]), "--workers", "1")
     result = []
