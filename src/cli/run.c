@@ -50,8 +50,8 @@ enum {
         15000, /* a running nginx that does not take the generation in this time keeps its own */
     BACKOFF_FIRST_MS = 200,
     BACKOFF_MAX_MS = 10000,
-    STABLE_MS = 30000,        /* having run this long, a crash starts the back-off anew */
-    QUIT_PATIENCE_MS = 12000, /* for requests under way; nginx.conf gives workers 10 s */
+    STABLE_MS = 30000,    /* having run this long, a crash starts the back-off anew */
+    QUIT_EXTRA_MS = 2000, /* for nginx to end by itself when the time of --drain-timeout is over */
     TERM_PATIENCE_MS = 3000,
     NOFILE_WANTED = 65536,
     CONNECTIONS_MAX = 16384,
@@ -68,7 +68,7 @@ enum {
 static struct {
     const char *user, *compile_user, *config, *state, *nginx, *weirc, *admin, *admin_token_file;
     bool admin_anywhere;
-    uint64_t workers, compile_seconds, shared_mib, plugin_mib;
+    uint64_t workers, compile_seconds, shared_mib, plugin_mib, drain_seconds;
     int plugin_log_level;
     struct cli_texts resolvers;
 } args = {.state = ".weir",
@@ -76,6 +76,7 @@ static struct {
           .user = DEFAULT_USER,
           .compile_user = DEFAULT_COMPILE_USER,
           .compile_seconds = 300,
+          .drain_seconds = 10,
           .plugin_log_level = -1,
           .shared_mib = 16};
 
@@ -126,6 +127,11 @@ static const struct cli_option options[] = {
      .value = &args.compile_seconds,
      .arg = "N",
      .help = "how long compiling a plugin may take (default 300); then it stays interpreted"},
+    {.name = "drain-timeout",
+     .kind = CLI_NUMBER,
+     .value = &args.drain_seconds,
+     .arg = "SECONDS",
+     .help = "how long requests under way may take to end when the gateway is told to stop (default 10)"},
     {.name = "user",
      .kind = CLI_TEXT,
      .value = &args.user,
@@ -165,7 +171,8 @@ static const struct cli_option options[] = {
 };
 
 static const struct cli_exit_code exits[] = {
-    {CLI_EXIT_OK, "stopped by SIGTERM or SIGINT; requests under way were finished"},
+    {CLI_EXIT_OK,
+     "stopped by SIGTERM or SIGINT; requests under way were finished, or cut off by --drain-timeout"},
     {CLI_EXIT_FAILED, "the configuration or the state folder cannot be used; nothing was started"},
     {EXIT_NGINX, "nginx did not start (a port in use, for example); it says why"},
 };
@@ -415,6 +422,7 @@ static weir_status write_conf(struct run *run, bool *changed, struct weir_report
                             ? args.plugin_mib << 20
                             : (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE) / 2,
         .worker_connections = connections(),
+        .drain_s = (uint32_t)args.drain_seconds,
         .shared_bytes = (args.shared_mib == 0     ? 1
                          : args.shared_mib > 4096 ? 4096
                                                   : args.shared_mib)
@@ -521,7 +529,7 @@ static weir_status go_on(struct run *run, bool *changed)
     run->conf_changed = run->conf_changed || reload;
     if (*changed || reload) {
         fprintf(stderr, "weir: %s is in force%s\n", run->deploy.files.name,
-                reload ? "; listeners changed, nginx is reloaded" : "");
+                reload && run->nginx.pid != 0 ? "; listeners changed, nginx is reloaded" : "");
     }
     if (reload && run->nginx.pid != 0) {
         run->ready = false;
@@ -770,7 +778,8 @@ static int nginx_ended(struct run *run)
 static int stop_harder(struct run *run)
 {
     static const int how[] = {SIGQUIT, SIGTERM, SIGKILL};
-    static const int patience_ms[] = {QUIT_PATIENCE_MS, TERM_PATIENCE_MS, TERM_PATIENCE_MS};
+    const uint64_t patience_ms[] = {args.drain_seconds * 1000 + QUIT_EXTRA_MS, TERM_PATIENCE_MS,
+                                    TERM_PATIENCE_MS};
 
     if (run->nginx.pid == 0) {
         return CLI_EXIT_OK;
@@ -778,7 +787,7 @@ static int stop_harder(struct run *run)
     unsigned step = run->signals < CLI_COUNT(how) ? run->signals : CLI_COUNT(how) - 1;
     run->stopping = run->api.stopping = true;
     run->signals++;
-    run->deadline_ms = now_ms() + (uint64_t)patience_ms[step];
+    run->deadline_ms = now_ms() + patience_ms[step];
     if (how[step] == SIGKILL) {
         kill(-run->nginx.pid, SIGKILL);
     } else {
@@ -917,6 +926,9 @@ static int run_gateway(int argc, char **argv)
     }
     if (code == CLI_GO_ON && (args.compile_seconds == 0 || args.compile_seconds > 86400)) {
         code = cli_usage_error(&usage, "--compile-seconds: 1 to 86400");
+    }
+    if (code == CLI_GO_ON && (args.drain_seconds == 0 || args.drain_seconds > 86400)) {
+        code = cli_usage_error(&usage, "--drain-timeout: 1 to 86400");
     }
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);

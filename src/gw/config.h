@@ -62,6 +62,34 @@ struct gw_listener {
     uint32_t service; /* index of the service called `service_name`, or GW_NONE */
 };
 
+/* ---- the gateway as a whole ------------------------------------------------------------------ */
+
+/* The first `bits` of an IPv6 address; IPv4 is mapped, so has 96 more than were written. */
+struct gw_network {
+    uint8_t address[16];
+    uint32_t bits;
+};
+
+/* Whose word about clients counts (gw/client_address.h). */
+struct gw_client_address {
+    struct str *trusted; /* as written */
+    uint32_t ntrusted;
+    struct str header; /* lower-case */
+
+    struct gw_network *networks; /* as `trusted` */
+};
+
+/* One more than enum pw_log_level: 0 is "not given". */
+enum gw_log_level {
+    GW_LOG_UNSET,
+    GW_LOG_TRACE,
+    GW_LOG_DEBUG,
+    GW_LOG_INFO,
+    GW_LOG_WARN,
+    GW_LOG_ERROR,
+    GW_LOG_CRITICAL
+};
+
 /* ---- certificates --------------------------------------------------------------------------- */
 
 /* Of these kinds there may be one certificate each for a name; clients choose. */
@@ -360,6 +388,8 @@ struct gw_config {
     struct gw_plugin
         *plugins; /* in the order written; gw_generation_plugin_order has the order they run in */
     uint32_t nlisteners, ncertificates, nservices, nroutes, nplugins;
+    struct gw_client_address *client_address; /* NULL: clients are who connects */
+    enum gw_log_level log_level;              /* of plugins' lines; UNSET: as the server was told */
 };
 
 /* NULL is fine. */

@@ -9,6 +9,7 @@
 
 #include "gw/check.h"
 #include "gw/parts.h"
+#include "gw/singles.h"
 #include "gw/values.h"
 #include "gw/yaml.h"
 
@@ -21,6 +22,7 @@ struct loader {
     VEC(struct gw_service) services;
     VEC(struct gw_route) routes;
     VEC(struct gw_plugin) plugins;
+    struct gw_config singles; /* the other fields */
 };
 
 /* ---- documents -------------------------------------------------------------------------- */
@@ -90,6 +92,7 @@ static void read_document(struct loader *l, const struct gw_node *doc)
     if (version == NULL && kind == NULL) {
         gw_type_read(&r, &gw_type_config, doc, NULL, NULL, &part);
         append_part(l, &part);
+        gw_singles_add(&l->singles, &part, &r, doc);
     } else if (is_text(version, "extensions.higress.io/v1alpha1") && is_text(kind, "WasmPlugin")) {
         read_wasm_plugin(l, &r, doc);
     } else {
@@ -131,14 +134,17 @@ static void begin(struct loader *l, struct gw_problems *problems)
     arena_init(&l->trees);
 }
 
-/* What was read so far becomes the lists of `c`, in the arena of the configuration under construction. */
-static void move_lists(struct loader *l, struct gw_config *c)
+/* What was read so far becomes the lists and single values of `c`, in the arena of the configuration under
+ * construction. */
+static void move_all(struct loader *l, struct gw_config *c)
 {
     MOVE(l, c, listeners, gw_listener);
     MOVE(l, c, certificates, gw_certificate);
     MOVE(l, c, services, gw_service);
     MOVE(l, c, routes, gw_route);
     MOVE(l, c, plugins, gw_plugin);
+    gw_singles_overlay(c, &l->singles);
+    l->singles = (struct gw_config){0};
 }
 
 static void read_over(struct loader *l, const char *name, struct str text)
@@ -146,8 +152,9 @@ static void read_over(struct loader *l, const char *name, struct str text)
     struct gw_config over = {0};
 
     read_text(l, arena_strndup(&l->c->arena, name, strlen(name)), text);
-    move_lists(l, &over);
+    move_all(l, &over);
     gw_parts_overlay(l->c, &over);
+    gw_singles_overlay(l->c, &over);
 }
 
 /* Errors found before this call do not keep the rest from being checked. */
@@ -257,7 +264,7 @@ weir_status gw_config_load_sources(const struct gw_sources *sources, const char 
         const struct gw_source *s = &sources->list.at[i];
         read_text(&l, arena_strndup(&l.c->arena, s->name, strlen(s->name)), s->text);
     }
-    move_lists(&l, l.c);
+    move_all(&l, l.c);
     if (over.len != 0) {
         read_over(&l, over_name, over);
     }
@@ -296,7 +303,7 @@ weir_status gw_config_load_text(const char *name, struct str text, struct gw_con
 
     begin(&l, problems);
     read_text(&l, arena_strndup(&l.c->arena, name, strlen(name)), text);
-    move_lists(&l, l.c);
+    move_all(&l, l.c);
     return end(&l, errors, out);
 }
 
@@ -309,6 +316,17 @@ static void write_part(const struct gw_config *c, unsigned kind, uint32_t i, str
         strbuf_add(out, gw_piece_json(piece));
     } else {
         gw_part_write(c, kind, i, out);
+    }
+}
+
+static void write_singles(const struct gw_config *c, bool any, struct strbuf *out)
+{
+    for (size_t i = 0; i < gw_type_config.nfields; i++) {
+        const struct gw_field *f = &gw_type_config.fields[i];
+        if (gw_single_given(c, f)) {
+            strbuf_printf(out, "%s\"%s\":", any ? "," : "", f->name);
+            any = gw_field_write(f, c, out);
+        }
     }
 }
 
@@ -327,5 +345,7 @@ void gw_config_write(const struct gw_config *c, struct strbuf *out)
         }
         any = any || n != 0;
     }
-    strbuf_add(out, any ? STR("]}\n") : STR("{}\n"));
+    strbuf_add_char(out, any ? ']' : '{');
+    write_singles(c, any, out);
+    strbuf_add(out, STR("}\n"));
 }

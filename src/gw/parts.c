@@ -5,6 +5,7 @@
 
 #include "gw/names.h"
 #include "gw/schema.h"
+#include "gw/singles.h"
 
 /* ---- kinds -------------------------------------------------------------------------------- */
 
@@ -273,12 +274,27 @@ static void diff_kind(const struct gw_config *before, const struct gw_config *no
     arena_fini(&scratch);
 }
 
+static void diff_single(const struct gw_config *before, const struct gw_config *now, unsigned kind,
+                        gw_on_change *on_change, void *ctx)
+{
+    const struct gw_field *f = field_of(kind);
+    struct strbuf one = {0}, two = {0};
+    bool was = gw_field_write(f, before, &one), is = gw_field_write(f, now, &two);
+
+    if (was != is || !str_eq(strbuf_str(&one), strbuf_str(&two))) {
+        on_change(ctx, !was ? GW_ADDED : is ? GW_CHANGED : GW_REMOVED, kind, STR(""), GW_NONE, GW_NONE);
+    }
+    strbuf_fini(&one);
+    strbuf_fini(&two);
+}
+
 void gw_parts_diff(const struct gw_config *before, const struct gw_config *now, gw_on_change *on_change,
                    void *ctx)
 {
     static const struct gw_config nothing;
 
     for (unsigned k = 0; k < gw_part_nkinds(); k++) {
-        diff_kind(before == NULL ? &nothing : before, now, k, on_change, ctx);
+        (field_of(k)->kind == GW_F_LIST ? diff_kind : diff_single)(before == NULL ? &nothing : before, now, k,
+                                                                   on_change, ctx);
     }
 }

@@ -46,7 +46,8 @@ void gw_parts_overlay(struct gw_config *c, const struct gw_config *over);
 enum gw_change { GW_ADDED, GW_REMOVED, GW_CHANGED };
 
 /* Called for each part that differs, by kind and then name, removed ones last. `before` may be NULL:
- * nothing was there.  Indices are GW_NONE where the part is not. */
+ * nothing was there.  Indices are GW_NONE where the part is not.  Of a field that is no list (gw/singles.h),
+ * kind is the field and the name is empty. */
 typedef void gw_on_change(void *ctx, enum gw_change change, unsigned kind, struct str name, uint32_t before,
                           uint32_t now);
 void gw_parts_diff(const struct gw_config *before, const struct gw_config *now, gw_on_change *on_change,
