@@ -50,8 +50,8 @@ enum {
         15000, /* a running nginx that does not take the generation in this time keeps its own */
     BACKOFF_FIRST_MS = 200,
     BACKOFF_MAX_MS = 10000,
-    STABLE_MS = 30000,        /* having run this long, a crash starts the back-off anew */
-    QUIT_PATIENCE_MS = 12000, /* for requests under way; nginx.conf gives workers 10 s */
+    STABLE_MS = 30000,    /* having run this long, a crash starts the back-off anew */
+    QUIT_EXTRA_MS = 2000, /* for nginx to end by itself when the time of --drain-timeout is over */
     TERM_PATIENCE_MS = 3000,
     NOFILE_WANTED = 65536,
     CONNECTIONS_MAX = 16384,
@@ -68,7 +68,7 @@ enum {
 static struct {
     const char *user, *compile_user, *config, *state, *nginx, *weirc, *admin, *admin_token_file;
     bool admin_anywhere, attach;
-    uint64_t workers, compile_seconds, shared_mib, plugin_mib;
+    uint64_t workers, compile_seconds, shared_mib, plugin_mib, drain_seconds;
     int plugin_log_level;
     struct cli_texts resolvers;
 } args = {.state = ".weir",
@@ -76,6 +76,7 @@ static struct {
           .user = DEFAULT_USER,
           .compile_user = DEFAULT_COMPILE_USER,
           .compile_seconds = 300,
+          .drain_seconds = 10,
           .plugin_log_level = -1,
           .shared_mib = 16};
 
@@ -130,6 +131,11 @@ static const struct cli_option options[] = {
      .value = &args.compile_seconds,
      .arg = "N",
      .help = "how long compiling a plugin may take (default 300); then it stays interpreted"},
+    {.name = "drain-timeout",
+     .kind = CLI_NUMBER,
+     .value = &args.drain_seconds,
+     .arg = "SECONDS",
+     .help = "how long requests under way may take to end when the gateway is told to stop (default 10)"},
     {.name = "user",
      .kind = CLI_TEXT,
      .value = &args.user,
@@ -169,7 +175,8 @@ static const struct cli_option options[] = {
 };
 
 static const struct cli_exit_code exits[] = {
-    {CLI_EXIT_OK, "stopped by SIGTERM or SIGINT; requests under way were finished"},
+    {CLI_EXIT_OK,
+     "stopped by SIGTERM or SIGINT; requests under way were finished, or cut off by --drain-timeout"},
     {CLI_EXIT_FAILED, "the configuration or the state folder cannot be used; nothing was started"},
     {EXIT_NGINX, "nginx did not start (a port in use, for example); it says why"},
 };
@@ -193,6 +200,7 @@ struct run {
     struct watch *watch;
     struct sources *sources;
     unsigned reads_watched; /* deploy.nreads of the modules that are watched */
+    bool torn;              /* what was read last was being written */
     struct store *store;
     char state_dir[PATH_MAX];
     char module[PATH_MAX], weirc[PATH_MAX];
@@ -422,6 +430,7 @@ static weir_status write_conf(struct run *run, bool *changed, struct weir_report
                             ? args.plugin_mib << 20
                             : (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE) / 2,
         .worker_connections = connections(),
+        .drain_s = (uint32_t)args.drain_seconds,
         .shared_bytes = (args.shared_mib == 0     ? 1
                          : args.shared_mib > 4096 ? 4096
                                                   : args.shared_mib)
@@ -482,6 +491,15 @@ static bool set_watch(void *ctx, const char *path)
     return true;
 }
 
+static bool half_written(void *ctx)
+{
+    struct run *run = ctx;
+
+    watch_read(run->watch, now_ms());
+    run->torn = watch_writing(run->watch, now_ms());
+    return run->torn;
+}
+
 /* Read the configuration; what is wrong is on standard error, and what was in force stays. */
 static weir_status read_change(struct run *run, bool again)
 {
@@ -489,6 +507,11 @@ static weir_status read_change(struct run *run, bool again)
 
     gw_problems_init(&problems);
     weir_status st = api_read(&run->api, run->api.config, again, &problems);
+    if (st != WEIR_OK && run->torn && run->deploy.published != NULL) {
+        watch_again(run->watch, now_ms()); /* due when the writer is done */
+        gw_problems_fini(&problems);
+        return st;
+    }
     print_problems(&problems);
     gw_problems_fini(&problems);
     if (st != WEIR_OK && run->deploy.published != NULL) {
@@ -517,7 +540,7 @@ static weir_status go_on(struct run *run, bool *changed)
     run->conf_changed = run->conf_changed || reload;
     if (*changed || reload) {
         fprintf(stderr, "weir: %s is in force%s\n", run->deploy.files.name,
-                reload ? "; listeners changed, nginx is reloaded" : "");
+                reload && run->nginx.pid != 0 ? "; listeners changed, nginx is reloaded" : "");
     }
     if (reload && run->nginx.pid != 0) {
         run->ready = false;
@@ -538,7 +561,7 @@ static void drain(void *ctx);
 
 static int start_publishing(struct run *run)
 {
-    static struct api_host host = {all_have_it, set_watch, drain, ask_worker, NULL};
+    static struct api_host host = {all_have_it, set_watch, drain, ask_worker, half_written, NULL};
     struct weir_report rep;
     bool changed;
 
@@ -633,6 +656,8 @@ static int open_images(struct run *run)
         .change_user = run->change_compile_user,
         .uid = run->compile_uid,
         .gid = run->compile_gid,
+        .origin = deploy_module_origin,
+        .origin_ctx = &run->deploy,
     };
     weir_status st = crashes_open(&kept, &run->crashes, &rep);
     if (st != WEIR_OK) {
@@ -764,7 +789,8 @@ static int nginx_ended(struct run *run)
 static int stop_harder(struct run *run)
 {
     static const int how[] = {SIGQUIT, SIGTERM, SIGKILL};
-    static const int patience_ms[] = {QUIT_PATIENCE_MS, TERM_PATIENCE_MS, TERM_PATIENCE_MS};
+    const uint64_t patience_ms[] = {args.drain_seconds * 1000 + QUIT_EXTRA_MS, TERM_PATIENCE_MS,
+                                    TERM_PATIENCE_MS};
 
     if (run->nginx.pid == 0) {
         return CLI_EXIT_OK;
@@ -772,7 +798,7 @@ static int stop_harder(struct run *run)
     unsigned step = run->signals < CLI_COUNT(how) ? run->signals : CLI_COUNT(how) - 1;
     run->stopping = run->api.stopping = true;
     run->signals++;
-    run->deadline_ms = now_ms() + (uint64_t)patience_ms[step];
+    run->deadline_ms = now_ms() + patience_ms[step];
     if (how[step] == SIGKILL) {
         kill(-run->nginx.pid, SIGKILL);
     } else {
@@ -837,12 +863,10 @@ static int supervise(struct run *run, int signals)
         }
         images_polled(run->images, fds + IMAGES, nimages);
         images_step(run->images);
-        if (fds[WATCH].revents != 0) {
-            watch_read(run->watch, now_ms());
-        }
         if (!run->stopping && sources_step(run->sources, now_ms())) {
             deploy_fetched(&run->deploy);
         }
+        watch_read(run->watch, now_ms()); /* just before, so that a file is not read half written */
         if (!run->stopping && watch_due(run->watch, now_ms())) {
             read_change(run, false);
         }
@@ -923,6 +947,9 @@ static int run_gateway(int argc, char **argv)
     }
     if (code == CLI_GO_ON && (args.compile_seconds == 0 || args.compile_seconds > 86400)) {
         code = cli_usage_error(&usage, "--compile-seconds: 1 to 86400");
+    }
+    if (code == CLI_GO_ON && (args.drain_seconds == 0 || args.drain_seconds > 86400)) {
+        code = cli_usage_error(&usage, "--drain-timeout: 1 to 86400");
     }
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);

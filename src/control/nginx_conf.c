@@ -16,7 +16,6 @@
 static const char head[] = "daemon off;\n"
                            "pid \"$S/nginx.pid\";\n"
                            "error_log \"$S/logs/error.log\" notice;\n"
-                           "worker_shutdown_timeout 10s;\n"
                            "pcre_jit on;\n";
 
 static const char http_head[] =
@@ -171,7 +170,7 @@ void nginx_conf_write(const struct nginx_conf_options *opt, const struct gw_conf
     if (opt->user != NULL) {
         strbuf_printf(out, "user \"%s\" \"%s\";\n", opt->user, opt->group);
     }
-    strbuf_printf(out, "worker_processes %u;\n", opt->workers);
+    strbuf_printf(out, "worker_processes %u;\nworker_shutdown_timeout %us;\n", opt->workers, opt->drain_s);
     strbuf_printf(out, "\nevents {\n    worker_connections %u;\n}\n", opt->worker_connections);
     strbuf_printf(out,
                   "\nhttp {\n    weir_generation \"%s\";\n    weir_store store;\n    weir_control "

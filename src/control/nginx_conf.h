@@ -19,6 +19,7 @@ struct nginx_conf_options {
         resolvers; /* " 10.0.0.2:53 ..." as nginx writes them, or empty: whom plugins' names are asked of */
     uint32_t workers;
     uint32_t worker_connections;
+    uint32_t drain_s;      /* how long a worker that shuts down waits for requests; at least 1 */
     uint64_t shared_bytes; /* memory that plugins of all workers share */
     uint64_t plugin_bytes; /* memory of all plugins' VMs after their start, over all workers; 0: any */
 };

@@ -890,9 +890,19 @@ static const struct gw_field config_fields[] = {
      ARRAY(gw_config, plugins),
      .type = &gw_type_plugin,
      .doc = "What requests pass through."},
+    {.name = "clientAddress",
+     .kind = GW_F_OPTIONAL,
+     .offset = AT(gw_config, client_address),
+     .type = &gw_type_client_address,
+     .doc = "Which proxies in front say who the client is; none: it is who connects."},
+    {.name = "logLevel",
+     .kind = GW_F_CHOICE,
+     .offset = AT(gw_config, log_level),
+     .choices = gw_log_levels,
+     .doc = "Least level of plugins' lines in the error log; none: that of `weir run --plugin-log-level`."},
 };
-const struct gw_type gw_type_config = {
-    .name = "A document",
-    .about = "Several documents and files are put together: their lists are appended.",
-    .size = sizeof(struct gw_config),
-    FIELDS(config_fields)};
+const struct gw_type gw_type_config = {.name = "A document",
+                                       .about = "Several documents and files are put together: their lists "
+                                                "are appended; another field is given once in all of them.",
+                                       .size = sizeof(struct gw_config),
+                                       FIELDS(config_fields)};

@@ -457,7 +457,10 @@ static bool write_choice(const struct gw_field *f, const void *object, struct st
     while (c->name != NULL && c->value != v) {
         c++;
     }
-    WEIR_ASSERT(c->name != NULL);
+    if (c->name == NULL) { /* as with numbers, 0 without a default is "absent" */
+        WEIR_ASSERT(v == 0 && f->fallback == NULL);
+        return false;
+    }
     gw_json_string(out, str_of(c->name));
     return true;
 }
@@ -547,6 +550,11 @@ static const struct {
     [GW_F_OPTIONAL] = {read_optional, write_optional},
     [GW_F_LIST] = {read_list, write_list},
 };
+
+bool gw_field_write(const struct gw_field *f, const void *object, struct strbuf *out)
+{
+    return kinds[f->kind].write(f, object, out);
+}
 
 /* ---- mappings --------------------------------------------------------------------------- */
 

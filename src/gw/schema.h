@@ -46,6 +46,7 @@ struct gw_path {
 struct gw_reader {
     struct arena *arena; /* of the configuration being read */
     struct gw_problems *problems;
+    bool outside; /* set by who reads another file: the same text may mean something else the next time */
 };
 
 struct gw_field {
@@ -83,6 +84,9 @@ extern const struct gw_type gw_type_config, gw_type_plugin;
 extern const struct gw_type gw_type_header_changes, gw_type_rewrite, gw_type_route_limits;
 extern const struct gw_type gw_type_hash_key, gw_type_health, gw_type_service_limits, gw_type_retries,
     gw_type_retry_budget;
+/* fields_gateway.c */
+extern const struct gw_type gw_type_client_address;
+extern const struct gw_choice gw_log_levels[];
 
 void gw_problem_at(struct gw_reader *r, const struct gw_node *node, const struct gw_path *path,
                    const char *fmt, ...) __attribute__((format(printf, 4, 5)));
@@ -97,6 +101,8 @@ void gw_path_format(const struct gw_path *path, struct strbuf *out);
 void gw_type_read(struct gw_reader *r, const struct gw_type *t, const struct gw_node *node,
                   const struct gw_path *path, const char *except, void *object);
 void gw_type_write(const struct gw_type *t, const void *object, struct strbuf *out);
+/* The value of one field; false, nothing written: it is absent. */
+bool gw_field_write(const struct gw_field *f, const void *object, struct strbuf *out);
 
 /* host:port, [IPv6]:port; NULL or what is wrong with it. */
 const char *gw_address_parse(struct arena *a, struct str text, struct gw_address *out);

@@ -343,6 +343,36 @@ feed(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
 }
 
 
+static void
+body_is_read_handler(ngx_event_t *ev)
+{
+    ngx_http_weir_ctx_t  *ctx = ev->data;
+    ngx_http_request_t   *r = ctx->request;
+    ngx_event_t          *rev = r->connection->read;
+
+    if (rev->timer_set && r->reading_body && r->lingering_time == 0 && ctx->request_failed == 0) {
+        ngx_del_timer(rev);
+    }
+}
+
+
+/* nginx gives the client time for more after it called the filters, as long as these have not let go of all. The client
+ * that has sent all of it needs none: the timer is taken away when nginx has set it. */
+
+static void
+end_client_time(ngx_http_weir_ctx_t *ctx)
+{
+    ngx_event_t  *ev = &ctx->body_is_read;
+
+    if (!ev->posted) {
+        ev->data = ctx;
+        ev->handler = body_is_read_handler;
+        ev->log = ctx->request->connection->log;
+        ngx_post_event(ev, &ngx_posted_events);
+    }
+}
+
+
 static ngx_int_t
 request_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
 {
@@ -370,6 +400,10 @@ request_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
 
     for (cl = in; cl != NULL; cl = cl->next) {
         ctx->body_read |= cl->buf->last_buf;
+    }
+
+    if (ctx->body_read) {
+        end_client_time(ctx);
     }
 
     if (ngx_chain_add_copy(r->pool, &ctx->request_held, in) != NGX_OK) {

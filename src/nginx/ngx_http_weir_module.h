@@ -93,7 +93,7 @@ typedef struct {
     ngx_uint_t                      nlocations; /* with weir_plugins */
     ngx_str_t                       store;      /* folder with images, or empty */
     ngx_str_t                       control;    /* socket of the control process, or empty */
-    enum pw_log_level               log_level;  /* of plugins */
+    enum pw_log_level               log_level;  /* of plugins, if the generation says none */
     ngx_http_weir_generation_t     *generation; /* NULL until the worker started */
     struct pw_shared               *shared;     /* memory of all workers */
     size_t                          plugin_memory;  /* most of all plugins after their start, in all workers; 0: any */
@@ -154,6 +154,7 @@ typedef struct {
     ngx_str_t                       host;       /* the upstream's Host */
     ngx_http_weir_admission_t      *admission;  /* to the service, or NULL: not asked for yet */
     ngx_str_t                       override;   /* the endpoint a plugin wants, or empty */
+    ngx_str_t                       peer;       /* address of who connected; the connection's is the client's */
     ngx_str_t                       client_path; /* as the client sent it */
     ngx_uint_t                      http_version; /* the client's */
     ngx_str_t                       details;    /* for the access log */
@@ -165,6 +166,7 @@ typedef struct {
 
     ngx_event_t                     resume;     /* the access phase or the response goes on */
     ngx_event_t                     resume_body; /* the request's body does */
+    ngx_event_t                     body_is_read; /* the client's time to send it is over */
     size_t                          header_count, header_bytes; /* of the request as it came */
     uint64_t                        body_limit, body_bytes; /* of the request, 0: none; read so far */
     ngx_event_t                     deadline;   /* of a gRPC call, as its client said */
@@ -191,6 +193,7 @@ typedef struct {
     off_t                           promised;   /* Content-Length of the response, or -1 */
 
     unsigned                        buffering:1;    /* nginx reads the body whole, for a handler of its own */
+    unsigned                        peer_trusted:1; /* about the client */
     unsigned                        begun:1;        /* the plugins had the request's headers */
     unsigned                        has_body:1;     /* or may have: the request */
     unsigned                        reading_body:1; /* through the chain */
@@ -289,6 +292,9 @@ void ngx_http_weir_abort(ngx_http_request_t *r);
 /* Note what the chain said of the request. NGX_ERROR: it must not go on. */
 ngx_int_t ngx_http_weir_request_verdict(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx,
     enum pw_verdict verdict);
+
+/* ngx_http_weir_client.c: for this request, the connection's address becomes the client's. */
+ngx_int_t ngx_http_weir_find_client(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx);
 
 /* ngx_http_weir_body.c */
 void ngx_http_weir_body_init(void);

@@ -189,7 +189,7 @@ begin(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
 
     ngx_http_weir_measure_headers(r, ctx);
 
-    if (settle_path(r) != NGX_OK || forwarded(r, ctx) != NGX_OK) {
+    if (ngx_http_weir_find_client(r, ctx) != NGX_OK || settle_path(r) != NGX_OK || forwarded(r, ctx) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -218,16 +218,15 @@ forwarded(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
     u_char            *p;
     size_t             len;
     struct str         value;
-    ngx_str_t         *client, chain;
+    ngx_str_t         *peer = &ctx->peer, chain;
     ngx_uint_t         i;
     ngx_table_elt_t  **h;
 
-    client = &r->connection->addr_text;
-    chain = *client;
+    chain = *peer;
 
     if (r->headers_in.x_forwarded_for.nelts != 0) {
         h = r->headers_in.x_forwarded_for.elts;
-        len = client->len;
+        len = peer->len;
 
         for (i = 0; i < r->headers_in.x_forwarded_for.nelts; i++) {
             len += h[i]->value.len + 2;
@@ -246,14 +245,23 @@ forwarded(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
             p = ngx_cpymem(p, ", ", 2);
         }
 
-        ngx_memcpy(p, client->data, client->len);
+        ngx_memcpy(p, peer->data, peer->len);
     }
 
-    if (!ngx_http_weir_in_replace(ctx, STR("x-forwarded-for"), ngx_http_weir_str(&chain))
-        || !ngx_http_weir_in_replace(ctx, STR("x-forwarded-proto"),
-                                     r->connection->ssl ? STR("https") : STR("http")))
-    {
+    if (!ngx_http_weir_in_replace(ctx, STR("x-forwarded-for"), ngx_http_weir_str(&chain))) {
         return NGX_ERROR;
+    }
+
+    /* How the client came to a trusted proxy, that one knows. */
+
+    if (!ctx->peer_trusted || !ngx_http_weir_in_get(ctx, STR("x-forwarded-proto"), &value)
+        || (!str_eq(value, STR("https")) && !str_eq(value, STR("http"))))
+    {
+        value = r->connection->ssl ? STR("https") : STR("http");
+
+        if (!ngx_http_weir_in_replace(ctx, STR("x-forwarded-proto"), value)) {
+            return NGX_ERROR;
+        }
     }
 
     if (!ngx_http_weir_in_get(ctx, STR("x-request-id"), &value)) {
@@ -1027,6 +1035,10 @@ cleanup(void *data)
 
     if (ctx->resume_body.posted) {
         ngx_delete_posted_event(&ctx->resume_body);
+    }
+
+    if (ctx->body_is_read.posted) {
+        ngx_delete_posted_event(&ctx->body_is_read);
     }
 
     if (ctx->deadline.timer_set) {

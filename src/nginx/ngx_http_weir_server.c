@@ -74,7 +74,16 @@ server_log(void *server, void *stream, struct str plugin, enum pw_log_level leve
 enum pw_log_level
 ngx_http_weir_log_level(void *server)
 {
-    ngx_http_weir_worker_t  *w = server;
+    ngx_http_weir_worker_t      *w = server;
+    ngx_http_weir_generation_t  *g;
+
+    _Static_assert(GW_LOG_TRACE == PW_LOG_TRACE + 1 && GW_LOG_CRITICAL == PW_LOG_CRITICAL + 1, "one more");
+
+    g = w->loading != NULL ? w->loading : w->generation;
+
+    if (g != NULL && g->config->log_level != GW_LOG_UNSET) {
+        return (enum pw_log_level) (g->config->log_level - 1);
+    }
 
     return w->log_level;
 }

@@ -22,6 +22,7 @@ load_module {stream};
 load_module {module};
 user {user};
 worker_processes 2;
+env LD_PRELOAD; env ASAN_OPTIONS;
 pid {dir}/nginx.pid;
 error_log {dir}/error.log notice;
 events {{ worker_connections 256; }}

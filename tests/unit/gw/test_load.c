@@ -39,7 +39,17 @@ static void test_shapes(void **state)
         {"[]", "t:1: must be a mapping, not a list\n"},
         {"x", "t:1: must be a mapping, not a string\n"},
         {"route: []",
-         "t:1: route: no such field; there are listeners, certificates, services, routes, plugins\n"},
+         "t:1: route: no such field; there are listeners, certificates, services, routes, plugins, "
+         "clientAddress, logLevel\n"},
+        {"logLevel: loud", "t:1: logLevel: must be one of trace, debug, info, warn, error, critical\n"},
+        {"logLevel: info\n---\nlogLevel: info", "t:3: logLevel: another document gives it, too; keep one\n"},
+        {"clientAddress: {}", "t:1: clientAddress.trusted: is missing; add it\n"},
+        {"clientAddress: {trusted: [10.0.0.0/8, 10.0.0.0/33, '::/129', x, 10.0.0.1/]}",
+         "t:1: clientAddress.trusted[1]: must be an address or a network, like 10.0.0.0/8 or 2001:db8::/32\n"
+         "t:1: clientAddress.trusted[2]: must be an address or a network, like 10.0.0.0/8 or 2001:db8::/32\n"
+         "t:1: clientAddress.trusted[3]: must be an address or a network, like 10.0.0.0/8 or 2001:db8::/32\n"
+         "t:1: clientAddress.trusted[4]: must be an address or a network, like 10.0.0.0/8 or "
+         "2001:db8::/32\n"},
         {"routes: {}", "t:1: routes: must be a list, not a mapping; write it as [...]\n"},
         {"listeners: ['1.2.3.4:5', 7]", "t:1: listeners[1]: must be a mapping, not a whole number\n"},
         {"listeners:\n- address: '1.2.3.4:5'\n  http2: yes",
