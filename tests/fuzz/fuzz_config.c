@@ -28,7 +28,7 @@ static void ask(const struct gw_generation *g, struct str host, struct str path)
     if (route != GW_NONE) {
         backend = gw_route_pick_backend(&c->routes[route], path.len);
         WEIR_ASSERT((backend == GW_NONE) == (c->routes[route].redirect != NULL));
-        gw_route_rewrite_path(&c->routes[route], path, &out);
+        gw_generation_rewrite_path(g, route, path, &out);
         if (backend == GW_NONE) {
             gw_route_redirect_location(&c->routes[route], STR("http"), host, path, STR("q"), &out);
         }
