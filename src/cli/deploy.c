@@ -82,6 +82,7 @@ void deploy_fini(struct deploy *d)
     }
     vec_fini(&d->past);
     strbuf_fini(&d->text);
+    gw_pieces_fini(&d->pieces);
     gw_config_free(d->wanted);
     gw_config_free(d->published);
     gw_config_free(d->previous);
@@ -243,6 +244,25 @@ static void fetch(struct deploy *d, bool again)
     c->plugins = written;
 }
 
+const char *deploy_module_origin(void *ctx, const char *sha256)
+{
+    const struct deploy *d = ctx;
+    struct strbuf url = {0};
+    const char *found = NULL;
+    struct str file;
+    size_t k = 0; /* of module_files, which has those of `wanted` that are files */
+
+    strbuf_printf(&url, "file:store/modules/%s.wasm", sha256);
+    for (uint32_t i = 0; d->wanted != NULL && i < d->wanted->nplugins && found == NULL; i++) {
+        if (gw_plugin_file(&d->wanted->plugins[i], &file)) {
+            found = str_eq(d->asked[i].url, strbuf_str(&url)) ? d->module_files.at[k] : NULL;
+            k++;
+        }
+    }
+    strbuf_fini(&url);
+    return found;
+}
+
 /* At the very first start there is nothing to keep: modules that are files must be there.  Whether they
  * start, workers say.
  */
@@ -263,10 +283,10 @@ static weir_status require_modules(struct deploy *d, struct gw_problems *problem
 
 /* ---- publishing ----------------------------------------------------------------------------- */
 
+/* Workers hear of it first: what this process has to do for itself can wait. */
 static void tell(struct deploy *d)
 {
     if (d->images != NULL) {
-        images_want(d->images, d->published);
         channel_broadcast(images_channel(d->images), "generation %s", d->files.name);
     }
 }
@@ -294,12 +314,13 @@ static void remember(struct deploy *d)
 
 /* The model that a worker reads.  What was written is free of errors, and its warnings have been given
  * already. */
-static weir_status read_back(struct str text, struct gw_config **model, struct gw_problems *problems)
+static weir_status read_back(struct deploy *d, struct str text, struct gw_config **model,
+                             struct gw_problems *problems)
 {
     struct gw_problems found;
 
     gw_problems_init(&found);
-    weir_status st = gw_config_load_text("the new generation", text, model, &found);
+    weir_status st = gw_config_load_cached("the new generation", text, &d->pieces, model, &found);
     for (size_t i = 0; i < found.list.len; i++) {
         const struct gw_problem *p = &found.list.at[i];
         if (!p->warning) {
@@ -310,9 +331,19 @@ static weir_status read_back(struct str text, struct gw_config **model, struct g
     return st;
 }
 
+static void take_model(struct deploy *d, struct gw_config *model)
+{
+    gw_config_free(d->previous);
+    d->previous = d->published;
+    d->published = model;
+    if (d->images != NULL) {
+        images_want(d->images, d->published);
+    }
+}
+
 /* Write `config`, which may refer to the models in force, and read it back: what is in force then is what a
- * worker reads. */
-static weir_status publish(struct deploy *d, const struct gw_config *config, bool *changed,
+ * worker reads.  `mixed`: its parts are of several versions, so whether they go together is seen first. */
+static weir_status publish(struct deploy *d, const struct gw_config *config, bool mixed, bool *changed,
                            struct gw_problems *problems, struct weir_report *rep)
 {
     struct strbuf text = {0};
@@ -323,21 +354,24 @@ static weir_status publish(struct deploy *d, const struct gw_config *config, boo
     }
     gw_config_write(config, &text);
     *changed = !str_eq(strbuf_str(&text), strbuf_str(&d->text));
-    weir_status st = *changed ? read_back(strbuf_str(&text), &model, problems) : WEIR_OK;
+    weir_status st = !*changed || !mixed ? WEIR_OK : read_back(d, strbuf_str(&text), &model, problems);
     if (st == WEIR_OK && *changed) {
         st = generations_publish(&d->files, strbuf_str(&text), rep);
     }
     if (st == WEIR_OK && *changed) {
-        gw_config_free(d->previous);
-        d->previous = d->published;
-        d->published = model;
+        tell(d);
+        if (model == NULL) { /* what was written is the checked model, but for its plugins' modules */
+            model = gw_config_view(d->wanted);
+            model->plugins = d->asked;
+        }
+        take_model(d, model);
         model = NULL;
         strbuf_fini(&d->text);
         d->text = text;
         text = (struct strbuf){0};
         remember(d);
-        tell(d);
     }
+    *changed = *changed && st == WEIR_OK;
     gw_config_free(model);
     strbuf_fini(&text);
     return st;
@@ -411,6 +445,7 @@ static weir_status settle(struct deploy *d, bool *changed, struct weir_report *r
 {
     struct gw_config config = *d->wanted; /* refers to its arena, and to that of the model in force */
     struct gw_problems problems;
+    bool mixed = false;
 
     config.plugins = mem_zalloc_array((size_t)config.nplugins + 1, sizeof *config.plugins);
     for (uint32_t i = 0; i < config.nplugins; i++) {
@@ -418,10 +453,11 @@ static weir_status settle(struct deploy *d, bool *changed, struct weir_report *r
         if (d->published != NULL) {
             settle_plugin(d, &config.plugins[i], d->unfetched[i]);
         }
+        mixed = mixed || memcmp(&config.plugins[i], &d->asked[i], sizeof *config.plugins) != 0;
     }
     drop_old_notes(d, &config);
     gw_problems_init(&problems);
-    weir_status st = publish(d, &config, changed, &problems, rep);
+    weir_status st = publish(d, &config, mixed, changed, &problems, rep);
     if (st == WEIR_E_CONFIG && problems.list.len != 0) { /* parts of two versions that do not go together */
         struct strbuf line = {0};
         gw_problem_format(&problems.list.at[0], &line);
@@ -475,7 +511,7 @@ static void take_back(struct deploy *d, uint32_t index, struct str why)
     memcpy(config.plugins, d->published->plugins, config.nplugins * sizeof *config.plugins);
     config.plugins[index] = *before;
     note(d, p, DEPLOY_KEPT, gw_plugin_vm_hash(p), why);
-    if (publish(d, &config, &changed, &problems, &rep) != WEIR_OK) {
+    if (publish(d, &config, true, &changed, &problems, &rep) != WEIR_OK) {
         log_line(LOG_ERROR, "its last good version cannot be published: %s", rep.message);
     }
     mem_free(config.plugins);

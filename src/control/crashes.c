@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -192,10 +193,21 @@ static void take_name(void *ctx, size_t i, struct str function, struct str place
     }
 }
 
+/* The file with the module's DWARF, into `path`: the module itself, or what a stripped one names beside the file
+ * it came from. */
+static void find_dwarf(const struct crashes *cs, const char *hex, const char *module, char path[PATH_MAX])
+{
+    const char *origin = cs->opt.origin == NULL ? NULL : cs->opt.origin(cs->opt.origin_ctx, hex);
+
+    if (origin == NULL || !symbolizer_debug_file(module, origin, path) || access(path, F_OK) != 0) {
+        snprintf(path, PATH_MAX, "%s", module);
+    }
+}
+
 /* Functions and lines of the frames.  The symbolizer's user reads a copy in the folder of compilations. */
 static void name_frames(struct crashes *cs, struct namer *n)
 {
-    char hex[HASH_SHA256_HEX], name[HASH_SHA256_HEX + 16];
+    char hex[HASH_SHA256_HEX], name[HASH_SHA256_HEX + 16], dwarf[PATH_MAX];
     struct strbuf lent = {0};
     struct weir_report rep;
 
@@ -204,14 +216,21 @@ static void name_frames(struct crashes *cs, struct namer *n)
     snprintf(name, sizeof name, "%s-lines.wasm", hex);
     weir_report_init(&rep);
     char *module = store_module_path(cs->opt.store, hex);
+    find_dwarf(cs, hex, module, dwarf);
     strbuf_printf(&lent, "%s/%s", store_compile_dir(cs->opt.store), name);
     struct symbolizer_options opt = {
         .debug = lent.at,
+        .debug_name = dwarf,
         .change_user = cs->opt.change_user,
         .uid = cs->opt.uid,
         .gid = cs->opt.gid,
     };
-    weir_status st = store_lend_module(cs->opt.store, hex, name, &rep);
+    weir_status st = store_lend_file(cs->opt.store, dwarf, name, &rep);
+    if (st != WEIR_OK && strcmp(dwarf, module) != 0) { /* names are in the module at least */
+        log_line(LOG_WARN, "%s, which has the lines of a crash, cannot be read: %s", dwarf, rep.message);
+        weir_report_init(&rep);
+        st = store_lend_module(cs->opt.store, hex, name, &rep);
+    }
     if (st == WEIR_OK) {
         st = symbolizer_run(module, &opt, n->crash->offsets, n->crash->noffsets, take_name, n, &rep);
     }

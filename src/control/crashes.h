@@ -21,6 +21,9 @@ struct crashes_options {
     bool change_user; /* look up lines as this user; takes root */
     uid_t uid;
     gid_t gid;
+    /* The file that a module of the store came from, beside which its DWARF may be; NULL: unknown. */
+    const char *(*origin)(void *ctx, const char *sha256);
+    void *origin_ctx;
 };
 
 /* `store` must outlive it.  WEIR_E_IO: the folder cannot be made. */

@@ -302,18 +302,26 @@ weir_status store_put_image(struct store *s, const char *hex, const char *key, c
     return st;
 }
 
-weir_status store_lend_module(struct store *s, const char *hex, const char *name, struct weir_report *rep)
+weir_status store_lend_file(struct store *s, const char *from, const char *name, struct weir_report *rep)
 {
     uint8_t *bytes;
     size_t len;
-    char *from = store_module_path(s, hex), *path = path_of(s->compile, name);
+    char *path = path_of(s->compile, name);
     weir_status st = read_plain(from, 0, false, MODULE_BYTES_MAX, &bytes, &len, rep);
     if (st == WEIR_OK) {
         st = write_file(s, path, bytes, len, 0444, rep); /* others than its user cannot come so far */
         mem_free(bytes);
     }
-    mem_free(from);
     mem_free(path);
+    return st;
+}
+
+weir_status store_lend_module(struct store *s, const char *hex, const char *name, struct weir_report *rep)
+{
+    char *from = store_module_path(s, hex);
+    weir_status st = store_lend_file(s, from, name, rep);
+
+    mem_free(from);
     return st;
 }
 

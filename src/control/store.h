@@ -38,6 +38,9 @@ weir_status store_make_compile_dir(struct store *s, uid_t uid, gid_t gid, struct
 const char *store_compile_dir(const struct store *s);
 /* Put a copy of a module into compile/ for its user to read; `name` is a file name.  WEIR_E_IO. */
 weir_status store_lend_module(struct store *s, const char *hex, const char *name, struct weir_report *rep);
+/* The same of any plain file of at most the size a module may have.  WEIR_E_NOT_FOUND, WEIR_E_LIMIT,
+ * WEIR_E_CONFIG: it is no plain file. */
+weir_status store_lend_file(struct store *s, const char *from, const char *name, struct weir_report *rep);
 
 /* Keep a module; `hex` receives its name.  A module that is there already is not written again. */
 weir_status store_put_module(struct store *s, const uint8_t *bytes, size_t len, char hex[HASH_SHA256_HEX],

@@ -98,6 +98,20 @@ static bool named_file(const struct weir_module *m, const char *module_path, cha
     return true;
 }
 
+bool symbolizer_debug_file(const char *module_path, const char *origin, char *path)
+{
+    struct weir_report rep;
+    struct weir_module *m;
+
+    weir_report_init(&rep);
+    if (load(module_path, &m, &rep) != WEIR_OK) {
+        return false;
+    }
+    bool named = !has_dwarf(m) && named_file(m, origin, path, &rep);
+    weir_module_unref(m);
+    return named;
+}
+
 /* The file to read DWARF from, into `path`; false: there is none, `rep` says why. */
 static bool find_dwarf(const struct weir_module *m, const char *module_path,
                        const struct symbolizer_options *opt, char path[PATH_MAX], struct weir_report *rep)
@@ -116,16 +130,17 @@ static bool find_dwarf(const struct weir_module *m, const char *module_path,
     } else if (!named_file(m, module_path, path, rep)) {
         return false;
     }
+    const char *called = opt->debug_name != NULL ? opt->debug_name : path;
     if (load(path, &debug, rep) != WEIR_OK) {
         char why[256];
         weir_report_format(rep, why, sizeof why);
         weir_report_init(rep);
-        weir_report_set(rep, WEIR_E_NOT_FOUND, WEIR_NO_OFFSET, "", "no lines: %s: %s", path, why);
+        weir_report_set(rep, WEIR_E_NOT_FOUND, WEIR_NO_OFFSET, "", "no lines: %s: %s", called, why);
         return false;
     }
     bool fits = has_dwarf(debug) && same_code(m, debug);
     if (!fits) {
-        weir_report_set(rep, WEIR_E_MISMATCH, WEIR_NO_OFFSET, "", "no lines: %s %s", path,
+        weir_report_set(rep, WEIR_E_MISMATCH, WEIR_NO_OFFSET, "", "no lines: %s %s", called,
                         has_dwarf(debug) ? "is of another build of the module: its code differs"
                                          : "carries no DWARF");
     }
@@ -255,9 +270,10 @@ static void take_name(const struct weir_module *m, uint32_t offset, size_t i, sy
     }
 }
 
-/* The block of one offset: lines of function and place in turn, then an empty line.  False: it says nothing
- * that the names of the module do not. */
-static bool take_block(struct str *text, size_t i, symbolizer_take *take, void *ctx)
+/* The block of one offset: lines of function and place in turn, then an empty line.  The last is the function
+ * itself, not inlined: it is called what the module calls it, if it does, because the symbolizer takes the name
+ * of whatever export is before it.  False: it says nothing that the names of the module do not. */
+static bool take_block(struct str *text, size_t i, struct str own_name, symbolizer_take *take, void *ctx)
 {
     bool known = false;
 
@@ -268,7 +284,8 @@ static bool take_block(struct str *text, size_t i, symbolizer_take *take, void *
         }
         struct str place = str_cut(text, '\n');
         if (!str_starts_with(place, STR("??:"))) {
-            take(ctx, i, function, place);
+            bool last = text->len == 0 || text->at[0] == '\n';
+            take(ctx, i, last && own_name.len != 0 ? own_name : function, place);
             known = true;
         }
     }
@@ -280,11 +297,12 @@ weir_status symbolizer_run(const char *module_path, const struct symbolizer_opti
 {
     static char numbers[SYMBOLIZER_MOST_OFFSETS][OFFSET_TEXT];
     char dwarf[PATH_MAX], obj[PATH_MAX + 8];
-    char *argv[SYMBOLIZER_MOST_OFFSETS + 4];
+    char *argv[SYMBOLIZER_MOST_OFFSETS + 4], names[] = "--functions=linkage";
     struct weir_module *m;
     struct weir_place place;
     struct strbuf out = {0};
     size_t argc = 0;
+    bool nameless = false;
 
     WEIR_ASSERT(n <= SYMBOLIZER_MOST_OFFSETS);
     weir_status st = load(module_path, &m, rep);
@@ -293,15 +311,20 @@ weir_status symbolizer_run(const char *module_path, const struct symbolizer_opti
     }
     argv[argc++] = (char *)(uintptr_t)(opt->program != NULL ? opt->program : PROGRAM);
     argv[argc++] = obj;
+    argv[argc++] = names;
     for (size_t i = 0; i < n; i++) {
         if (weir_module_place(m, offsets[i], &place)) {
             snprintf(numbers[i], OFFSET_TEXT, "0x%x", place.code_offset);
             argv[argc++] = numbers[i];
+            nameless = nameless || place.name_len == 0;
         }
+    }
+    if (nameless) { /* DWARF's short names, which no export's takes the place of */
+        snprintf(names, sizeof names, "--functions=short");
     }
     argv[argc] = NULL;
     struct str text = {0};
-    if (argc > 2 && find_dwarf(m, module_path, opt, dwarf, rep)) {
+    if (argc > 3 && find_dwarf(m, module_path, opt, dwarf, rep)) {
         char *slash = opt->change_user ? strrchr(dwarf, '/') : NULL;
         snprintf(obj, sizeof obj, "--obj=%s", slash == NULL ? dwarf : slash + 1);
         if (slash != NULL) {
@@ -313,7 +336,8 @@ weir_status symbolizer_run(const char *module_path, const struct symbolizer_opti
     }
     for (size_t i = 0; i < n; i++) {
         bool inside = weir_module_place(m, offsets[i], &place);
-        if (!inside || !take_block(&text, i, take, ctx)) {
+        struct str own_name = inside ? str_make(place.name, place.name_len) : STR("");
+        if (!inside || !take_block(&text, i, own_name, take, ctx)) {
             take_name(m, offsets[i], i, take, ctx);
         }
     }

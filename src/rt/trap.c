@@ -63,6 +63,7 @@ void rt_code_unregister(uintptr_t start)
     for (uint32_t i = 0; i < code.used; i++) {
         if (code.ranges[i].start == start) {
             __atomic_store_n(&code.ranges[i].start, 0, __ATOMIC_RELEASE);
+            break; /* an object that is loaded twice lies in one place, registered twice */
         }
     }
     pthread_mutex_unlock(&code.lock);

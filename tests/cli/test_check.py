@@ -141,10 +141,11 @@ services:
 
 @pytest.fixture(name="pem", scope="session")
 def fixture_pem(tmp_path_factory):
-    """pem(name): a file with a certificate (a.pem, b.pem), its key (a.key, b.key), a key with a password (locked.key), a damaged certificate, none."""
+    """pem(name): a file with a certificate (a.pem, b.pem, wild.pem for *.shop.example), its key (a.key, b.key, wild.key), a key with a password (locked.key), a damaged certificate, none."""
     folder = tmp_path_factory.mktemp("pem")
-    for name in "a", "b":
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=" + name,
+    for name, host in ("a", "a"), ("b", "b"), ("wild", "*.shop.example"):
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=" + host,
+                        "-addext", "subjectAltName=DNS:" + host,
                         "-keyout", folder / (name + ".key"), "-out", folder / (name + ".pem")], check=True, capture_output=True)
     subprocess.run(["openssl", "pkcs8", "-topk8", "-in", folder / "a.key", "-passout", "pass:secret", "-out", folder / "locked.key"], check=True)
     text = (folder / "a.pem").read_text()
@@ -309,7 +310,7 @@ def test_example_in_the_documentation(check, pem):
         blocks = [part.split("```")[0] for part in f.read().split("```yaml\n")[1:]]
     assert len(blocks) >= 4
     for block in blocks:
-        block = re.sub(r"/etc/weir/[a-z-]+\.(pem|key)", lambda m: str(pem("a." + m.group(1))), block)
+        block = re.sub(r"/etc/weir/([a-z-]+)\.(pem|key)", lambda m: str(pem(("wild." if m.group(1) == "wild" else "a.") + m.group(2))), block)
         if "kind: WasmPlugin" in block:
             assert check(BASE + "---\n" + block, "--no-start") == (0, []), block
         elif "type: NETWORK" in block or "oci://" in block:  # there is no such plugin to start

@@ -2,11 +2,12 @@
 import glob
 import json
 import os
+import shutil
 import subprocess
 
 import pytest
 
-from conftest import WEIR, wait_for
+from conftest import GUESTS, ROOT, WEIR, wait_for
 
 SECRET = "secret-value-of-a-header"
 
@@ -66,6 +67,53 @@ def test_a_trap_becomes_a_report(gateway, echo, trapper_module, tier):
     whole = crashes(g, e["id"][:6]).stdout
     assert "request    id-unreachable" in whole and "trapper.c:" in whole and "    0: 0x" in whole
     assert "no crash report begins with zz" in crashes(g, "zz", code=1).stderr
+
+
+def stripped(folder, names):
+    """trapper.wasm without DWARF, which says that file `names` has it; where the file is to be."""
+    module, link = folder / "m" / "trapper.wasm", folder / "link"
+    module.parent.mkdir()
+    link.write_bytes(bytes([len(names)]) + names.encode())
+    subprocess.run(["llvm-objcopy-19", "--strip-debug", f"--add-section=external_debug_info={link}", os.path.join(GUESTS, "trapper.wasm"),
+                    str(module)], check=True)
+    debug = module.parent / names
+    debug.parent.mkdir(exist_ok=True)
+    return "file:" + str(module), debug
+
+
+def put_nothing(_):
+    pass
+
+
+def put_right(debug):
+    shutil.copy(os.path.join(GUESTS, "trapper.wasm"), debug)
+
+
+def put_other(debug):
+    shutil.copy(os.path.join(ROOT, "build/plugins/debug/key-auth.wasm"), debug)
+
+
+def put_garbage(debug):
+    debug.write_bytes(b"\0asm\1\0\0\0" + b"\xff" * 1000)
+
+
+@pytest.mark.usefixtures("trapper_module")
+@pytest.mark.parametrize("names,put,lines,said", [
+    ("debug/trapper.wasm", put_right, True, ""),
+    ("../elsewhere.wasm", put_right, False, "carries no DWARF"),
+    ("debug/trapper.wasm", put_nothing, False, "carries no DWARF"),
+    ("debug/trapper.wasm", put_other, False, "is of another build of the module"),
+    ("debug/trapper.wasm", put_garbage, False, "no lines: "),
+    ("debug/trapper.wasm", os.mkfifo, False, "is no plain file")],
+    ids=["right", "outside", "missing", "other", "garbage", "fifo"])
+def test_a_stripped_module_with_its_dwarf_beside_it(gateway, echo, tmp_path, names, put, lines, said):
+    module, debug = stripped(tmp_path, names)
+    put(debug)
+    g = gateway(config(echo, module), "--workers", "1")
+    assert g.send(headers={"x-trap": "div0"}).status == 503
+    inner = counted(g, 1)[0]["frames"][0]["functions"]
+    assert inner[0]["name"] == "trap_div0" and ("tests/guests/trapper.c:" in inner[0].get("at", "")) == lines
+    assert said in g.output()
 
 
 def test_reports_outlive_the_control_process(gateway, echo, trapper_module):

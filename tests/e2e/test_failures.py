@@ -1,4 +1,6 @@
 """docs/failure-model.md, row by row: each way a guest can fail × policy × tier, and what others of the worker notice."""
+import json
+
 import pytest
 
 from conftest import SANITIZED, wait_for
@@ -78,6 +80,30 @@ def test_a_loop_takes_its_budget_of_the_worker_and_no_more(gw):
         costs.append(cpu_ms(pid) - before)
         assert gw.send("/trapped").status == 200
     assert BUDGET_MS - 1 < min(costs) and max(costs) < BUDGET_MS + 10, costs
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_traps_after_an_update(gateway, echo, trapper_module, tier):
+    """The new VM runs the same image as the old one, which goes: its code is still code whose faults are traps."""
+    g = start(gateway, echo, trapper_module, tier, "FAIL_CLOSE", BUDGET_MS)
+    pids = g.workers()
+    for n in range(2):
+        update(g, n)
+        for kind in KINDS:
+            assert g.send("/trapped", headers={"x-trap": kind}).status == g.expected, kind
+            assert g.send("/trapped").status == 200
+    assert g.workers() == pids
+
+
+def update(g, n):
+    """Another configuration of the plugin, hence a new VM; the old one is gone."""
+    before = g.worker_status()["generation"]
+    with open(g.config, encoding="utf-8") as f:
+        c = json.load(f)
+    c["plugins"][0]["matchRules"][0]["config"] = {"n": n}
+    with open(g.config, "w", encoding="utf-8") as f:
+        json.dump(c, f)
+    wait_for("the update", lambda: g.worker_status()["generation"] != before and g.worker_status()["generations"] == 1)
 
 
 @pytest.mark.parametrize("strategy", POLICIES)

@@ -381,7 +381,7 @@ def test_the_queue_is_bounded(gateway, echo, probe_module):
 def test_more_than_the_socket_takes(gateway, echo, probe_module, tmp_path):
     """A server that does not read: what is left over is written when it does, and nothing is mixed up."""
     redis = RedisServer(tmp_path / "r")
-    g = start(gateway, echo, probe_module, {"redis": redis.address}, init="configure: rinit redis _ _ 20000")
+    g = start(gateway, echo, probe_module, {"redis": redis.address}, init="configure: rinit redis _ _ 20000", limits={"logLines": 100000})
     many = "redismany redis _ 6500 RPUSH list" + 6 * (" " + "w" * 180)
     try:
         get(g, "redis", "PING")

@@ -234,7 +234,7 @@ static void test_plugins(void **state)
          "verificationKey, "
          "pluginName, type, phase, priority, failStrategy, vmConfig, pluginConfig, defaultConfig, "
          "defaultConfigDisable, "
-         "matchRules, vm, limits\n"
+         "matchRules, vm, isolation, limits\n"
          "t:8: spec.matchRules[0].route: there is no route 'nowhere'; add it to routes or correct the "
          "name\n"},
         {"apiVersion: extensions.higress.io/v1alpha1\nkind: WasmPlugin\nurl: x\n",

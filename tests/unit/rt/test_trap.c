@@ -197,6 +197,18 @@ static void test_crash_is_passed_on(void **state)
     assert_int_equal(WEXITSTATUS(status), 77);
 }
 
+/* One object, loaded twice, lies in one place. */
+static void test_a_range_registered_twice(void **state)
+{
+    (void)state;
+    assert_true(rt_code_register(4096, 8192));
+    assert_true(rt_code_register(4096, 8192));
+    rt_code_unregister(4096);
+    assert_true(rt_code_contains(5000));
+    rt_code_unregister(4096);
+    assert_false(rt_code_contains(5000));
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -206,6 +218,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_nested, setup, teardown),
         cmocka_unit_test_setup_teardown(test_recursion_ends, setup, teardown),
         cmocka_unit_test_setup_teardown(test_crash_is_passed_on, setup, teardown),
+        cmocka_unit_test(test_a_range_registered_twice),
     };
     if (argc > 1 && strcmp(argv[1], "--chained") == 0) {
         signal(SIGSEGV, chained);

@@ -1,0 +1,11 @@
+"""The storm of `make storm-day`, in short."""
+import pytest
+
+from conftest import SANITIZED
+from day_storm import day
+
+
+@pytest.mark.usefixtures("trapper_module")
+def test_half_a_minute_of_it(tmp_path):
+    figures, wrong = day(str(tmp_path), 18 if not SANITIZED else 30, rounds=4)
+    assert not wrong, "\n".join(wrong + [figures])
