@@ -293,8 +293,10 @@ make_stream(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx, uint32_t backend)
     found = ngx_palloc(r->pool, g->config->nplugins * sizeof(struct gw_step));
     steps = ngx_palloc(r->pool, g->config->nplugins * sizeof(struct pw_step));
     ctx->steps = ngx_palloc(r->pool, g->config->nplugins * sizeof(ngx_http_weir_plugin_t *));
+    ctx->chain = ngx_palloc(r->pool, g->config->nplugins * sizeof(ngx_http_weir_link_t));
+    ctx->nchain = 0;
 
-    if (found == NULL || steps == NULL || ctx->steps == NULL) {
+    if (found == NULL || steps == NULL || ctx->steps == NULL || ctx->chain == NULL) {
         return NGX_ERROR;
     }
 
@@ -303,6 +305,8 @@ make_stream(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx, uint32_t backend)
 
     for (i = 0; i < n; i++) {
         plugin = &g->plugins[found[i].plugin];
+        ctx->chain[ctx->nchain].plugin = plugin;
+        ctx->chain[ctx->nchain++].step = plugin->plugin == NULL ? -1 : (ngx_int_t) nsteps;
 
         if (plugin->plugin == NULL) {
             if (plugin->conf->fail_strategy == GW_FAIL_OPEN) {
@@ -915,6 +919,11 @@ ngx_http_weir_end(ngx_http_weir_ctx_t *ctx)
     struct pw_stream  *stream = ctx->stream;
 
     if (stream == NULL) {
+
+        if (ctx->steps_log == NULL) {       /* no plugin got to run */
+            ngx_http_weir_log_steps(ctx, NULL);
+        }
+
         return;
     }
 
@@ -930,6 +939,7 @@ ngx_http_weir_end(ngx_http_weir_ctx_t *ctx)
 
     ctx->stream = NULL;
     pw_stream_finish(stream);
+    ngx_http_weir_log_steps(ctx, stream);
 
     keep_for_log(ctx, stream, STR("custom_log"), &ctx->custom_log);
     keep_for_log(ctx, stream, STR("ai_log"), &ctx->ai_log);
