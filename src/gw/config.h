@@ -341,8 +341,16 @@ struct gw_plugin {
 
 /* ---- all of it ------------------------------------------------------------------------------ */
 
+struct gw_alert { /* a webhook for crashes; only the control process reads it */
+    struct gw_place at;
+    struct str name, url, url_file, token_file, template;
+    uint32_t timeout_ms, rate_limit /* a minute */, repeat_after_ms;
+};
+
 struct gw_config {
     struct arena arena;
+    struct gw_alert *alerts;
+    uint32_t nalerts;
     struct gw_listener *listeners;
     struct gw_certificate *certificates;
     struct gw_service *services;

@@ -890,6 +890,11 @@ static const struct gw_field config_fields[] = {
      ARRAY(gw_config, plugins),
      .type = &gw_type_plugin,
      .doc = "What requests pass through."},
+    {.name = "alerts",
+     .kind = GW_F_LIST,
+     ARRAY(gw_config, alerts),
+     .type = &gw_type_alert,
+     .doc = "Who is told of plugins' crashes."},
 };
 const struct gw_type gw_type_config = {
     .name = "A document",

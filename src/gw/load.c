@@ -21,6 +21,7 @@ struct loader {
     VEC(struct gw_service) services;
     VEC(struct gw_route) routes;
     VEC(struct gw_plugin) plugins;
+    VEC(struct gw_alert) alerts;
 };
 
 /* ---- documents -------------------------------------------------------------------------- */
@@ -36,6 +37,7 @@ static void append_part(struct loader *l, const struct gw_config *part)
     APPEND(&l->services, part->services, part->nservices);
     APPEND(&l->routes, part->routes, part->nroutes);
     APPEND(&l->plugins, part->plugins, part->nplugins);
+    APPEND(&l->alerts, part->alerts, part->nalerts);
 }
 
 static bool is_text(const struct gw_node *n, const char *text)
@@ -139,6 +141,7 @@ static void move_lists(struct loader *l, struct gw_config *c)
     MOVE(l, c, services, gw_service);
     MOVE(l, c, routes, gw_route);
     MOVE(l, c, plugins, gw_plugin);
+    MOVE(l, c, alerts, gw_alert);
 }
 
 static void read_over(struct loader *l, const char *name, struct str text)
