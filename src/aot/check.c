@@ -31,7 +31,12 @@ static weir_status mismatch(struct weir_report *rep, const char *what)
 const char *aot_image_key(void)
 {
     static char key[96]; /* the same whoever writes it */
+    static bool made;    /* cpuid leaves a virtual machine, which costs */
+    if (made) {
+        return key;
+    }
     snprintf(key, sizeof key, "%s-%llx", WEIR_COMPILER_ID, (unsigned long long)cpu_host_features());
+    made = true;
     return key;
 }
 

@@ -8,7 +8,7 @@
 
 #include "base/mem.h"
 
-enum { BLOCK_BYTES = 16384, ALIGN = 16 };
+enum { BLOCK_BYTES = 16384, SMALL_BLOCK_BYTES = 1008, ALIGN = 16 };
 
 struct arena_block {
     struct arena_block *older;
@@ -20,6 +20,11 @@ _Static_assert(sizeof(struct arena_block) % ALIGN == 0, "blocks keep the alignme
 void arena_init(struct arena *a)
 {
     *a = (struct arena){0};
+}
+
+void arena_init_small(struct arena *a)
+{
+    *a = (struct arena){.block_bytes = SMALL_BLOCK_BYTES};
 }
 
 void arena_fini(struct arena *a)
@@ -56,8 +61,9 @@ void arena_reset(struct arena *a)
 /* A block for at least `bytes`; a large one is its own block and does not end the current one. */
 static void *grow(struct arena *a, size_t bytes)
 {
-    int large = bytes > BLOCK_BYTES / 4;
-    size_t room = large ? bytes : BLOCK_BYTES;
+    size_t usual = a->block_bytes == 0 ? BLOCK_BYTES : a->block_bytes;
+    int large = bytes > usual / 4;
+    size_t room = large ? bytes : usual;
     struct arena_block *b = mem_alloc(sizeof *b + room);
     char *start = (char *)(b + 1);
 

@@ -13,11 +13,13 @@ struct arena {
     struct arena_block *head; /* newest block first */
     char *next, *end;         /* free room in the newest block */
     size_t bytes;             /* handed out so far, for statistics */
+    size_t block_bytes;       /* of a new block; 0: the usual */
 };
 
 void arena_init(struct arena *a);
-void arena_fini(struct arena *a);  /* frees everything; the arena may be used again */
-void arena_reset(struct arena *a); /* the same, but keeps a block for the next use */
+void arena_init_small(struct arena *a); /* for one of many, which hold little */
+void arena_fini(struct arena *a);       /* frees everything; the arena may be used again */
+void arena_reset(struct arena *a);      /* the same, but keeps a block for the next use */
 
 void *arena_alloc(struct arena *a, size_t bytes);                       /* uninitialised, 16-byte aligned */
 void *arena_zalloc(struct arena *a, size_t bytes);                      /* zeroed */

@@ -47,6 +47,7 @@ void api_fini(struct api *a)
     }
     vec_fini(&a->waiters);
     gw_sources_fini(&a->sources);
+    gw_pieces_fini(&a->pieces);
     json_decref(a->overlay);
     mem_free(a->config);
 }
@@ -91,7 +92,25 @@ static void refuse(const struct call *c, unsigned status, const char *why, struc
     answer(c->a, c->client, status, status == 405 ? "Allow: GET, PUT, DELETE, POST\r\n" : "", &json);
 }
 
-static void add_status(struct api *a, const char *error, bool changed, struct strbuf *json)
+/* Does the worker whose words these are say that the plugin heals? */
+static bool heals(void *ctx, struct str name)
+{
+    size_t i;
+    json_t *p;
+
+    json_array_foreach(json_object_get(ctx, "plugins"), i, p)
+    {
+        const char *own = json_string_value(json_object_get(p, "name"));
+        const char *state = json_string_value(json_object_get(p, "state"));
+        if (own != NULL && state != NULL && str_eq(str_of(own), name)) {
+            return strcmp(state, "healing") == 0;
+        }
+    }
+    return false;
+}
+
+/* `worker`: what one of them says, or NULL. */
+static void add_status(struct api *a, json_t *worker, const char *error, bool changed, struct strbuf *json)
 {
     strbuf_printf(json, "{");
     if (error != NULL) {
@@ -103,14 +122,19 @@ static void add_status(struct api *a, const char *error, bool changed, struct st
                   deploy_settled(a->deploy) && a->host->all_have_it(a->host->ctx) ? "true" : "false");
     strbuf_add_json(json, str_of(a->config));
     strbuf_printf(json, ",");
-    deploy_status_json(a->deploy, json);
+    deploy_status_json(a->deploy, worker == NULL ? NULL : heals, worker, json);
     strbuf_printf(json, "}");
 }
 
 static void get_status(struct call *c)
 {
-    struct strbuf json = {0};
-    add_status(c->a, NULL, false, &json);
+    struct strbuf json = {0}, words = {0};
+    bool answers = c->a->host->worker(c->a->host->ctx, &words);
+    json_t *worker = answers ? json_loadb(words.at, words.len, 0, NULL) : NULL;
+
+    add_status(c->a, worker, NULL, false, &json);
+    json_decref(worker);
+    strbuf_fini(&words);
     answer(c->a, c->client, 200, "", &json);
 }
 
@@ -140,7 +164,8 @@ void api_step(struct api *a, bool changed)
         if (!done && !late) {
             continue;
         }
-        add_status(a, done ? NULL : "not all workers have it; logs/error.log may say why", w->changed, &json);
+        add_status(a, NULL, done ? NULL : "not all workers have it; logs/error.log may say why", w->changed,
+                   &json);
         answer(a, w->client, done ? w->status : 504, w->headers == NULL ? "" : w->headers, &json);
         mem_free(w->headers);
         *w = vec_last(&a->waiters);
@@ -156,9 +181,9 @@ static weir_status load(struct api *a, const struct gw_sources *sources, const j
     struct strbuf over = {0};
 
     overlay_text(overlay, &over);
-    weir_status st = gw_config_load_sources(sources, OVERLAY_FILE, strbuf_str(&over), out, problems);
+    weir_status st =
+        gw_config_load_sources(sources, OVERLAY_FILE, strbuf_str(&over), &a->pieces, out, problems);
     strbuf_fini(&over);
-    (void)a;
     return st;
 }
 
@@ -184,6 +209,13 @@ weir_status api_read(struct api *a, const char *path, bool again, struct gw_prob
     struct gw_config *config = NULL;
 
     weir_status st = load_files(a, path, &sources, &config, problems);
+    if (a->host->half_written(a->host->ctx)) {
+        gw_problems_add(problems, false, (struct gw_place){.file = path}, "",
+                        "a file is being written; apply it again when it is whole");
+        gw_config_free(config);
+        config = NULL;
+        st = WEIR_E_IO;
+    }
     if (st == WEIR_OK) {
         st = deploy_take(a->deploy, config, again, problems);
         if (st != WEIR_OK) {

@@ -18,6 +18,7 @@ struct api_host {
     bool (*watch)(void *ctx, const char *path); /* the configuration is there from now on; false: it cannot */
     void (*drain)(void *ctx);                   /* finish and end */
     bool (*worker)(void *ctx, struct strbuf *out); /* what one of the workers says of itself */
+    bool (*half_written)(void *ctx);               /* is a file of the configuration being written? */
     void *ctx;
 };
 
@@ -37,6 +38,7 @@ struct api {
     const char *crashes_dir;
     char *config;              /* the path of the configuration */
     struct gw_sources sources; /* its files as they last were without errors */
+    struct gw_pieces pieces;   /* of the files */
     json_t *overlay;
     bool stopping;
     const struct api_host *host;
@@ -48,7 +50,8 @@ weir_status api_init(struct api *a, struct deploy *d, const char *state_dir, con
                      const struct api_host *host, struct weir_report *rep);
 void api_fini(struct api *a);
 
-/* Read the configuration's files, at `path`, and take it over if it has no errors.  See deploy_take. */
+/* Read the configuration's files, at `path`, and take it over if it has no errors.  See deploy_take.
+ * WEIR_E_IO: they cannot be read, or one of them is half written. */
 weir_status api_read(struct api *a, const char *path, bool again, struct gw_problems *problems);
 
 /* admin_on_request; `ctx` is the api. */

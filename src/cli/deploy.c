@@ -82,6 +82,7 @@ void deploy_fini(struct deploy *d)
     }
     vec_fini(&d->past);
     strbuf_fini(&d->text);
+    gw_pieces_fini(&d->pieces);
     gw_config_free(d->wanted);
     gw_config_free(d->published);
     gw_config_free(d->previous);
@@ -282,10 +283,10 @@ static weir_status require_modules(struct deploy *d, struct gw_problems *problem
 
 /* ---- publishing ----------------------------------------------------------------------------- */
 
+/* Workers hear of it first: what this process has to do for itself can wait. */
 static void tell(struct deploy *d)
 {
     if (d->images != NULL) {
-        images_want(d->images, d->published);
         channel_broadcast(images_channel(d->images), "generation %s", d->files.name);
     }
 }
@@ -313,12 +314,13 @@ static void remember(struct deploy *d)
 
 /* The model that a worker reads.  What was written is free of errors, and its warnings have been given
  * already. */
-static weir_status read_back(struct str text, struct gw_config **model, struct gw_problems *problems)
+static weir_status read_back(struct deploy *d, struct str text, struct gw_config **model,
+                             struct gw_problems *problems)
 {
     struct gw_problems found;
 
     gw_problems_init(&found);
-    weir_status st = gw_config_load_text("the new generation", text, model, &found);
+    weir_status st = gw_config_load_cached("the new generation", text, &d->pieces, model, &found);
     for (size_t i = 0; i < found.list.len; i++) {
         const struct gw_problem *p = &found.list.at[i];
         if (!p->warning) {
@@ -329,9 +331,19 @@ static weir_status read_back(struct str text, struct gw_config **model, struct g
     return st;
 }
 
+static void take_model(struct deploy *d, struct gw_config *model)
+{
+    gw_config_free(d->previous);
+    d->previous = d->published;
+    d->published = model;
+    if (d->images != NULL) {
+        images_want(d->images, d->published);
+    }
+}
+
 /* Write `config`, which may refer to the models in force, and read it back: what is in force then is what a
- * worker reads. */
-static weir_status publish(struct deploy *d, const struct gw_config *config, bool *changed,
+ * worker reads.  `mixed`: its parts are of several versions, so whether they go together is seen first. */
+static weir_status publish(struct deploy *d, const struct gw_config *config, bool mixed, bool *changed,
                            struct gw_problems *problems, struct weir_report *rep)
 {
     struct strbuf text = {0};
@@ -344,21 +356,24 @@ static weir_status publish(struct deploy *d, const struct gw_config *config, boo
     served.nalerts = 0; /* workers send none, and need not know where to */
     gw_config_write(&served, &text);
     *changed = !str_eq(strbuf_str(&text), strbuf_str(&d->text));
-    weir_status st = *changed ? read_back(strbuf_str(&text), &model, problems) : WEIR_OK;
+    weir_status st = !*changed || !mixed ? WEIR_OK : read_back(d, strbuf_str(&text), &model, problems);
     if (st == WEIR_OK && *changed) {
         st = generations_publish(&d->files, strbuf_str(&text), rep);
     }
     if (st == WEIR_OK && *changed) {
-        gw_config_free(d->previous);
-        d->previous = d->published;
-        d->published = model;
+        tell(d);
+        if (model == NULL) { /* what was written is the checked model, but for its plugins' modules */
+            model = gw_config_view(d->wanted);
+            model->plugins = d->asked;
+        }
+        take_model(d, model);
         model = NULL;
         strbuf_fini(&d->text);
         d->text = text;
         text = (struct strbuf){0};
         remember(d);
-        tell(d);
     }
+    *changed = *changed && st == WEIR_OK;
     gw_config_free(model);
     strbuf_fini(&text);
     return st;
@@ -432,6 +447,7 @@ static weir_status settle(struct deploy *d, bool *changed, struct weir_report *r
 {
     struct gw_config config = *d->wanted; /* refers to its arena, and to that of the model in force */
     struct gw_problems problems;
+    bool mixed = false;
 
     config.plugins = mem_zalloc_array((size_t)config.nplugins + 1, sizeof *config.plugins);
     for (uint32_t i = 0; i < config.nplugins; i++) {
@@ -439,10 +455,11 @@ static weir_status settle(struct deploy *d, bool *changed, struct weir_report *r
         if (d->published != NULL) {
             settle_plugin(d, &config.plugins[i], d->unfetched[i]);
         }
+        mixed = mixed || memcmp(&config.plugins[i], &d->asked[i], sizeof *config.plugins) != 0;
     }
     drop_old_notes(d, &config);
     gw_problems_init(&problems);
-    weir_status st = publish(d, &config, changed, &problems, rep);
+    weir_status st = publish(d, &config, mixed, changed, &problems, rep);
     if (st == WEIR_E_CONFIG && problems.list.len != 0) { /* parts of two versions that do not go together */
         struct strbuf line = {0};
         gw_problem_format(&problems.list.at[0], &line);
@@ -496,7 +513,7 @@ static void take_back(struct deploy *d, uint32_t index, struct str why)
     memcpy(config.plugins, d->published->plugins, config.nplugins * sizeof *config.plugins);
     config.plugins[index] = *before;
     note(d, p, DEPLOY_KEPT, gw_plugin_vm_hash(p), why);
-    if (publish(d, &config, &changed, &problems, &rep) != WEIR_OK) {
+    if (publish(d, &config, true, &changed, &problems, &rep) != WEIR_OK) {
         log_line(LOG_ERROR, "its last good version cannot be published: %s", rep.message);
     }
     mem_free(config.plugins);

@@ -24,6 +24,7 @@
 #include "control/images.h"
 #include "control/sources.h"
 #include "control/store.h"
+#include "gw/pieces.h"
 #include "gw/problems.h"
 
 enum { DEPLOY_PATIENCE_MS = 500, DEPLOY_HISTORY = 32, DEPLOY_MAX_TRIES = 64 };
@@ -63,6 +64,7 @@ struct deploy {
     const char *state_dir;
     struct generations files;
     struct gw_config *wanted; /* what was asked for last, as it was written; or NULL */
+    struct gw_pieces pieces;  /* of generation files */
     struct gw_plugin *asked;  /* its plugins, with modules of the store; in its arena */
     const char **unfetched;   /* by plugin: why its module cannot be had, or NULL; there, too */
     struct strbuf text;       /* of the generation in force, as far as this process published it */
@@ -124,8 +126,10 @@ size_t deploy_nrefused(const struct deploy *d);
  * "" if there is nothing to say. */
 const char *deploy_plugin_state(struct deploy *d, uint32_t plugin, const char **cause, bool *kept);
 
-/* Members of a JSON object, without its braces: generation, workers, plugins. */
-void deploy_status_json(struct deploy *d, struct strbuf *out);
+/* Members of a JSON object, without its braces: generation, workers, plugins.  `heals` (may be NULL) says
+ * what only a worker knows: that a plugin's VM waits after failures in a row. */
+void deploy_status_json(struct deploy *d, bool (*heals)(void *ctx, struct str name), void *ctx,
+                        struct strbuf *out);
 
 /* A JSON list: number, time, what was kept, and the workers (pids) that still hold it. */
 void deploy_generations_json(struct deploy *d, struct strbuf *out);

@@ -49,7 +49,8 @@ const char *deploy_plugin_state(struct deploy *d, uint32_t plugin, const char **
                                                     : "ready";
 }
 
-void deploy_status_json(struct deploy *d, struct strbuf *out)
+void deploy_status_json(struct deploy *d, bool (*heals)(void *ctx, struct str name), void *ctx,
+                        struct strbuf *out)
 {
     const struct channel *ch = images_channel(d->images);
     bool kept;
@@ -64,7 +65,9 @@ void deploy_status_json(struct deploy *d, struct strbuf *out)
     for (uint32_t i = 0; i < d->published->nplugins; i++) {
         strbuf_printf(out, "%s{\"name\":", i == 0 ? "" : ",");
         strbuf_add_json(out, d->published->plugins[i].name);
-        strbuf_printf(out, ",\"state\":\"%s\"", deploy_plugin_state(d, i, &cause, &kept));
+        bool healing = heals != NULL && heals(ctx, d->published->plugins[i].name);
+        const char *state = deploy_plugin_state(d, i, &cause, &kept);
+        strbuf_printf(out, ",\"state\":\"%s\"", healing ? "healing" : state);
         strbuf_printf(out, ",\"kept\":%s,\"cause\":", kept ? "true" : "false");
         strbuf_add_json(out, str_of(cause));
         strbuf_printf(out, "}");

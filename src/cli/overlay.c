@@ -63,7 +63,7 @@ weir_status overlay_write(const char *state_dir, const json_t *overlay, struct w
 static const char *name_of(const json_t *part)
 {
     const char *name = json_string_value(json_object_get(part, "name"));
-    return name != NULL ? name : json_string_value(json_object_get(part, "address"));
+    return name != NULL ? name : json_string_value(json_object_get(part, "address")); /* as put_part has it */
 }
 
 static size_t find(const json_t *list, const char *name)

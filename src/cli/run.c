@@ -190,6 +190,7 @@ struct run {
     struct watch *watch;
     struct sources *sources;
     unsigned reads_watched; /* deploy.nreads of the modules that are watched */
+    bool torn;              /* what was read last was being written */
     struct store *store;
     char state_dir[PATH_MAX];
     char module[PATH_MAX], weirc[PATH_MAX];
@@ -473,6 +474,15 @@ static bool set_watch(void *ctx, const char *path)
     return true;
 }
 
+static bool half_written(void *ctx)
+{
+    struct run *run = ctx;
+
+    watch_read(run->watch, now_ms());
+    run->torn = watch_writing(run->watch, now_ms());
+    return run->torn;
+}
+
 /* Read the configuration; what is wrong is on standard error, and what was in force stays. */
 static weir_status read_change(struct run *run, bool again)
 {
@@ -480,6 +490,11 @@ static weir_status read_change(struct run *run, bool again)
 
     gw_problems_init(&problems);
     weir_status st = api_read(&run->api, run->api.config, again, &problems);
+    if (st != WEIR_OK && run->torn && run->deploy.published != NULL) {
+        watch_again(run->watch, now_ms()); /* due when the writer is done */
+        gw_problems_fini(&problems);
+        return st;
+    }
     print_problems(&problems);
     gw_problems_fini(&problems);
     if (st != WEIR_OK && run->deploy.published != NULL) {
@@ -530,7 +545,7 @@ static void drain(void *ctx);
 
 static int start_publishing(struct run *run)
 {
-    static struct api_host host = {all_have_it, set_watch, drain, ask_worker, NULL};
+    static struct api_host host = {all_have_it, set_watch, drain, ask_worker, half_written, NULL};
     struct weir_report rep;
     bool changed;
 
@@ -835,15 +850,13 @@ static int supervise(struct run *run, int signals)
         }
         images_polled(run->images, fds + IMAGES, nimages);
         images_step(run->images);
-        if (fds[WATCH].revents != 0) {
-            watch_read(run->watch, now_ms());
-        }
         if (!run->stopping) {
             alerts_step(run->alerts, now_ms());
         }
         if (!run->stopping && sources_step(run->sources, now_ms())) {
             deploy_fetched(&run->deploy);
         }
+        watch_read(run->watch, now_ms()); /* just before, so that a file is not read half written */
         if (!run->stopping && watch_due(run->watch, now_ms())) {
             read_change(run, false);
         }

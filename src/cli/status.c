@@ -31,6 +31,7 @@ static const struct cli_usage usage = {
              "  fetching   its module is on its way; its requests go by its failStrategy, or to the version "
              "of before\n"
              "  failed     it does not run; its requests go by its failStrategy\n"
+             "  healing    it fails again and again and waits before it is tried anew\n"
              "  disabled   no request can match it\n",
     .options = options,
     .noptions = CLI_COUNT(options),

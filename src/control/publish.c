@@ -5,10 +5,13 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/vec.h"
 
 enum { MODULE_BYTES_MAX = 256 << 20 };
 
@@ -21,6 +24,71 @@ static const char *below_state(const char *path)
     }
     return *at == '/' ? at + 1 : at + (at != path);
 }
+
+/* ---- files that were read before ---------------------------------------------------------------- */
+
+enum { KNOWN_MAX = 1024, SETTLED_NS = 1000000000 };
+
+/* A file of which it is known what it hashes to, as long as nothing says that it is another one. */
+struct known {
+    char *path;
+    struct stat info;
+    char hex[HASH_SHA256_HEX];
+};
+
+static VEC(struct known) files;
+
+static bool same_file(const struct stat *a, const struct stat *b)
+{
+    return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
+           a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec &&
+           a->st_ctim.tv_sec == b->st_ctim.tv_sec && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
+}
+
+static struct known *find_known(const char *path)
+{
+    for (size_t i = 0; i < files.len; i++) {
+        if (strcmp(files.at[i].path, path) == 0) {
+            return &files.at[i];
+        }
+    }
+    return NULL;
+}
+
+/* The hash, if the file is the same and the store has it still; NULL: it has to be read. */
+static const char *recall(struct store *store, const char *path, const struct stat *now)
+{
+    const struct known *k = find_known(path);
+
+    if (k == NULL || !same_file(&k->info, now)) {
+        return NULL;
+    }
+    char *kept = store_module_path(store, k->hex);
+    bool there = access(kept, R_OK) == 0;
+    mem_free(kept);
+    return there ? k->hex : NULL;
+}
+
+/* A file that changed a moment ago may change again and look the same: clocks of file systems are coarse. */
+static void remember(const char *path, const struct stat *info, const char *hex)
+{
+    struct timespec t;
+    struct known *k = find_known(path);
+
+    clock_gettime(CLOCK_REALTIME, &t);
+    int64_t age = (t.tv_sec - info->st_ctim.tv_sec) * INT64_C(1000000000) + t.tv_nsec - info->st_ctim.tv_nsec;
+    if (age < SETTLED_NS || (k == NULL && files.len == KNOWN_MAX)) {
+        return;
+    }
+    if (k == NULL) {
+        vec_push(&files, ((struct known){.path = mem_strndup(path, strlen(path))}));
+        k = &vec_last(&files);
+    }
+    k->info = *info;
+    memcpy(k->hex, hex, sizeof k->hex);
+}
+
+/* ---- modules ---------------------------------------------------------------------------------------- */
 
 weir_status publish_module(struct store *store, struct gw_config *config, struct gw_plugin *p,
                            const char **field, struct weir_report *rep)
@@ -37,14 +105,21 @@ weir_status publish_module(struct store *store, struct gw_config *config, struct
                                "only file: modules can be loaded so far; use file:PATH");
     }
     const char *path = arena_strndup(&config->arena, file.at, file.len);
-    st = store_read_file(path, MODULE_BYTES_MAX, &bytes, &len, rep);
-    if (st != WEIR_OK) {
-        return st;
-    }
-    st = store_put_module(store, bytes, len, hex, rep);
-    mem_free(bytes);
-    if (st != WEIR_OK) {
-        return st;
+    struct stat info = {0};
+    const char *known = stat(path, &info) == 0 ? recall(store, path, &info) : NULL;
+    if (known != NULL) {
+        memcpy(hex, known, sizeof hex);
+    } else {
+        st = store_read_file(path, MODULE_BYTES_MAX, &bytes, &len, rep);
+        if (st != WEIR_OK) {
+            return st;
+        }
+        st = store_put_module(store, bytes, len, hex, rep);
+        mem_free(bytes);
+        if (st != WEIR_OK) {
+            return st;
+        }
+        remember(path, &info, hex);
     }
     if (p->sha256.at != NULL && !str_eq(p->sha256, str_of(hex))) {
         *field = "sha256";

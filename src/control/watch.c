@@ -16,12 +16,13 @@
 
 enum { MAX_LINKS = 16 };
 
-#define EVENTS (IN_CLOSE_WRITE | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_ONLYDIR)
+#define EVENTS (IN_MODIFY | IN_CLOSE_WRITE | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_ONLYDIR)
 
 /* A name in a folder that matters; `name` NULL: each of a folder of configuration files. */
 struct watched {
     int wd;
     char *name;
+    bool also; /* of watch_also */
 };
 
 struct watch {
@@ -29,16 +30,46 @@ struct watch {
     char *path;
     VEC(char *) also; /* further files */
     VEC(struct watched) names;
-    uint64_t first_ms, last_ms; /* of the changes that were not reported yet; 0: none */
+    VEC(struct watched) writing; /* files of the configuration that were written to and not closed yet */
+    uint64_t wrote_ms;           /* when one of them was last */
+    uint64_t first_ms, last_ms;  /* of the changes that were not reported yet; 0: none */
+    bool also_now;               /* names that are added are those of watch_also */
 };
 
-static void forget(struct watch *w)
+static bool is_watched(const struct watch *w, size_t from, int wd)
 {
-    for (size_t i = 0; i < w->names.len; i++) {
-        inotify_rm_watch(w->fd, w->names.at[i].wd); /* the second time for a folder fails, which is fine */
+    for (size_t i = from; i < w->names.len; i++) {
+        if (w->names.at[i].wd == wd) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void written(struct watch *w, size_t i)
+{
+    mem_free(w->writing.at[i].name);
+    w->writing.at[i] = vec_last(&w->writing);
+    (void)vec_pop(&w->writing);
+}
+
+/* Forget the first n names, and folders that no other name is in. */
+static void forget(struct watch *w, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (!is_watched(w, n, w->names.at[i].wd)) {
+            inotify_rm_watch(w->fd,
+                             w->names.at[i].wd); /* the second time for a folder fails, which is fine */
+        }
         mem_free(w->names.at[i].name);
     }
-    w->names.len = 0;
+    memmove(w->names.at, w->names.at + n, (w->names.len - n) * sizeof w->names.at[0]);
+    w->names.len -= n;
+    for (size_t i = w->writing.len; i-- > 0;) {
+        if (!is_watched(w, 0, w->writing.at[i].wd)) {
+            written(w, i);
+        }
+    }
 }
 
 static void add(struct watch *w, const char *dir, const char *name)
@@ -46,7 +77,7 @@ static void add(struct watch *w, const char *dir, const char *name)
     int wd = inotify_add_watch(w->fd, dir, EVENTS);
 
     if (wd >= 0) {
-        struct watched one = {wd, name == NULL ? NULL : mem_strndup(name, strlen(name))};
+        struct watched one = {wd, name == NULL ? NULL : mem_strndup(name, strlen(name)), w->also_now};
         vec_push(&w->names, one);
     }
 }
@@ -110,17 +141,24 @@ static void look_at(struct watch *w, const char *name)
     follow(w, path, 0);
 }
 
+/* A folder that stays is never without a watch, and keeps its number: what happened there and was not read
+ * yet counts. */
 static void look(struct watch *w)
 {
     struct stat info;
+    size_t before = w->names.len;
 
-    forget(w);
     look_at(w, w->path);
+    w->also_now = true;
     for (size_t i = 0; i < w->also.len; i++) {
         look_at(w, w->also.at[i]);
     }
+    w->also_now = false;
     if (stat(w->path, &info) == 0 && S_ISDIR(info.st_mode)) {
         add(w, w->path, NULL);
+    }
+    if (before != 0) {
+        forget(w, before);
     }
 }
 
@@ -160,10 +198,13 @@ void watch_also(struct watch *w, const char *const *paths, size_t n)
 void watch_free(struct watch *w)
 {
     if (w != NULL) {
-        forget(w);
+        if (w->names.len != 0) {
+            forget(w, w->names.len);
+        }
         forget_also(w);
         vec_fini(&w->also);
         vec_fini(&w->names);
+        vec_fini(&w->writing);
         close(w->fd);
         mem_free(w->path);
         mem_free(w);
@@ -183,18 +224,62 @@ static bool is_config_name(const char *name)
            (name[0] != '.' && (str_ends_with(s, STR(".yaml")) || str_ends_with(s, STR(".yml"))));
 }
 
-static bool matters(const struct watch *w, const struct inotify_event *e)
+static bool is_named(const struct watched *n, const struct inotify_event *e)
 {
-    if ((e->mask & IN_Q_OVERFLOW) != 0) {
-        return true;
-    }
+    return n->wd == e->wd && (n->name == NULL ? is_config_name(e->name) : strcmp(n->name, e->name) == 0);
+}
+
+/* Is the event about a name that matters?  *config: one that leads to the configuration. */
+static bool matters(const struct watch *w, const struct inotify_event *e, bool *config)
+{
+    bool found = (e->mask & IN_Q_OVERFLOW) != 0;
+
+    *config = false;
     for (size_t i = 0; e->len != 0 && i < w->names.len; i++) {
-        const struct watched *n = &w->names.at[i];
-        if (n->wd == e->wd && (n->name == NULL ? is_config_name(e->name) : strcmp(n->name, e->name) == 0)) {
-            return true;
+        if (is_named(&w->names.at[i], e)) {
+            found = true;
+            *config = *config || !w->names.at[i].also;
         }
     }
-    return false;
+    return found;
+}
+
+/* A file of the configuration was written to, or is whole again (closed, or another file has its name). */
+static void note_writing(struct watch *w, const struct inotify_event *e, uint64_t now_ms)
+{
+    size_t i = 0;
+
+    while (i < w->writing.len &&
+           (w->writing.at[i].wd != e->wd || strcmp(w->writing.at[i].name, e->name) != 0)) {
+        i++;
+    }
+    if ((e->mask & IN_MODIFY) == 0) {
+        if (i < w->writing.len) {
+            written(w, i);
+        }
+        return;
+    }
+    w->wrote_ms = now_ms;
+    if (i == w->writing.len) {
+        struct watched one = {e->wd, mem_strndup(e->name, strlen(e->name)), false};
+        vec_push(&w->writing, one);
+    }
+}
+
+static void take_in(struct watch *w, const struct inotify_event *e, uint64_t now_ms)
+{
+    bool config;
+
+    if (!matters(w, e, &config)) {
+        return;
+    }
+    if (config) {
+        note_writing(w, e, now_ms);
+    }
+    if ((e->mask & IN_MODIFY) == 0) {
+        w->first_ms = w->first_ms == 0 ? now_ms : w->first_ms;
+        w->last_ms = now_ms;
+    }
 }
 
 void watch_read(struct watch *w, uint64_t now_ms)
@@ -205,13 +290,20 @@ void watch_read(struct watch *w, uint64_t now_ms)
     while ((n = read(w->fd, buffer, sizeof buffer)) > 0) {
         for (char *at = buffer; at < buffer + n;) {
             const struct inotify_event *e = (const struct inotify_event *)(const void *)at;
-            if (matters(w, e)) {
-                w->first_ms = w->first_ms == 0 ? now_ms : w->first_ms;
-                w->last_ms = now_ms;
-            }
+            take_in(w, e, now_ms);
             at += sizeof *e + e->len;
         }
     }
+}
+
+bool watch_writing(const struct watch *w, uint64_t now_ms)
+{
+    return w->writing.len != 0 && now_ms < w->wrote_ms + WATCH_WRITING_MS;
+}
+
+void watch_again(struct watch *w, uint64_t now_ms)
+{
+    w->first_ms = w->last_ms = now_ms;
 }
 
 uint64_t watch_when_ms(const struct watch *w)
@@ -220,7 +312,8 @@ uint64_t watch_when_ms(const struct watch *w)
         return 0;
     }
     uint64_t quiet = w->last_ms + WATCH_QUIET_MS, patience = w->first_ms + WATCH_PATIENCE_MS;
-    return quiet < patience ? quiet : patience;
+    uint64_t when = quiet < patience ? quiet : patience, whole = w->wrote_ms + WATCH_WRITING_MS;
+    return w->writing.len != 0 && when < whole ? whole : when;
 }
 
 bool watch_due(struct watch *w, uint64_t now_ms)
@@ -229,6 +322,9 @@ bool watch_due(struct watch *w, uint64_t now_ms)
         return false;
     }
     w->first_ms = 0;
+    while (w->writing.len != 0) { /* patience is at its end */
+        written(w, w->writing.len - 1);
+    }
     look(w);
     return true;
 }

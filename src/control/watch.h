@@ -2,8 +2,10 @@
  *
  * Watches the names that lead to a file, or to a folder and what is in it, not the file itself: so it sees
  * files that are written in place, files that are renamed into their place, and links that are swapped, as
- * Kubernetes does with `..data`.  A change counts when a writer has closed the file.  Several in a row are
- * one: it is reported when nothing followed for a moment. */
+ * Kubernetes does with `..data`.  A change counts when a writer has closed the file, and
+ * while a file of the configuration is half written nothing is reported, whatever else changed: a part of a
+ * file, or an empty one, may well be a configuration.  Several in a row are one: it is reported when nothing
+ * followed for a moment. */
 #ifndef CONTROL_WATCH_H
 #define CONTROL_WATCH_H
 
@@ -13,7 +15,7 @@
 
 #include "weir/status.h"
 
-enum { WATCH_QUIET_MS = 5, WATCH_PATIENCE_MS = 50 };
+enum { WATCH_QUIET_MS = 5, WATCH_PATIENCE_MS = 50, WATCH_WRITING_MS = 30000 };
 
 struct watch;
 
@@ -28,6 +30,12 @@ int watch_fd(const struct watch *w); /* readable: call watch_read */
 void watch_read(struct watch *w, uint64_t now_ms);
 /* Is there a change to look at?  Says so once; looks anew at where links lead. */
 bool watch_due(struct watch *w, uint64_t now_ms);
+/* Is a file of the configuration half written: was it written to, and not closed since?  After
+ * WATCH_WRITING_MS without a further write it counts as written.  Ask after reading files, too, once
+ * watch_read was called: what was read meanwhile may be torn. */
+bool watch_writing(const struct watch *w, uint64_t now_ms);
+/* The change that was due could not be read: it will be due again. */
+void watch_again(struct watch *w, uint64_t now_ms);
 /* When watch_due will have something to say, 0: not known. */
 uint64_t watch_when_ms(const struct watch *w);
 

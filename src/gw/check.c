@@ -2,6 +2,7 @@
 #include "gw/check.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "gw/certificates.h"
 #include "gw/names.h"
@@ -178,6 +179,27 @@ static void check_rule(struct checker *k, const struct gw_rule *rule)
             complain(k, rule->at, ".service",
                      "there is no service '%.*s'; add it to services or correct the name", rule->services[i]);
         }
+    }
+}
+
+static void *copy_of(struct gw_config *c, const void *items, size_t n, size_t size)
+{
+    void *copy = arena_alloc(&c->arena, n * size);
+    if (n != 0) {
+        memcpy(copy, items, n * size);
+    }
+    return copy;
+}
+
+void gw_check_unshare(struct gw_config *c)
+{
+    for (uint32_t i = 0; i < c->nroutes; i++) {
+        struct gw_route *r = &c->routes[i];
+        r->backends = copy_of(c, r->backends, r->nbackends, sizeof *r->backends);
+    }
+    for (uint32_t i = 0; i < c->nplugins; i++) {
+        struct gw_plugin *p = &c->plugins[i];
+        p->rules = copy_of(c, p->rules, p->nrules, sizeof *p->rules);
     }
 }
 

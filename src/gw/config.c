@@ -4,13 +4,45 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "gw/pieces.h"
 
+static void drop(struct gw_config *c)
+{
+    for (uint32_t i = 0; i < c->npieces; i++) {
+        gw_piece_unref(c->pieces[i]);
+    }
+    mem_free(c->pieces);
+    arena_fini(&c->arena);
+    mem_free(c);
+}
+
+/* `others` counts views, and stays above 0 for one that is freed while there are views: then it is theirs. */
 void gw_config_free(struct gw_config *c)
 {
-    if (c != NULL) {
-        arena_fini(&c->arena);
-        mem_free(c);
+    if (c == NULL) {
+        return;
     }
+    struct gw_config *whole = c->whole;
+    if (c->others != 0) {
+        c->others--;
+        return;
+    }
+    drop(c);
+    gw_config_free(whole);
+}
+
+struct gw_config *gw_config_view(struct gw_config *c)
+{
+    struct gw_config *v = mem_alloc(sizeof *v);
+
+    *v = *c;
+    arena_init(&v->arena);
+    v->others = 0;
+    v->pieces = NULL;
+    v->npieces = 0;
+    v->whole = c;
+    c->others++;
+    return v;
 }
 
 uint32_t gw_config_find_service(const struct gw_config *c, struct str name)

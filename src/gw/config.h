@@ -1,10 +1,11 @@
 /* gw/config.h - the checked model: what an operator wrote, with every name resolved.
  *
- * One struct gw_config owns one arena; every string, array and struct below lives in it, and nothing in it
- * points anywhere else.  gw/load.h makes it from YAML and only hands out a model without errors, so who
- * reads it may rely on: indices are in range, regular expressions compile, weights do not sum to 0,
- * host patterns and header names are lower-case.  gw_generation_build takes it over; until then the owner
- * may change it (the control process rewrites plugin URLs to files of its store).
+ * One struct gw_config owns one arena; every string, array and struct below lives in it or, nested in a part
+ * and then immutable, in a piece that it holds (gw/pieces.h), and nothing in it points anywhere else.
+ * gw/load.h makes it from YAML and only hands out a model without errors, so who reads it may rely on:
+ * indices are in range, regular expressions compile, weights do not sum to 0, host patterns and header names
+ * are lower-case.  gw_generation_build takes it over; until then the owner may change it (the control process
+ * rewrites plugin URLs to files of its store).
  *
  * gw/fields.c has the table of the YAML fields that fill these structs. */
 #ifndef GW_CONFIG_H
@@ -347,8 +348,17 @@ struct gw_alert { /* a webhook for crashes; only the control process reads it */
     uint32_t timeout_ms, rate_limit /* a minute */, repeat_after_ms;
 };
 
+struct gw_piece;
+enum { GW_CONFIG_LISTS = 16 };
+
 struct gw_config {
     struct arena arena;
+    uint32_t others;          /* that are views of it */
+    struct gw_config *whole;  /* what it is a view of, or NULL */
+    struct gw_piece **pieces; /* whose contents its parts have (gw/pieces.h), each a reference; on the heap */
+    uint32_t npieces;
+    struct gw_piece *
+        *piece_of[GW_CONFIG_LISTS]; /* by list in fields.c, then by part: its piece or NULL; or NULL */
     struct gw_alert *alerts;
     uint32_t nalerts;
     struct gw_listener *listeners;
@@ -362,6 +372,10 @@ struct gw_config {
 
 /* NULL is fine. */
 void gw_config_free(struct gw_config *c);
+
+/* A configuration with the same lists, to be given other ones of the same arena or its own: what it shares
+ * with `c` lives until both are freed. */
+struct gw_config *gw_config_view(struct gw_config *c);
 
 /* Index by name, or GW_NONE.  Linear: for tools and tests; a generation has tables. */
 uint32_t gw_config_find_service(const struct gw_config *c, struct str name);

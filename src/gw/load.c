@@ -85,7 +85,7 @@ static void read_wasm_plugin(struct loader *l, struct gw_reader *r, const struct
 
 static void read_document(struct loader *l, const struct gw_node *doc)
 {
-    struct gw_reader r = {&l->c->arena, l->problems};
+    struct gw_reader r = {.arena = &l->c->arena, .problems = l->problems};
     const struct gw_node *version = gw_node_find(doc, "apiVersion"), *kind = gw_node_find(doc, "kind");
     struct gw_config part = {0};
 
@@ -168,12 +168,93 @@ static weir_status end(struct loader *l, uint32_t errors_before, struct gw_confi
     return WEIR_OK;
 }
 
+/* ---- with pieces ------------------------------------------------------------------------ */
+
+/* Lists of the configuration, made of what was found in the sources. */
+static void assemble(struct gw_config *c, const gw_found_vec *found, const struct gw_sources *sources,
+                     const size_t *ends)
+{
+    size_t source = 0;
+    const char *name = NULL;
+
+    uint32_t counts[GW_CONFIG_LISTS] = {0};
+
+    c->pieces = mem_zalloc_array(found->len + 1, sizeof *c->pieces);
+    for (size_t i = 0; i < found->len; i++) {
+        counts[found->at[i].piece->kind]++;
+    }
+    for (unsigned k = 0; k < gw_part_nkinds(); k++) {
+        if (counts[k] != 0) {
+            gw_part_reserve(c, k, counts[k]);
+        }
+    }
+    for (size_t i = 0; i < found->len; i++) {
+        struct gw_piece *p = found->at[i].piece;
+        for (; source < sources->list.len && i >= ends[source]; source++) {
+            name = NULL;
+        }
+        if (name == NULL) {
+            const char *own = sources->list.at[source].name;
+            name = arena_strndup(&c->arena, own, strlen(own));
+        }
+        struct gw_place at = {.file = name, .line = found->at[i].line};
+        gw_part_append(c, p->kind, p->object, at, p);
+        c->pieces[c->npieces++] = p;
+    }
+}
+
+/* False: something is not as usual, or there is something to say: read it all instead. */
+static bool load_pieces(const struct gw_sources *sources, const char *over_name, struct str over,
+                        struct gw_pieces *cache, struct gw_config **out)
+{
+    gw_found_vec found = {0};
+    struct gw_problems problems;
+    struct loader l;
+    size_t *ends = mem_zalloc_array(sources->list.len + 1, sizeof *ends);
+    bool ok = true;
+
+    for (size_t i = 0; ok && i < sources->list.len; i++) {
+        ok = gw_pieces_cut(cache, sources->list.at[i].text, &found);
+        ends[i] = found.len;
+    }
+    if (ok && found.len != 0) {
+        gw_problems_init(&problems);
+        begin(&l, &problems);
+        assemble(l.c, &found, sources, ends);
+        if (over.len != 0) {
+            read_over(&l, over_name, over);
+        }
+        gw_check_unshare(l.c);
+        gw_check_config(l.c, &problems);
+        ok = problems.list.len == 0;
+        if (ok) {
+            gw_pieces_keep(cache, &found);
+            *out = l.c;
+        } else {
+            gw_config_free(l.c);
+        }
+        gw_problems_fini(&problems);
+    } else {
+        for (size_t i = 0; i < found.len; i++) {
+            gw_piece_unref(found.at[i].piece);
+        }
+        ok = false;
+    }
+    vec_fini(&found);
+    mem_free(ends);
+    return ok;
+}
+
 weir_status gw_config_load_sources(const struct gw_sources *sources, const char *over_name, struct str over,
-                                   struct gw_config **out, struct gw_problems *problems)
+                                   struct gw_pieces *cache, struct gw_config **out,
+                                   struct gw_problems *problems)
 {
     struct loader l;
     uint32_t errors = problems->nerrors;
 
+    if (cache != NULL && load_pieces(sources, over_name, over, cache, out)) {
+        return WEIR_OK;
+    }
     begin(&l, problems);
     for (size_t i = 0; i < sources->list.len; i++) {
         const struct gw_source *s = &sources->list.at[i];
@@ -186,13 +267,21 @@ weir_status gw_config_load_sources(const struct gw_sources *sources, const char 
     return end(&l, errors, out);
 }
 
+weir_status gw_config_load_cached(const char *name, struct str text, struct gw_pieces *cache,
+                                  struct gw_config **out, struct gw_problems *problems)
+{
+    struct gw_source one = {(char *)(uintptr_t)name, text};
+    struct gw_sources sources = {{&one, 1, 1}};
+    return gw_config_load_sources(&sources, "", STR(""), cache, out, problems);
+}
+
 weir_status gw_config_load(const char *path, struct gw_config **out, struct gw_problems *problems)
 {
     struct gw_sources sources = {0};
     struct gw_config *config = NULL;
 
     weir_status missing = gw_sources_read(path, &sources, problems);
-    weir_status st = gw_config_load_sources(&sources, "", STR(""), &config, problems);
+    weir_status st = gw_config_load_sources(&sources, "", STR(""), NULL, &config, problems);
     gw_sources_fini(&sources);
     if (missing == WEIR_OK && st == WEIR_OK) {
         *out = config;
@@ -214,8 +303,32 @@ weir_status gw_config_load_text(const char *name, struct str text, struct gw_con
     return end(&l, errors, out);
 }
 
+/* Parts as they were read are written once; plugins are not, because their owner changes them. */
+static void write_part(const struct gw_config *c, unsigned kind, uint32_t i, struct strbuf *out)
+{
+    struct gw_piece *piece = c->piece_of[kind] == NULL ? NULL : c->piece_of[kind][i];
+
+    if (piece != NULL && gw_type_config.fields[kind].type != &gw_type_plugin) {
+        strbuf_add(out, gw_piece_json(piece));
+    } else {
+        gw_part_write(c, kind, i, out);
+    }
+}
+
 void gw_config_write(const struct gw_config *c, struct strbuf *out)
 {
-    gw_type_write(&gw_type_config, c, out);
-    strbuf_add_char(out, '\n');
+    bool any = false;
+
+    for (unsigned kind = 0; kind < gw_part_nkinds(); kind++) {
+        uint32_t n = gw_part_count(c, kind);
+        for (uint32_t i = 0; i < n; i++) {
+            if (i == 0) {
+                strbuf_printf(out, "%s\"%s\":[\n", any ? "]," : "{", gw_part_kind_name(kind));
+            }
+            write_part(c, kind, i, out);
+            strbuf_add(out, i + 1 == n ? STR("\n") : STR(",\n"));
+        }
+        any = any || n != 0;
+    }
+    strbuf_add(out, any ? STR("]}\n") : STR("{}\n"));
 }

@@ -7,6 +7,7 @@
 #define GW_LOAD_H
 
 #include "gw/config.h"
+#include "gw/pieces.h"
 #include "gw/problems.h"
 #include "gw/sources.h"
 #include "weir/status.h"
@@ -19,17 +20,23 @@
 weir_status gw_config_load(const char *path, struct gw_config **out, struct gw_problems *problems);
 
 /* The same from files that were read before, with parts over it (gw/parts.h): `over` is a document, which
- * stands for the file `over_name` in messages; empty: none.  WEIR_OK, WEIR_E_CONFIG. */
+ * stands for the file `over_name` in messages; empty: none.  `cache` (may be NULL) makes reading what was
+ * read before quick.  WEIR_OK, WEIR_E_CONFIG. */
 weir_status gw_config_load_sources(const struct gw_sources *sources, const char *over_name, struct str over,
-                                   struct gw_config **out, struct gw_problems *problems);
+                                   struct gw_pieces *cache, struct gw_config **out,
+                                   struct gw_problems *problems);
 
 /* gw_config_load for text in memory; `name` stands for the file in messages. */
 weir_status gw_config_load_text(const char *name, struct str text, struct gw_config **out,
                                 struct gw_problems *problems);
 
+/* gw_config_load_sources for one text without parts over it. */
+weir_status gw_config_load_cached(const char *name, struct str text, struct gw_pieces *cache,
+                                  struct gw_config **out, struct gw_problems *problems);
+
 /* The whole model as JSON in a canonical form: fields in the order of the tables, names resolved, defaults
- * written out.  gw_config_load reads it back to the same model (places apart), so writing that gives the
- * same bytes. */
+ * written out, each part in a line.  gw_config_load reads it back to the same model (places apart), so
+ * writing that gives the same bytes. */
 void gw_config_write(const struct gw_config *c, struct strbuf *out);
 
 /* The tables of all fields as Markdown: docs/configuration.md holds this text. */

@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "base/hash.h"
+
 void gw_names_fini(struct gw_names *n)
 {
     vec_fini(&n->list);
@@ -10,13 +12,13 @@ void gw_names_fini(struct gw_names *n)
 
 void gw_names_add(struct gw_names *n, struct str text, uint32_t id)
 {
-    vec_push(&n->list, ((struct gw_name){text, id}));
+    vec_push(&n->list, ((struct gw_name){text, hash_bytes(text.at, text.len, 0), id}));
 }
 
 static int compare(const void *x, const void *y)
 {
     const struct gw_name *a = x, *b = y;
-    int c = str_cmp(a->text, b->text);
+    int c = a->hash != b->hash ? (a->hash < b->hash ? -1 : 1) : str_cmp(a->text, b->text);
     return c != 0 ? c : a->id < b->id ? -1 : a->id > b->id;
 }
 
@@ -38,10 +40,12 @@ void gw_names_sort(struct gw_names *n)
 size_t gw_names_first(const struct gw_names *n, struct str text)
 {
     size_t low = 0, high = n->list.len;
+    uint64_t hash = hash_bytes(text.at, text.len, 0);
 
     while (low < high) {
         size_t mid = low + (high - low) / 2;
-        if (str_cmp(n->list.at[mid].text, text) < 0) {
+        const struct gw_name *m = &n->list.at[mid];
+        if (m->hash != hash ? m->hash < hash : str_cmp(m->text, text) < 0) {
             low = mid + 1;
         } else {
             high = mid;

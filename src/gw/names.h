@@ -1,4 +1,4 @@
-/* gw/names.h - names to indices: a sorted array, searched by halving. */
+/* gw/names.h - names to indices: an array sorted by hash, searched by halving. */
 #ifndef GW_NAMES_H
 #define GW_NAMES_H
 
@@ -7,6 +7,7 @@
 
 struct gw_name {
     struct str text;
+    uint64_t hash; /* of the text, so that comparing seldom looks at it */
     uint32_t id;
 };
 
@@ -17,8 +18,8 @@ struct gw_names {
 
 void gw_names_fini(struct gw_names *n);
 void gw_names_add(struct gw_names *n, struct str text, uint32_t id);
-/* After the last add, before the first find.  By text, then id; what is there twice stays twice, unless text
- * and id are both the same. */
+/* After the last add, before the first find.  The same texts stand together, by id; what is there twice stays
+ * twice, unless text and id are both the same. */
 void gw_names_sort(struct gw_names *n);
 
 /* Position of the first entry called `text` in list, or list.len.  Others of that name follow it. */

@@ -16,7 +16,7 @@ static const struct gw_field *field_of(unsigned kind)
 
 unsigned gw_part_nkinds(void)
 {
-    WEIR_ASSERT(gw_type_config.nfields <= GW_PART_KINDS_MAX);
+    WEIR_ASSERT(gw_type_config.nfields <= GW_CONFIG_LISTS);
     return (unsigned)gw_type_config.nfields;
 }
 
@@ -167,6 +167,25 @@ uint32_t gw_part_find(const struct gw_config *c, unsigned kind, struct str name)
     return found;
 }
 
+void gw_part_reserve(struct gw_config *c, unsigned kind, uint32_t n)
+{
+    *items_of(c, kind) = arena_zalloc_array(&c->arena, n, field_of(kind)->type->size);
+    c->piece_of[kind] = ARENA_ARRAY(&c->arena, struct gw_piece *, n);
+}
+
+void gw_part_append(struct gw_config *c, unsigned kind, const void *part, struct gw_place at,
+                    struct gw_piece *piece)
+{
+    uint32_t i = (*count_of(c, kind))++;
+    size_t size = field_of(kind)->type->size;
+    char *to = *items_of(c, kind) + (size_t)i * size;
+
+    memcpy(to, part, size);
+    at.field = ((const struct gw_place *)part)->field;
+    *(struct gw_place *)(void *)to = at;
+    c->piece_of[kind][i] = piece;
+}
+
 static void overlay_kind(struct gw_config *c, const struct gw_config *over, unsigned kind)
 {
     struct gw_names names = {0};
@@ -181,12 +200,21 @@ static void overlay_kind(struct gw_config *c, const struct gw_config *over, unsi
     if (before != 0) {
         memcpy(items, *items_of(c, kind), before * size);
     }
+    if (c->piece_of[kind] != NULL) {
+        struct gw_piece **of = ARENA_ARRAY(&c->arena, struct gw_piece *, (size_t)before + more);
+        memcpy(of, c->piece_of[kind], before * sizeof(struct gw_piece *));
+        c->piece_of[kind] = of;
+    }
     collect_names(c, kind, &c->arena, &names);
     for (uint32_t i = 0; i < more; i++) {
         name.len = 0;
         gw_part_name(over, kind, i, &name);
         uint32_t at = gw_names_find(&names, strbuf_str(&name));
-        memcpy(items + (at == GW_NONE ? n++ : at) * size, part_at(over, kind, i), size);
+        at = at == GW_NONE ? n++ : at;
+        memcpy(items + at * size, part_at(over, kind, i), size);
+        if (c->piece_of[kind] != NULL) {
+            c->piece_of[kind][at] = NULL;
+        }
     }
     *items_of(c, kind) = items;
     *count_of(c, kind) = n;

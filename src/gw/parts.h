@@ -1,14 +1,15 @@
 /* gw/parts.h - a configuration as named parts: each entry of its lists, whatever they are.
  *
  * Kinds are the lists of gw_type_config ("listeners", "services", "routes", "plugins", ...), so a new list in
- * fields.c is a new kind here.  A part is called by its `name`; where it has none, by its `address`.  Used by
- * the administration API, which reads and replaces single parts, and to say how two configurations differ. */
+ * fields.c is a new kind here.  A part is called by its `name`; where it has none, by its `address` or the
+ * first of its `hosts`.  Used by the administration API, which reads and replaces single parts, and to say
+ * how two configurations differ. */
 #ifndef GW_PARTS_H
 #define GW_PARTS_H
 
 #include "gw/config.h"
 
-enum { GW_PART_KINDS_MAX = 16, GW_PART_NONE = -1 };
+enum { GW_PART_NONE = -1 };
 
 /* How many kinds there are, and what they are called; static. */
 unsigned gw_part_nkinds(void);
@@ -28,6 +29,12 @@ void gw_part_show(const struct gw_config *c, unsigned kind, uint32_t i, struct s
 
 /* Index by name, or GW_NONE.  Linear. */
 uint32_t gw_part_find(const struct gw_config *c, unsigned kind, struct str name);
+
+/* For who puts a configuration together: room for `n` parts of a kind, which had none; then one after
+ * another. `piece` is what the part was made of. */
+void gw_part_reserve(struct gw_config *c, unsigned kind, uint32_t n);
+void gw_part_append(struct gw_config *c, unsigned kind, const void *part, struct gw_place at,
+                    struct gw_piece *piece);
 
 /* Put the parts of `over`, whose arena must outlive `c`, into `c`: one that is called like a part of its kind
  * takes its place, another is appended. */

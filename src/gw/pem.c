@@ -64,6 +64,7 @@ bool gw_pem_read(struct gw_reader *r, const struct gw_node *node, const struct g
             gw_problem_at(r, node, path, "is larger than 1 MiB");
         }
     } else {
+        r->outside = true;
         ok = read_file(r, node, path, &text);
     }
     if (ok && !str_is_utf8(strbuf_str(&text))) {

@@ -46,6 +46,7 @@ struct gw_path {
 struct gw_reader {
     struct arena *arena; /* of the configuration being read */
     struct gw_problems *problems;
+    bool outside; /* set by who reads another file: the same text may mean something else the next time */
 };
 
 struct gw_field {

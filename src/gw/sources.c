@@ -3,10 +3,12 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "gw/yaml.h"
@@ -21,23 +23,33 @@ static weir_status fail(struct gw_problems *problems, const char *path, int err,
 
 static weir_status read_file(struct gw_sources *s, const char *path, struct gw_problems *problems)
 {
-    struct strbuf text = {0};
-    char chunk[65536];
-    size_t n;
-    FILE *f = fopen(path, "rb");
+    struct stat info;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
 
-    if (f == NULL) {
+    if (fd < 0) {
         return fail(problems, path, errno, "cannot be opened");
     }
-    while ((n = fread(chunk, 1, sizeof chunk, f)) != 0 && text.len <= GW_YAML_MAX_BYTES) {
-        strbuf_add_bytes(&text, chunk, n);
+    size_t len = 0, room = (fstat(fd, &info) == 0 && info.st_size > 0 ? (size_t)info.st_size : 0) + 1;
+    room =
+        room > GW_YAML_MAX_BYTES ? GW_YAML_MAX_BYTES + 1 : room; /* a byte too many is enough to refuse it */
+    char *text = mem_alloc(room);
+    ssize_t n = 0;
+    while (len < room && (n = read(fd, text + len, room - len)) > 0) {
+        len += (size_t)n;
+        if (len == room && room <= GW_YAML_MAX_BYTES) { /* it grows, or is no plain file */
+            char *more = mem_alloc(2 * room);
+            memcpy(more, text, len);
+            mem_free(text);
+            text = more;
+            room *= 2;
+        }
     }
-    weir_status st = ferror(f) ? fail(problems, path, errno, "cannot be read") : WEIR_OK;
-    fclose(f);
+    weir_status st = n < 0 ? fail(problems, path, errno, "cannot be read") : WEIR_OK;
+    close(fd);
     if (st == WEIR_OK) {
-        vec_push(&s->list, ((struct gw_source){mem_strndup(path, strlen(path)), strbuf_str(&text)}));
+        vec_push(&s->list, ((struct gw_source){mem_strndup(path, strlen(path)), str_make(text, len)}));
     } else {
-        strbuf_fini(&text);
+        mem_free(text);
     }
     return st;
 }

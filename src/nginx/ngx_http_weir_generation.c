@@ -48,18 +48,24 @@ log_problems(ngx_http_weir_worker_t *w, struct gw_problems *problems)
 static struct gw_config *
 load_config(ngx_http_weir_worker_t *w, const char *file)
 {
-    struct gw_config   *config;
-    struct gw_problems  problems;
+    struct gw_config        *config;
+    struct gw_sources        sources;
+    struct gw_problems       problems;
+    static struct gw_pieces  pieces; /* of the generation before */
 
     config = NULL;
+    ngx_memzero(&sources, sizeof(sources));
     gw_problems_init(&problems);
 
-    if (gw_config_load(file, &config, &problems) != WEIR_OK) {
+    if (gw_sources_read(file, &sources, &problems) != WEIR_OK
+        || gw_config_load_sources(&sources, "", STR(""), &pieces, &config, &problems) != WEIR_OK)
+    {
         log_problems(w, &problems);
         ngx_log_error(NGX_LOG_EMERG, w->cycle->log, 0, "[weir] the generation \"%s\" does not load", file);
         config = NULL;
     }
 
+    gw_sources_fini(&sources);
     gw_problems_fini(&problems);
 
     return config;

@@ -182,12 +182,12 @@ class Gateway(Process):
             return []
         return [int(p) for p in pids if "worker process" in title(p) and "shutting down" not in title(p)]
 
-    def worker_status(self):
-        """The state as one of the workers tells the control process."""
+    def worker_status(self, path="/"):
+        """The state as one of the workers tells the control process; "/services": what it knows of services."""
         with socket.socket(socket.AF_UNIX) as s:
             s.settimeout(PATIENCE_S)
             s.connect(os.path.join(self.state, "status.sock"))
-            s.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            s.sendall(f"GET {path} HTTP/1.0\r\n\r\n".encode())
             text = b""
             while more := s.recv(65536):
                 text += more

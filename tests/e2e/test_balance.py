@@ -1,8 +1,6 @@
 """How a service's endpoints are chosen, watched, spared and tried again: on real connections, changed without a reload."""
 import collections
 import ipaddress
-import json
-import os
 import re
 import socket
 import struct
@@ -45,14 +43,7 @@ def config(endpoints, route=None, **service):
 
 
 def services(g):
-    with socket.socket(socket.AF_UNIX) as s:
-        s.settimeout(PATIENCE_S)
-        s.connect(os.path.join(g.state, "status.sock"))
-        s.sendall(b"GET /services HTTP/1.0\r\n\r\n")
-        text = b""
-        while more := s.recv(65536):
-            text += more
-    return json.loads(text.split(b"\r\n\r\n", 1)[1])
+    return g.worker_status("/services")
 
 
 def endpoint(g, address, service=0):

@@ -2,19 +2,16 @@
 import http.client
 import json
 import os
-import re
 import shutil
 import signal
 import socket
-import statistics
 import subprocess
 import threading
 import time
 
 import pytest
 
-from conftest import KEY_AUTH, PATIENCE_S, SANITIZED, WEIR, send, wait_for
-from upstreams import Upstream, read_exactly, read_head, websocket
+from conftest import KEY_AUTH, PATIENCE_S, WEIR, send, wait_for
 
 
 def write(g, config, how="rename"):
@@ -108,6 +105,29 @@ def test_a_wrong_file_changes_nothing(gateway, echo):
     assert mark(g) == "good"
     write(g, route(echo, "better"))
     wait_for("the next change", lambda: mark(g) == "better")
+
+
+def test_a_file_that_is_half_written_is_not_read(gateway, echo, tmp_path):
+    """Emptied, and not written yet; a module changes meanwhile, which has the configuration read again."""
+    module = tmp_path / "m.wasm"
+    shutil.copy(KEY_AUTH.removeprefix("file:"), module)
+    config = route(echo, "first", [key_auth("k", url=f"file:{module}")])
+    g = gateway(config, "--workers", "1")
+    wait_for("the gateway", lambda: mark(g, headers={"x-k": "k"}) == "first")
+    with open(g.config, encoding="utf-8") as f:
+        text = f.read()
+    with open(g.config, "w", encoding="utf-8") as f:
+        for n in range(20):
+            module.write_bytes(module.read_bytes() + bytes([0, 2, 1, 65 + n]))
+            assert mark(g, headers={"x-k": "k"}) == "first"
+            time.sleep(0.02)
+        assert weir("apply", "--state", g.state)[0] == 1
+        f.write(text[:100])
+        f.flush()
+        assert "refused" not in g.output()
+        f.write(text[100:].replace("first", "second"))
+    wait_for("the change", lambda: mark(g, headers={"x-k": "k"}) == "second")
+    assert "(SIGHUP)" not in g.error_log
 
 
 def test_a_request_keeps_its_generation(gateway, echo):
@@ -248,6 +268,23 @@ def test_the_control_process_dies_in_the_middle(gateway, echo):
     assert not failures
 
 
+def status(g):
+    with socket.socket(socket.AF_UNIX) as s:
+        s.settimeout(PATIENCE_S)
+        s.connect(g.state + "/admin.sock")
+        s.sendall(b"GET /v1/status HTTP/1.1\r\n\r\n")
+        text = b""
+        while more := s.recv(65536):
+            text += more
+    return json.loads(text.split(b"\r\n\r\n", 1)[1])
+
+
+def in_all_workers(g, number):
+    """That generation or a later one."""
+    workers = status(g)["workers"]
+    return len(workers) == 2 and all(w["generation"] >= number for w in workers)
+
+
 def weir(*args):
     done = subprocess.run([WEIR, *args], capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     return done.returncode, done.stdout + done.stderr
@@ -296,146 +333,6 @@ def test_the_socket_is_the_owners(gateway, echo):
             s.connect(g.state + "/admin.sock")
             s.sendall(request)
             assert s.recv(65536).split()[1] == status
-
-
-# A storm of changes.
-
-CHANGES = 200 if not SANITIZED else 60
-
-
-class Load:
-    """Requests over kept HTTP/1.1 connections, a request a connection, HTTP/2, and WebSockets that stay open."""
-
-    def __init__(self, g):
-        self.g, self.stop, self.failures, self.count = g, threading.Event(), [], 0
-        self.threads = [threading.Thread(target=self.kept) for _ in range(2)] + [threading.Thread(target=self.fresh)]
-        self.threads.append(threading.Thread(target=self.http2))
-        for t in self.threads:
-            t.start()
-
-    def ask(self, connection=None):
-        try:
-            status = send(self.g.port, headers={"x-k": "k"}, connection=connection).status
-        except OSError as e:
-            status = repr(e)
-        self.count += 1
-        if status != 200:
-            self.failures.append(status)
-
-    def kept(self):
-        c = http.client.HTTPConnection("127.0.0.1", self.g.port, timeout=PATIENCE_S)
-        while not self.stop.is_set():
-            self.ask(c)
-        c.close()
-
-    def fresh(self):
-        while not self.stop.is_set():
-            self.ask()
-
-    def http2(self):
-        while not self.stop.is_set():
-            done = subprocess.run(["h2load", "-t1", "-c4", "-m4", "-n1000", "-H", "x-k: k", f"http://127.0.0.1:{self.g.port}/"],
-                                  capture_output=True, text=True, check=False)
-            self.count += 1000
-            if "1000 succeeded, 0 failed, 0 errored" not in done.stdout or "1000 2xx" not in done.stdout:
-                self.failures.append(done.stdout[-600:])
-
-    def end(self):
-        self.stop.set()
-        for t in self.threads:
-            t.join()
-
-
-def open_websockets(port, n):
-    sockets = []
-    for _ in range(n):
-        s = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S)
-        s.sendall(b"GET /ws HTTP/1.1\r\nHost: ws\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-                  b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n")
-        assert b" 101 " in read_head(s)
-        sockets.append(s)
-    return sockets
-
-
-def rss_kb(pids):
-    total = 0
-    for pid in pids:
-        with open(f"/proc/{pid}/status", encoding="ascii") as f:
-            total += int(re.search(r"VmRSS:\s+(\d+)", f.read()).group(1))
-    return total
-
-
-def status(g):
-    with socket.socket(socket.AF_UNIX) as s:
-        s.settimeout(PATIENCE_S)
-        s.connect(g.state + "/admin.sock")
-        s.sendall(b"GET /v1/status HTTP/1.1\r\n\r\n")
-        text = b""
-        while more := s.recv(65536):
-            text += more
-    return json.loads(text.split(b"\r\n\r\n", 1)[1])
-
-
-def in_all_workers(g, number):
-    """That generation or a later one."""
-    workers = status(g)["workers"]
-    return len(workers) == 2 and all(w["generation"] >= number for w in workers)
-
-
-def change(echo, ws, tmp_path, i):
-    """The i-th configuration: a route and, in turn, endpoints, the plugin's configuration, its module; every twentieth a
-    broken plugin."""
-    plugin = key_auth("k", url=f"file:{tmp_path}/{i // 3 % 2}.wasm")
-    plugin["defaultConfig"]["consumers"].append({"name": "b", "credential": f"other-{i // 2}"})
-    if i % 20 == 0:
-        plugin = broken(["no file", "no module", "configuration", "wrong hash"][i // 20 % 4], tmp_path)
-    return {"services": [{"name": "echo", "endpoints": [{"address": echo.address, "weight": 1 + i % 5}]},
-                         {"name": "ws", "endpoints": [ws.address]}],
-            "routes": [{"name": "ws", "match": {"hosts": ["ws"]}, "service": "ws"},
-                       {"name": f"all-{i % 7}", "match": {}, "service": "echo", "rewrite": {"host": f"mark-{i}"}}],
-            "plugins": [{**plugin, "matchRules": [{"domain": ["ws"], "configDisable": True}]}]}
-
-
-def test_a_storm_of_changes(gateway, echo, tmp_path):
-    module = open(KEY_AUTH.removeprefix("file:"), "rb").read()
-    for n in range(2):
-        (tmp_path / f"{n}.wasm").write_bytes(module + bytes([0, 2, 1, 65 + n]))  # another custom section
-    ws = Upstream(websocket)
-    g = gateway(change(echo, ws, tmp_path, 1), "--workers", "2")
-    workers, master = both(g), g.master()
-    sockets, load, took, warm = open_websockets(g.port, 20), Load(g), [], 0
-    try:
-        number = 1
-        for i in range(2, CHANGES):
-            if i % 20 == 10:
-                write(g, {"routes": [{"name": "x", "service": "nowhere"}]})
-                wait_for("the refusal", lambda i=i: g.output().count("was refused") >= i // 20)
-                continue
-            begun = time.monotonic()
-            write(g, change(echo, ws, tmp_path, i), "rename" if i % 2 else "truncate")
-            number += 1
-            wait_for(f"change {i}", lambda number=number: in_all_workers(g, number))
-            took.append((time.monotonic() - begun) * 1000)
-            if i % 10 == 0:
-                assert mark(g, headers={"x-k": "k"}) == f"mark-{i}"
-                for n, s in enumerate(sockets):
-                    s.sendall(b"message %d" % n)
-                    assert read_exactly(s, len(b"message %d" % n)) == b"message %d" % n
-            if i == CHANGES // 2 + 1:
-                warm = rss_kb(workers)
-    finally:
-        load.end()
-    assert not load.failures, load.failures[:5]
-    for s in sockets:
-        s.close()
-    wait_for("the old generations' end", lambda: all(generations(g) == 1 for _ in range(10)))
-    grown = rss_kb(workers) - warm
-    took.sort()
-    print(f"{len(took)} changes under {load.count} requests: in force after {statistics.median(took):.0f} ms (median), "
-          f"{took[len(took) * 99 // 100]:.0f} ms (p99); workers {warm} kB half-way, {grown:+d} kB after")
-    assert (g.workers(), g.master()) == (workers, master)
-    assert "(SIGHUP)" not in g.error_log
-    assert grown < warm * 0.05 + 4096 or SANITIZED
 
 
 def test_a_worker_that_was_killed_is_replaced_with_the_generation_in_force(gateway, echo):

@@ -40,6 +40,30 @@ static struct watch *watch(const char *name)
     return w;
 }
 
+/* Modules are known when a configuration was read; what is written meanwhile must not get lost. */
+static void test_a_change_before_other_files_are_watched(void **state)
+{
+    char module[160];
+    const char *const also[] = {module};
+
+    (void)state;
+    sh("mkdir -p modules; echo a > early.yaml; echo a > modules/m.wasm");
+    snprintf(module, sizeof module, "%s/modules/m.wasm", dir);
+    struct watch *w = watch("early.yaml");
+    sh("echo b > early.yaml");
+    watch_also(w, also, 1);
+    assert_true(seen(w));
+    sh("echo b > modules/m.wasm");
+    watch_also(w, also, 1);
+    assert_true(seen(w));
+    sh("echo c > early.yaml");
+    watch_also(w, NULL, 0);
+    assert_true(seen(w));
+    sh("echo c > modules/m.wasm");
+    assert_false(seen(w));
+    watch_free(w);
+}
+
 static void test_a_file(void **state)
 {
     (void)state;
@@ -133,6 +157,66 @@ static void test_when_it_is_reported(void **state)
     watch_free(w);
 }
 
+static FILE *open_file(const char *name, const char *how)
+{
+    char at[160];
+    snprintf(at, sizeof at, "%s/%s", dir, name);
+    FILE *f = fopen(at, how);
+    assert_non_null(f);
+    return f;
+}
+
+/* Somebody has emptied the file and writes it; something else changes meanwhile. */
+static void test_a_file_that_is_half_written(void **state)
+{
+    char module[160];
+    const char *const also[] = {module};
+
+    (void)state;
+    sh("mkdir -p modules; echo a > half.yaml; echo a > modules/h.wasm");
+    snprintf(module, sizeof module, "%s/modules/h.wasm", dir);
+    struct watch *w = watch("half.yaml");
+    watch_also(w, also, 1);
+    FILE *f = open_file("half.yaml", "w");
+    sh("echo b > modules/h.wasm");
+    watch_read(w, 5000);
+    assert_true(watch_writing(w, 5000));
+    assert_false(watch_due(w, 5000 + WATCH_QUIET_MS));
+    watch_also(w, also, 1);
+    assert_false(watch_due(w, 5000 + WATCH_PATIENCE_MS));
+    fputs("b", f);
+    fclose(f);
+    watch_read(w, 5100);
+    assert_false(watch_writing(w, 5100));
+    assert_true(watch_due(w, 5100 + WATCH_QUIET_MS));
+
+    f = open_file("half.yaml", "w"); /* another file takes its name */
+    watch_read(w, 6000);
+    assert_true(watch_writing(w, 6000));
+    sh("echo c > t; mv t half.yaml");
+    watch_read(w, 6001);
+    assert_false(watch_writing(w, 6001));
+    assert_true(watch_due(w, 6001 + WATCH_QUIET_MS));
+    fclose(f);
+
+    f = open_file("half.yaml", "w"); /* a writer that never ends */
+    sh("echo d > modules/h.wasm");
+    watch_read(w, 7000);
+    assert_int_equal(watch_when_ms(w), 7000 + WATCH_WRITING_MS);
+    assert_true(watch_due(w, 7000 + WATCH_WRITING_MS));
+    fclose(f);
+
+    f = open_file("modules/h.wasm", "w"); /* a module holds nothing up */
+    sh("echo e > half.yaml");
+    watch_read(w, 50000);
+    assert_false(watch_writing(w, 50000));
+    assert_true(watch_due(w, 50000 + WATCH_QUIET_MS));
+    fclose(f);
+    watch_again(w, 60000);
+    assert_true(watch_due(w, 60000 + WATCH_QUIET_MS));
+    watch_free(w);
+}
+
 static int make_dir(void **state)
 {
     (void)state;
@@ -150,12 +234,14 @@ static int remove_dir(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_change_before_other_files_are_watched),
         cmocka_unit_test(test_a_file),
         cmocka_unit_test(test_links_that_are_swapped),
         cmocka_unit_test(test_a_folder_on_the_way),
         cmocka_unit_test(test_a_folder_of_files),
         cmocka_unit_test(test_links_in_a_circle),
         cmocka_unit_test(test_when_it_is_reported),
+        cmocka_unit_test(test_a_file_that_is_half_written),
     };
     return cmocka_run_group_tests_name("control/watch", tests, make_dir, remove_dir);
 }
