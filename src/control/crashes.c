@@ -335,6 +335,9 @@ void crashes_take(struct crashes *cs, pid_t pid, struct str text)
     }
     keep(cs, id, &c);
     log_crash(id, &c);
+    if (cs->opt.on_crash != NULL) {
+        cs->opt.on_crash(cs->opt.on_crash_ctx, id, &c);
+    }
     mem_free(before.text);
     arena_fini(&namer.arena);
 }
