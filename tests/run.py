@@ -31,8 +31,8 @@ SUITES = [
     ("pw", PYTEST + ["tests/pw"], {}, 600),
     ("plugins", PYTEST + ["tests/plugins"], {}, 600),
     ("cli", PYTEST + ["tests/cli"], {}, 600),
-    ("e2e", PYTEST + ["tests/e2e"], {}, 1200),
-    ("e2e-san", PYTEST + ["tests/e2e"], {"WEIR_BUILD": "build/san"}, 1800),
+    ("e2e", PYTEST + ["tests/e2e"], {}, 2400),
+    ("e2e-san", PYTEST + ["tests/e2e"], {"WEIR_BUILD": "build/san"}, 3000),
 ]
 
 

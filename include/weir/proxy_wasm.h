@@ -208,6 +208,32 @@ bool pw_stream_get_property(const struct pw_stream *s, struct str name, struct s
 /* How the stream fared, for access logs: the index of the step that answered or failed, or -1. */
 int pw_stream_local_step(const struct pw_stream *s);
 bool pw_stream_trapped(const struct pw_stream *s);
+
+/* What became of a step, for access logs. */
+enum pw_outcome {
+    PW_OUTCOME_NONE,     /* the stream did not come so far, or the plugin has nothing to say to streams */
+    PW_OUTCOME_OK,       /* it ran */
+    PW_OUTCOME_PAUSED,   /* it ran, and held a message when the stream ended */
+    PW_OUTCOME_ANSWERED, /* the local response is its own, or it held too much of a body */
+    PW_OUTCOME_CLOSED,   /* it had the stream closed */
+    /* It failed, and its policy decided: */
+    PW_OUTCOME_TRAPPED,  /* its guest trapped, or ended itself */
+    PW_OUTCOME_DEADLINE, /* a call took more than its CPU budget */
+    PW_OUTCOME_VM_DIED,  /* in a call for another stream */
+    PW_OUTCOME_HEALING,  /* there was no VM: after failures in a row it waits */
+    PW_OUTCOME_STOPPED,  /* there was no VM: the plugin did not start */
+    PW_OUTCOME_REFUSED,  /* a quota: it has as many contexts as it may */
+};
+const char *pw_outcome_name(enum pw_outcome outcome); /* "answered"; static */
+
+struct pw_step_report {
+    enum pw_outcome outcome;
+    uint64_t ns; /* in its callbacks for this stream, by the clock; without a lone on_delete and the root's */
+    struct str details; /* of its answer, else empty; lives until the stream ends */
+};
+/* Complete after pw_stream_finish. `step` counts those given to pw_stream_new. */
+struct pw_step_report pw_stream_step_report(const struct pw_stream *s, size_t step);
+
 /* What plugins of this process have at the moment; all zero when no request and no call is under way. */
 struct pw_live {
     size_t streams, contexts; /* contexts of streams, not of roots */

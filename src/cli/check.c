@@ -112,7 +112,7 @@ static void find_blame(const struct gw_plugin *p, struct str file, struct str to
 /* Fetch a module as the gateway would, into a file of this process in /tmp. */
 static bool fetch(const struct gw_plugin *p, char file[64], struct gw_problems *problems)
 {
-    struct fetcher_options opt = {.program = "/proc/self/exe", .work_dir = "/tmp"};
+    struct confined_options opt = {.program = "/proc/self/exe", .work_dir = "/tmp"};
     char *url = mem_strndup(p->url.at, p->url.len);
     char *secret = p->pull_secret.len == 0 ? NULL : mem_strndup(p->pull_secret.at, p->pull_secret.len);
     char *sha256 = p->sha256.at == NULL ? NULL : mem_strndup(p->sha256.at, p->sha256.len);

@@ -352,7 +352,9 @@ static weir_status publish(struct deploy *d, const struct gw_config *config, boo
     if (d->text.len == 0 && d->published != NULL) {
         gw_config_write(d->published, &d->text);
     }
-    gw_config_write(config, &text);
+    struct gw_config served = *config;
+    served.nalerts = 0; /* workers send none, and need not know where to */
+    gw_config_write(&served, &text);
     *changed = !str_eq(strbuf_str(&text), strbuf_str(&d->text));
     weir_status st = !*changed || !mixed ? WEIR_OK : read_back(d, strbuf_str(&text), &model, problems);
     if (st == WEIR_OK && *changed) {

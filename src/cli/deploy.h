@@ -106,8 +106,8 @@ uint64_t deploy_when_ms(const struct deploy *d);
 /* What is known of a plugin, or NULL. */
 struct deploy_note *deploy_note_find(struct deploy *d, struct str name);
 
-/* The file that a module of the store was read from for what is wanted now, until the next change; NULL: none.
- * `ctx`: the deploy. */
+/* The file that a module of the store was read from for what is wanted now, until the next change; NULL:
+ * none. `ctx`: the deploy. */
 const char *deploy_module_origin(void *ctx, const char *sha256);
 
 /* How `config` differs from what is wanted now, appended as JSON: {"changes":[{"change":"added","kind":...,

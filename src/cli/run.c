@@ -31,6 +31,7 @@
 #include "cli/cli.h"
 #include "cli/deploy.h"
 #include "control/admin.h"
+#include "control/alerts.h"
 #include "control/images.h"
 #include "control/nginx_conf.h"
 #include "control/nginx_process.h"
@@ -210,6 +211,7 @@ struct run {
     char control_sock[64], admin_sock[64];
     struct admin *admin;
     struct crashes *crashes;
+    struct alerts *alerts;
     struct images *images;
     int lock;
     const char *user;
@@ -529,6 +531,7 @@ static weir_status go_on(struct run *run, bool *changed)
     weir_report_init(&rep);
     if (run->reads_watched != run->deploy.nreads) {
         watch_modules(run);
+        alerts_set(run->alerts, run->deploy.wanted);
     }
     weir_status st = deploy_step(&run->deploy, changed, &rep);
     if (st == WEIR_OK && *changed) {
@@ -567,7 +570,7 @@ static int start_publishing(struct run *run)
 
     weir_report_init(&rep);
     host.ctx = run;
-    struct fetcher_options how = {
+    struct confined_options how = {
         .program = "/proc/self/exe",
         .work_dir = store_work_dir(run->store),
         .change_user = run->change_compile_user,
@@ -575,6 +578,7 @@ static int start_publishing(struct run *run)
         .gid = run->compile_gid,
     };
     run->sources = sources_new(run->store, &how);
+    run->alerts = alerts_new(&how);
     deploy_init(&run->deploy, run->store, run->sources, run->state_dir);
     if (api_init(&run->api, &run->deploy, run->state_dir, args.config, &host, &rep) != WEIR_OK ||
         watch_new(args.config, &run->watch, &rep) != WEIR_OK) {
@@ -658,6 +662,8 @@ static int open_images(struct run *run)
         .gid = run->compile_gid,
         .origin = deploy_module_origin,
         .origin_ctx = &run->deploy,
+        .on_crash = alerts_crash,
+        .on_crash_ctx = run->alerts,
     };
     weir_status st = crashes_open(&kept, &run->crashes, &rep);
     if (st != WEIR_OK) {
@@ -830,6 +836,7 @@ static int wait_ms(const struct run *run)
     next = run->stopping ? run->deadline_ms : run->restart_ms;
     next = sooner(next, run->stopping ? 0 : watch_when_ms(run->watch));
     next = sooner(next, run->stopping ? 0 : sources_when_ms(run->sources, now));
+    next = sooner(next, run->stopping ? 0 : alerts_when_ms(run->alerts, now));
     next = sooner(next, deploy_when_ms(&run->deploy));
     if (images_busy(run->images) && (next == 0 || next > now + IMAGES_STEP_MS)) {
         next = now + IMAGES_STEP_MS;
@@ -863,6 +870,9 @@ static int supervise(struct run *run, int signals)
         }
         images_polled(run->images, fds + IMAGES, nimages);
         images_step(run->images);
+        if (!run->stopping) {
+            alerts_step(run->alerts, now_ms());
+        }
         if (!run->stopping && sources_step(run->sources, now_ms())) {
             deploy_fetched(&run->deploy);
         }
@@ -983,6 +993,7 @@ static int run_gateway(int argc, char **argv)
     admin_close(run.admin);
     images_free(run.images);
     crashes_close(run.crashes);
+    alerts_free(run.alerts);
     api_fini(&run.api);
     deploy_fini(&run.deploy);
     sources_free(run.sources);

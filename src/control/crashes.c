@@ -193,8 +193,8 @@ static void take_name(void *ctx, size_t i, struct str function, struct str place
     }
 }
 
-/* The file with the module's DWARF, into `path`: the module itself, or what a stripped one names beside the file
- * it came from. */
+/* The file with the module's DWARF, into `path`: the module itself, or what a stripped one names beside the
+ * file it came from. */
 static void find_dwarf(const struct crashes *cs, const char *hex, const char *module, char path[PATH_MAX])
 {
     const char *origin = cs->opt.origin == NULL ? NULL : cs->opt.origin(cs->opt.origin_ctx, hex);
@@ -335,6 +335,9 @@ void crashes_take(struct crashes *cs, pid_t pid, struct str text)
     }
     keep(cs, id, &c);
     log_crash(id, &c);
+    if (cs->opt.on_crash != NULL) {
+        cs->opt.on_crash(cs->opt.on_crash_ctx, id, &c);
+    }
     mem_free(before.text);
     arena_fini(&namer.arena);
 }

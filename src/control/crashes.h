@@ -24,6 +24,9 @@ struct crashes_options {
     /* The file that a module of the store came from, beside which its DWARF may be; NULL: unknown. */
     const char *(*origin)(void *ctx, const char *sha256);
     void *origin_ctx;
+    /* Told of each crash once it is kept; NULL: nobody is. */
+    void (*on_crash)(void *ctx, const char *id, const struct crash *c);
+    void *on_crash_ctx;
 };
 
 /* `store` must outlive it.  WEIR_E_IO: the folder cannot be made. */

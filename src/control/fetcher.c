@@ -8,14 +8,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/mem.h"
 #include "base/str.h"
-#include "os/confine.h"
 #include "os/os.h"
 
 enum { MODULE_BYTES_MAX = 256 << 20, MEMORY_LIMIT_GIB = 2, SAID_BYTES_MAX = 4096 };
@@ -52,36 +50,12 @@ weir_status fetcher_open_secret(const char *path, int *fd, struct weir_report *r
     return WEIR_OK;
 }
 
-static int nameless_file(const char *dir)
+static pid_t start_pull(const struct fetcher *f, const struct confined_options *opt,
+                        const struct fetcher_job *job, int secret)
 {
-    struct strbuf path = {0};
-
-    strbuf_printf(&path, "%s/fetch-XXXXXX", dir);
-    int fd = mkostemp(path.at, O_CLOEXEC);
-    if (fd >= 0) {
-        unlink(path.at);
-    }
-    strbuf_fini(&path);
-    return fd;
-}
-
-/* In the child. */
-static _Noreturn void run_pull(const struct fetcher *f, const struct fetcher_options *opt,
-                               const struct fetcher_job *job, int secret, pid_t parent)
-{
-    const char *weaker = NULL, *argv[16] = {"weir", "pull", "-o", "-", "--secret", "-"};
+    const struct confined_limits limits = {FETCHER_TIME_LIMIT_S, MEMORY_LIMIT_GIB, MODULE_BYTES_MAX};
+    const char *argv[16] = {"weir", "pull", "-o", "-", "--secret", "-"};
     size_t n = 6;
-    struct weir_report rep;
-    struct os_confinement confinement = {
-        .memory_limit_bytes = (uint64_t)MEMORY_LIMIT_GIB << 30,
-        .cpu_limit_s = FETCHER_TIME_LIMIT_S,
-        .file_limit_bytes = MODULE_BYTES_MAX,
-        .network = true,
-        .change_user = opt->change_user,
-        .uid = opt->uid,
-        .gid = opt->gid,
-    };
-    sigset_t none;
 
     if (job->sha256 != NULL) {
         argv[n++] = "--sha256";
@@ -93,32 +67,7 @@ static _Noreturn void run_pull(const struct fetcher *f, const struct fetcher_opt
     }
     argv[n++] = "--";
     argv[n++] = job->url;
-    weir_report_init(&rep);
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
-    setpgid(0, 0);
-    if (dup2(secret, 0) < 0 || dup2(f->module, 1) < 0 || dup2(f->said, 2) < 0) {
-        _exit(127);
-    }
-    int program = open(opt->program, O_RDONLY); /* its user may not come there by the path */
-    if (program < 0 || chdir("/") != 0) {
-        dprintf(2, "%s: %s\n", opt->program, strerror(errno));
-        _exit(127);
-    }
-    if (os_confine_self(&confinement, &weaker, &rep) != WEIR_OK) {
-        dprintf(2, "cannot confine the fetch: %s\n", rep.message);
-        _exit(126);
-    }
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != parent) {
-        _exit(127);
-    }
-#if __has_feature(address_sanitizer)
-    setenv("ASAN_OPTIONS", "detect_leaks=0", 0); /* confined, it cannot be traced by itself */
-#endif
-    execveat(program, "", (char *const *)(uintptr_t)argv, environ, AT_EMPTY_PATH);
-    dprintf(2, "%s: %s\n", opt->program, strerror(errno));
-    _exit(127);
+    return confined_start(opt, &limits, argv, secret, f->module, f->said);
 }
 
 static void close_files(struct fetcher *f)
@@ -128,8 +77,8 @@ static void close_files(struct fetcher *f)
     *f = (struct fetcher){.child = 0};
 }
 
-weir_status fetcher_start(struct fetcher *f, const struct fetcher_options *opt, const struct fetcher_job *job,
-                          struct weir_report *rep)
+weir_status fetcher_start(struct fetcher *f, const struct confined_options *opt,
+                          const struct fetcher_job *job, struct weir_report *rep)
 {
     int secret = -1;
     weir_status st = job->secret != NULL ? fetcher_open_secret(job->secret, &secret, rep) : WEIR_OK;
@@ -140,17 +89,13 @@ weir_status fetcher_start(struct fetcher *f, const struct fetcher_options *opt, 
     if (job->secret == NULL) {
         secret = open("/dev/null", O_RDONLY | O_CLOEXEC);
     }
-    f->module = nameless_file(opt->work_dir);
-    f->said = nameless_file(opt->work_dir);
-    pid_t self = getpid(), pid = secret < 0 || f->module < 0 || f->said < 0 ? -1 : fork();
-    if (pid == 0) {
-        run_pull(f, opt, job, secret, self);
-    }
+    f->module = confined_file(opt->work_dir);
+    f->said = confined_file(opt->work_dir);
+    pid_t pid = start_pull(f, opt, job, secret);
     if (pid < 0) {
         st = io_error(rep, opt->work_dir);
         close_files(f);
     } else {
-        setpgid(pid, pid);
         f->child = pid;
         f->deadline_ms = now_ms() + FETCHER_TIME_LIMIT_S * UINT64_C(1000);
     }

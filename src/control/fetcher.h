@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "weir/status.h"
+#include "control/confined.h"
 
 /* What the child says, see cli/pull.c. */
 #define FETCHER_VERSION "version:"
@@ -20,14 +20,6 @@ enum {
     FETCHER_EXIT_UNCHANGED = 3,
     FETCHER_SECRET_BYTES_MAX = 64 << 10,
     FETCHER_TIME_LIMIT_S = 600,
-};
-
-struct fetcher_options {
-    const char *program;  /* of `weir` */
-    const char *work_dir; /* for the nameless file */
-    bool change_user;     /* fetch as this user; takes root */
-    uid_t uid;
-    gid_t gid;
 };
 
 struct fetcher_job {
@@ -57,8 +49,8 @@ struct fetcher_result {
 weir_status fetcher_open_secret(const char *path, int *fd, struct weir_report *rep);
 
 /* Start a fetch; does not block.  WEIR_E_IO, WEIR_E_NOT_FOUND: there is no child, `rep` says why. */
-weir_status fetcher_start(struct fetcher *f, const struct fetcher_options *opt, const struct fetcher_job *job,
-                          struct weir_report *rep);
+weir_status fetcher_start(struct fetcher *f, const struct confined_options *opt,
+                          const struct fetcher_job *job, struct weir_report *rep);
 /* See what became of it: after SIGCHLD, and now and then, to end one that is over its time.  Once it is not
  * RUNS the fetcher is free for another. */
 enum fetcher_outcome fetcher_poll(struct fetcher *f, struct fetcher_result *out);

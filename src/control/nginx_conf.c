@@ -19,14 +19,7 @@ static const char head[] = "daemon off;\n"
                            "pcre_jit on;\n";
 
 static const char http_head[] =
-    "    log_format weir escape=json '{\"time\":\"$time_iso8601\",\"client\":\"$remote_addr\",'\n"
-    "        '\"method\":\"$request_method\",\"host\":\"$http_host\",\"path\":\"$weir_path\",'\n"
-    "        '\"protocol\":\"$server_protocol\",\"status\":$status,\"bytes\":$body_bytes_sent,'\n"
-    "        '\"duration_s\":$request_time,\"route\":\"$weir_route\",\"service\":\"$weir_service\",'\n"
-    "        '\"upstream\":\"$upstream_addr\",\"upstream_status\":\"$upstream_status\",'\n"
-    "        "
-    "'\"plugin\":\"$weir_plugin\",\"details\":\"$weir_details\",\"request_id\":\"$http_x_request_id\",'\n"
-    "        '\"custom_log\":\"$weir_custom_log\",\"ai_log\":\"$weir_ai_log\"}';\n"
+    "    log_format weir escape=none '$weir_log';\n"
     "    access_log \"$S/logs/access.log\" weir buffer=64k flush=1s;\n"
     "    client_body_temp_path \"/proc/self/cwd/tmp/body\";\n"
     "    proxy_temp_path \"/proc/self/cwd/tmp/proxy\";\n"

@@ -32,7 +32,7 @@ struct source {
 
 struct sources {
     struct store *store;
-    struct fetcher_options opt;
+    struct confined_options opt;
     char *program, *work_dir;
     unsigned round;
     VEC(struct source *) list;
@@ -43,7 +43,7 @@ static uint64_t now_ms(void)
     return os_monotonic_ns() / 1000000;
 }
 
-struct sources *sources_new(struct store *store, const struct fetcher_options *opt)
+struct sources *sources_new(struct store *store, const struct confined_options *opt)
 {
     struct sources *s = mem_zalloc(sizeof *s);
 

@@ -31,7 +31,7 @@ enum source_state {
 struct sources;
 
 /* `store` must outlive it; strings of `opt` are copied. */
-struct sources *sources_new(struct store *store, const struct fetcher_options *opt);
+struct sources *sources_new(struct store *store, const struct confined_options *opt);
 void sources_free(struct sources *s); /* NULL is fine; ends what runs */
 
 /* A plugin wants its module: start a fetch if one is due by the pull policy.  `again`: even if the last one

@@ -271,8 +271,8 @@ static void take_name(const struct weir_module *m, uint32_t offset, size_t i, sy
 }
 
 /* The block of one offset: lines of function and place in turn, then an empty line.  The last is the function
- * itself, not inlined: it is called what the module calls it, if it does, because the symbolizer takes the name
- * of whatever export is before it.  False: it says nothing that the names of the module do not. */
+ * itself, not inlined: it is called what the module calls it, if it does, because the symbolizer takes the
+ * name of whatever export is before it.  False: it says nothing that the names of the module do not. */
 static bool take_block(struct str *text, size_t i, struct str own_name, symbolizer_take *take, void *ctx)
 {
     bool known = false;

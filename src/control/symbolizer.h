@@ -16,19 +16,19 @@
 enum { SYMBOLIZER_MOST_OFFSETS = 256, SYMBOLIZER_MODULE_BYTES = 256 << 20 };
 
 struct symbolizer_options {
-    const char *program; /* NULL: llvm-symbolizer-19 on the PATH */
-    const char *debug;   /* file with the module's DWARF; NULL: the module, or what it names beside it */
+    const char *program;    /* NULL: llvm-symbolizer-19 on the PATH */
+    const char *debug;      /* file with the module's DWARF; NULL: the module, or what it names beside it */
     const char *debug_name; /* what messages call `debug`; NULL: by its path */
-    bool module_alone;   /* do not open the file that the module names: the module is not trusted */
-    bool change_user;    /* the child becomes this user; takes root */
+    bool module_alone;      /* do not open the file that the module names: the module is not trusted */
+    bool change_user;       /* the child becomes this user; takes root */
     uid_t uid;
     gid_t gid;
 };
 
-/* A module without DWARF may name a file that has it (external_debug_info), which lies beside where the module
- * came from: `origin`, a path.  True: its path, below the folder of `origin`, is in `path` (PATH_MAX bytes),
- * whether there is such a file or not; what is in it counts only once symbolizer_run has compared the code.
- * False: the module carries its DWARF, or names no such file.  Blocks on disk. */
+/* A module without DWARF may name a file that has it (external_debug_info), which lies beside where the
+ * module came from: `origin`, a path.  True: its path, below the folder of `origin`, is in `path` (PATH_MAX
+ * bytes), whether there is such a file or not; what is in it counts only once symbolizer_run has compared the
+ * code. False: the module carries its DWARF, or names no such file.  Blocks on disk. */
 bool symbolizer_debug_file(const char *module_path, const char *origin, char *path);
 
 typedef void symbolizer_take(void *ctx, size_t i, struct str function, struct str place);

@@ -370,6 +370,12 @@ struct gw_plugin {
 
 /* ---- all of it ------------------------------------------------------------------------------ */
 
+struct gw_alert { /* a webhook for crashes; only the control process reads it */
+    struct gw_place at;
+    struct str name, url, url_file, token_file, template;
+    uint32_t timeout_ms, rate_limit /* a minute */, repeat_after_ms;
+};
+
 struct gw_piece;
 enum { GW_CONFIG_LISTS = 16 };
 
@@ -381,6 +387,8 @@ struct gw_config {
     uint32_t npieces;
     struct gw_piece *
         *piece_of[GW_CONFIG_LISTS]; /* by list in fields.c, then by part: its piece or NULL; or NULL */
+    struct gw_alert *alerts;
+    uint32_t nalerts;
     struct gw_listener *listeners;
     struct gw_certificate *certificates;
     struct gw_service *services;

@@ -900,6 +900,11 @@ static const struct gw_field config_fields[] = {
      .offset = AT(gw_config, log_level),
      .choices = gw_log_levels,
      .doc = "Least level of plugins' lines in the error log; none: that of `weir run --plugin-log-level`."},
+    {.name = "alerts",
+     .kind = GW_F_LIST,
+     ARRAY(gw_config, alerts),
+     .type = &gw_type_alert,
+     .doc = "Who is told of plugins' crashes."},
 };
 const struct gw_type gw_type_config = {.name = "A document",
                                        .about = "Several documents and files are put together: their lists "

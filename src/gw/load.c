@@ -23,6 +23,7 @@ struct loader {
     VEC(struct gw_route) routes;
     VEC(struct gw_plugin) plugins;
     struct gw_config singles; /* the other fields */
+    VEC(struct gw_alert) alerts;
 };
 
 /* ---- documents -------------------------------------------------------------------------- */
@@ -38,6 +39,7 @@ static void append_part(struct loader *l, const struct gw_config *part)
     APPEND(&l->services, part->services, part->nservices);
     APPEND(&l->routes, part->routes, part->nroutes);
     APPEND(&l->plugins, part->plugins, part->nplugins);
+    APPEND(&l->alerts, part->alerts, part->nalerts);
 }
 
 static bool is_text(const struct gw_node *n, const char *text)
@@ -145,6 +147,7 @@ static void move_all(struct loader *l, struct gw_config *c)
     MOVE(l, c, plugins, gw_plugin);
     gw_singles_overlay(c, &l->singles);
     l->singles = (struct gw_config){0};
+    MOVE(l, c, alerts, gw_alert);
 }
 
 static void read_over(struct loader *l, const char *name, struct str text)

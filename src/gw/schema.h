@@ -79,7 +79,7 @@ struct gw_type {
     void (*check)(struct gw_reader *r, const struct gw_node *node, const struct gw_path *path, void *object);
 };
 
-extern const struct gw_type gw_type_config, gw_type_plugin;
+extern const struct gw_type gw_type_config, gw_type_plugin, gw_type_alert;
 /* fields_service.c: parts of a service, and of a route. */
 extern const struct gw_type gw_type_header_changes, gw_type_rewrite, gw_type_route_limits;
 extern const struct gw_type gw_type_hash_key, gw_type_health, gw_type_service_limits, gw_type_retries,

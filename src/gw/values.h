@@ -12,13 +12,13 @@ typedef bool gw_check_value(struct gw_reader *r, const struct gw_node *node, con
 gw_check_value gw_check_name, gw_check_host_pattern, gw_check_host, gw_check_authority, gw_check_domain,
     gw_check_path, gw_check_path_prefix, gw_check_regex, gw_check_method, gw_check_header_name,
     gw_check_scheme, gw_check_url, gw_check_sha256, gw_check_env_name, gw_check_certificates,
-    gw_check_private_key, gw_check_certificate_host;
+    gw_check_private_key, gw_check_certificate_host, gw_check_alert_template, gw_check_alert_url;
 
 typedef void gw_check_object(struct gw_reader *r, const struct gw_node *node, const struct gw_path *path,
                              void *object);
 gw_check_object gw_check_listener, gw_check_path_match, gw_check_header_match, gw_check_redirect,
     gw_check_route, gw_check_env, gw_check_rule, gw_check_plugin, gw_check_tls, gw_check_service,
-    gw_check_hash_key, gw_check_retries, gw_check_certificate;
+    gw_check_hash_key, gw_check_retries, gw_check_certificate, gw_check_alert;
 
 /* A string that is PEM text or names a file of it, as that text. False: a problem was added.  Blocks on disk.
  */

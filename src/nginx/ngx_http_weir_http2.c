@@ -14,8 +14,9 @@
 
 #include "ngx_http_weir_module.h"
 
+#include "gw/grpc_timeout.h"
 
-#define MAX_DEADLINE_MS  (24 * 3600 * 1000)
+
 #define MAX_MESSAGE      1024
 
 
@@ -93,44 +94,6 @@ ngx_http_weir_is_grpc(ngx_http_request_t *r)
 }
 
 
-/* "100m": at most eight digits and a unit. 0: it is not one. */
-
-static ngx_msec_t
-parse_deadline(struct str s)
-{
-    size_t    i;
-    uint64_t  n = 0, ns;
-
-    static const struct {
-        char      unit;
-        uint64_t  ns;
-    } units[] = {
-        { 'n', 1 }, { 'u', 1000 }, { 'm', 1000000 }, { 'S', 1000000000 }, { 'M', 60000000000 }, { 'H', 3600000000000 },
-    };
-
-    if (s.len < 2 || s.len > 9) {
-        return 0;
-    }
-
-    for (i = 0; i + 1 < s.len; i++) {
-        if (s.at[i] < '0' || s.at[i] > '9') {
-            return 0;
-        }
-
-        n = n * 10 + (uint64_t) (s.at[i] - '0');
-    }
-
-    for (i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
-        if (units[i].unit == s.at[s.len - 1]) {
-            ns = n * units[i].ns;
-            return ngx_min(ns / 1000000 + 1, MAX_DEADLINE_MS);
-        }
-    }
-
-    return 0;
-}
-
-
 static void
 deadline_handler(ngx_event_t *ev)
 {
@@ -168,7 +131,7 @@ ngx_http_weir_deadline_start(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
         return;
     }
 
-    ctx->deadline_ms = parse_deadline(value);
+    ctx->deadline_ms = gw_grpc_timeout_ms(value);
 
     if (ctx->deadline_ms != 0) {
         ctx->deadline.data = ctx;

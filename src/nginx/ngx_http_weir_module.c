@@ -299,7 +299,7 @@ add_variables(ngx_conf_t *cf)
         var->data = v->data;
     }
 
-    return NGX_OK;
+    return ngx_http_weir_log_add_variable(cf);
 }
 
 
@@ -843,6 +843,10 @@ init(ngx_conf_t *cf)
 
     ngx_http_weir_body_init();
     use_certificates(cmcf);
+
+    if (ngx_http_weir_log_init(cf) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
     return ngx_http_weir_filter_init(cf);
 }

@@ -142,6 +142,16 @@ typedef struct {
 } ngx_http_weir_cursor_t;
 
 
+/* A plugin of a request's chain, and its step of the stream. */
+
+typedef struct {
+    ngx_http_weir_plugin_t         *plugin;
+    ngx_int_t                       step;       /* -1: none, it did not load */
+} ngx_http_weir_link_t;
+
+typedef struct ngx_http_weir_steps_log_s  ngx_http_weir_steps_log_t;
+
+
 typedef struct {
     ngx_http_weir_generation_t     *generation; /* must be first: ngx_http_weir_find_service */
     ngx_http_request_t             *request;
@@ -160,6 +170,10 @@ typedef struct {
     ngx_str_t                       details;    /* for the access log */
     ngx_str_t                       custom_log, ai_log; /* likewise, by plugins */
     ngx_str_t                       plugin;     /* that answered or failed */
+    ngx_http_weir_link_t           *chain;      /* all plugins that match, in order */
+    size_t                          nchain;
+    ngx_http_weir_steps_log_t      *steps_log;  /* what became of them; NULL before the end */
+    ngx_uint_t                      tries;      /* of the upstream; not those of kept connections that were closed */
 
     ngx_http_weir_local_t          *local;
     ngx_http_weir_cursor_t          in, out;
@@ -328,6 +342,12 @@ ngx_int_t ngx_http_weir_change_response(ngx_http_weir_ctx_t *ctx);
 void ngx_http_weir_measure_headers(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx);
 /* Does the route refuse so large a request? The status, or 0. */
 ngx_uint_t ngx_http_weir_too_large(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx);
+
+/* ngx_http_weir_log.c: the line of a request in the access log */
+ngx_int_t ngx_http_weir_log_add_variable(ngx_conf_t *cf);
+ngx_int_t ngx_http_weir_log_init(ngx_conf_t *cf);
+/* Note what became of the plugins; `stream` is finished, NULL: none was made. */
+void ngx_http_weir_log_steps(ngx_http_weir_ctx_t *ctx, const struct pw_stream *stream);
 
 /* ngx_http_weir_http2.c: services that speak HTTP/2, and gRPC on its way to any service */
 char *ngx_http_weir_http2_upstream(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);

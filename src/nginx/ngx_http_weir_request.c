@@ -340,8 +340,10 @@ ngx_http_weir_make_stream(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx, const
 
     steps = ngx_palloc(r->pool, (n + 1) * sizeof(struct pw_step));
     ctx->steps = ngx_palloc(r->pool, (n + 1) * sizeof(ngx_http_weir_plugin_t *));
+    ctx->chain = ngx_palloc(r->pool, (n + 1) * sizeof(ngx_http_weir_link_t));
+    ctx->nchain = 0;
 
-    if (steps == NULL || ctx->steps == NULL) {
+    if (steps == NULL || ctx->steps == NULL || ctx->chain == NULL) {
         return NGX_ERROR;
     }
 
@@ -349,6 +351,8 @@ ngx_http_weir_make_stream(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx, const
 
     for (i = 0; i < n; i++) {
         plugin = &g->plugins[found[i].plugin];
+        ctx->chain[ctx->nchain].plugin = plugin;
+        ctx->chain[ctx->nchain++].step = plugin->plugin == NULL ? -1 : (ngx_int_t) nsteps;
 
         if (plugin->plugin == NULL) {
             if (plugin->conf->fail_strategy == GW_FAIL_OPEN) {
@@ -1001,6 +1005,11 @@ ngx_http_weir_end(ngx_http_weir_ctx_t *ctx)
     struct pw_stream  *stream = ctx->stream;
 
     if (stream == NULL) {
+
+        if (ctx->steps_log == NULL) {       /* no plugin got to run */
+            ngx_http_weir_log_steps(ctx, NULL);
+        }
+
         return;
     }
 
@@ -1016,6 +1025,7 @@ ngx_http_weir_end(ngx_http_weir_ctx_t *ctx)
 
     ctx->stream = NULL;
     pw_stream_finish(stream);
+    ngx_http_weir_log_steps(ctx, stream);
 
     keep_for_log(ctx, stream, STR("custom_log"), &ctx->custom_log);
     keep_for_log(ctx, stream, STR("ai_log"), &ctx->ai_log);

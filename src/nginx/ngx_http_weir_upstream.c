@@ -258,6 +258,7 @@ get_peer(ngx_peer_connection_t *pc, void *data)
     }
 
     b->peer = peer;
+    b->ctx->tries++;
 
     /* nginx's log names it when the peer may be gone. */
 
@@ -349,6 +350,7 @@ decide(ngx_peer_connection_t *pc, balance_t *b)
          * try more. */
 
         forget_try(&b->tried, b->peer);
+        b->ctx->tries--;
         return;
     }
 

@@ -75,6 +75,7 @@ static bool create_context(struct pw_stream_step *st)
         return false;
     }
     st->plugin->quotas.contexts++;
+    st->called = true;
     pw_contexts_add(&st->vm->contexts, ctx);
     pw_live.contexts++;
     const uint32_t args[PW_EXPORT_MAX_PARAMS] = {ctx->id, st->vm->roots[ctx->config].id};
@@ -97,24 +98,29 @@ bool pw_stream_call_step(struct pw_stream *s, uint32_t i, enum pw_direction d, e
     if (st->vm == NULL || st->vm->dead) {
         return end_with(s, pw_stream_fail_step(s, i));
     }
+    pw_stream_time_from(s);
     if (st->ctx.id == 0) {
         if (!st->vm->has_stream_callbacks) {
             return true;
         }
         if (!create_context(st)) {
+            pw_stream_time_to(s, st);
             return end_with(s, pw_stream_fail_step(s, i));
         }
         if (!settle(s, st, d, &unused)) {
+            pw_stream_time_to(s, st);
             return false;
         }
     }
     if (!pw_vm_exports(st->vm, id)) {
+        pw_stream_time_to(s, st);
         return true;
     }
     const uint32_t args[PW_EXPORT_MAX_PARAMS] = {st->ctx.id, size, end_of_stream};
     st->side[d].in_call = true;
     bool returned = pw_vm_call(st->vm, &st->ctx, id, args, status);
     st->side[d].in_call = false;
+    pw_stream_time_to(s, st);
     if (!returned) {
         *status = 0;
         return end_with(s, pw_stream_fail_step(s, i));
@@ -491,6 +497,7 @@ void pw_stream_enter(struct pw_stream *s)
     s->running = true;
     s->verdict = PW_CONTINUE;
     s->resumes = false;
+    s->stamp_ticks = 0;
 }
 
 enum pw_verdict pw_stream_leave(struct pw_stream *s, enum pw_direction d, bool go_on)

@@ -169,8 +169,13 @@ static void tell_close(struct pw_stream *s, uint32_t i, enum pw_direction side, 
     struct pw_stream_step *st = &s->steps[i];
     const uint32_t args[PW_EXPORT_MAX_PARAMS] = {st->ctx.id, peer};
 
-    if (!st->failed && st->ctx.id != 0 && !st->vm->dead &&
-        !pw_vm_call(st->vm, &st->ctx, directions[side].close, args, NULL)) {
+    if (st->failed || st->ctx.id == 0 || st->vm->dead || !pw_vm_exports(st->vm, directions[side].close)) {
+        return;
+    }
+    pw_stream_time_from(s);
+    bool returned = pw_vm_call(st->vm, &st->ctx, directions[side].close, args, NULL);
+    pw_stream_time_to(s, st);
+    if (!returned) {
         pw_stream_fail_step(s, i);
     }
 }
@@ -185,6 +190,7 @@ void pw_connection_on_close(struct pw_stream *s, enum pw_direction side, enum pw
     }
     s->close_told[side] = true;
     s->running = true; /* what is asked for waits */
+    s->stamp_ticks = 0;
     for (uint32_t i = 0; i < s->nsteps; i++) {
         tell_close(s, i, side, peer);
         close |= (s->pending & PW_PENDING_CLOSE) != 0;

@@ -7,6 +7,7 @@
 
 #include "base/hash.h"
 #include "base/mem.h"
+#include "base/ticks.h"
 #include "pw/abi.h"
 #include "pw/callout.h"
 #include "pw/redis.h"
@@ -112,6 +113,7 @@ weir_status pw_plugin_new(struct weir_module *m, const struct pw_plugin_options 
             rep, WEIR_E_UNSUPPORTED, WEIR_NO_OFFSET, "export",
             "no proxy_abi_version_... function: this is no Proxy-Wasm plugin of a known ABI");
     }
+    ticks_start();
     struct pw_plugin *p = mem_zalloc(sizeof *p);
     arena_init(&p->arena);
     copy_options(p, opt);

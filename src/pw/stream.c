@@ -201,6 +201,7 @@ enum pw_verdict pw_stream_fail_step(struct pw_stream *s, uint32_t i)
     struct pw_stream_step *st = &s->steps[i];
 
     st->failed = true;
+    st->failure = (uint8_t)pw_step_failure(st);
     s->trapped = true;
     s->pending = 0;
     if (s->local_taken && !s->local_sent) {
@@ -250,7 +251,12 @@ static void end_context(struct pw_stream *s, struct pw_stream_step *st)
 {
     static const enum pw_export_id order[] = {PW_EXPORT_DONE, PW_EXPORT_LOG, PW_EXPORT_DELETE};
     const uint32_t args[PW_EXPORT_MAX_PARAMS] = {st->ctx.id};
+    /* A lone on_delete gives memory back: less than two readings of the counter, in most plugins. */
+    bool timed = pw_vm_exports(st->vm, PW_EXPORT_DONE) || pw_vm_exports(st->vm, PW_EXPORT_LOG);
 
+    if (timed) {
+        pw_stream_time_from(s);
+    }
     /* The stream is over: on_done cannot put it off (Envoy ignores its result, too). */
     for (size_t k = 0; k < sizeof order / sizeof *order && !st->vm->dead; k++) {
         if (!pw_vm_exports(st->vm, order[k])) {
@@ -260,7 +266,11 @@ static void end_context(struct pw_stream *s, struct pw_stream_step *st)
             s->pending = 0;
         } else {
             s->trapped = true;
+            st->failure = (uint8_t)pw_step_failure(st);
         }
+    }
+    if (timed) {
+        pw_stream_time_to(s, st);
     }
     if (!st->vm->dead) {
         st->plugin->failures = 0;
@@ -278,6 +288,7 @@ void pw_stream_finish(struct pw_stream *s)
     WEIR_ASSERT(!s->running);
     s->phase = PW_PHASE_LOG;
     s->running = true;
+    s->stamp_ticks = 0;
     for (uint32_t i = 0; i < s->nsteps; i++) {
         if (s->steps[i].ctx.id != 0) {
             end_context(s, &s->steps[i]);

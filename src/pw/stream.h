@@ -11,6 +11,7 @@
 #define PW_STREAM_H
 
 #include "base/arena.h"
+#include "base/ticks.h"
 #include "pw/body.h"
 #include "pw/context.h"
 #include "pw/vm.h"
@@ -73,6 +74,9 @@ struct pw_stream_step {
     struct pw_vm *vm; /* a reference; NULL: none could be had */
     struct pw_context ctx;
     bool failed;            /* by its guest, once; skipped from then on */
+    uint8_t failure;        /* enum pw_outcome: why, also of callbacks at the end */
+    bool called;            /* its context was created, once */
+    uint64_t spent_ticks;   /* in its callbacks (base/ticks.h) */
     uint64_t counted_bytes; /* of bodies, among its plugin's (quota.h) */
     struct pw_side side[2];
 };
@@ -121,6 +125,7 @@ struct pw_stream {
     struct pw_local_response local;
     struct pw_stream *next_deferred;
     struct pw_stored *stored;
+    uint64_t stamp_ticks;   /* up to here time is charged to steps; 0: from the next callback on */
     struct pw_flow flow[2]; /* by enum pw_direction */
     size_t map_bytes;       /* that changes of header maps took of the server's memory so far */
     uint64_t limit_bytes;   /* of a body that a step holds; 0: the plugins' own */
@@ -147,6 +152,25 @@ void pw_stream_vm_died(struct pw_stream *s, uint32_t step);
 enum pw_verdict pw_stream_fail_step(struct pw_stream *s, uint32_t step);
 /* Answer with s->local now; PW_CLOSE if it is too late for an answer. */
 enum pw_verdict pw_stream_answer(struct pw_stream *s);
+
+/* Why a step that cannot be called, or no more, failed. */
+enum pw_outcome pw_step_failure(const struct pw_stream_step *st);
+
+/* Time goes to the step whose callback ends; what the host does between two callbacks goes to the second, so
+ * that each costs one reading of the counter. */
+static inline void pw_stream_time_from(struct pw_stream *s)
+{
+    if (s->stamp_ticks == 0) {
+        s->stamp_ticks = ticks_now();
+    }
+}
+
+static inline void pw_stream_time_to(struct pw_stream *s, struct pw_stream_step *st)
+{
+    uint64_t now = ticks_now();
+    st->spent_ticks += now - s->stamp_ticks;
+    s->stamp_ticks = now;
+}
 
 /* Call one callback of a step, after the context's creation where it is the first; *status is what it
  * returned, or 0 where nothing is to be called.  False: the stream was answered or closed, as s->verdict

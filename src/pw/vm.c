@@ -166,6 +166,8 @@ static __attribute__((cold, noinline)) void died(struct pw_vm *vm, const char *w
         return; /* the outer call of one that was reported */
     }
     vm->dead = true;
+    vm->died_in = vm->effective->id;
+    vm->died_late = st == WEIR_E_TRAP && trap->kind == WEIR_TRAP_DEADLINE;
     stop_listening(vm);
     pw_crash_tell(vm, where, st, trap);
     struct strbuf b = {0};

@@ -39,6 +39,8 @@ struct pw_vm {
     enum pw_abi abi;
     uint32_t refs;
     bool dead;
+    bool died_late;              /* past its deadline */
+    uint32_t died_in;            /* id of the context it was called for */
     const struct pw_saved *from; /* of a stream's own: what it is a copy of; else NULL */
     bool own;                    /* of one stream */
     bool draining;               /* replaced: it ends with its streams */

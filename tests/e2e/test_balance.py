@@ -454,7 +454,7 @@ def test_statuses_are_retried(gateway, four):
     assert g.send(method="POST", body=b"x").status in (200, 503)
     posts = [g.send(method="POST", body=b"x").status for _ in range(4)]
     assert sorted(posts) == [200, 200, 503, 503]  # what a POST did is not known
-    g.access(upstream_status="503, 200")
+    assert g.access(upstream_status="503, 200")["retries"] == 1
     write(g, config([bad.address, four["a"].address], retries={"on": ["503"], "anyMethod": True}))
     wait_for("the change", lambda: all(g.send(method="POST", body=b"x").status == 200 for _ in range(4)))
     bad.close()

@@ -125,7 +125,7 @@ def test_errors_of_the_gateway(gw, client):
 
 def test_answers_of_plugins(client):
     for command, code in (("local 403 x no -1", grpc.StatusCode.PERMISSION_DENIED), ("local 429 x slow -1", grpc.StatusCode.UNAVAILABLE),
-                          ("local 403 x no 9", grpc.StatusCode.FAILED_PRECONDITION), ("local 200 x no 10", grpc.StatusCode.ABORTED)):
+                          ("local 403 x no 9", grpc.StatusCode.FAILED_PRECONDITION), ("local 200 x no 10", grpc.StatusCode.ABORTED), ("trap", grpc.StatusCode.UNAVAILABLE)):
         with pytest.raises(grpc.RpcError) as e:
             client.unary("Echo", b"x", metadata=(*PLUGGED, ("x-request", command)))
         assert e.value.code() == code, command

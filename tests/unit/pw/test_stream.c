@@ -477,6 +477,111 @@ static void test_streams_without_contexts(void **state)
     pw_plugin_free(p);
 }
 
+/* Both steps of a stream that ended; then it is freed. */
+static void expect_outcomes(struct pw_stream *s, enum pw_outcome first, enum pw_outcome second)
+{
+    pw_stream_finish(s);
+    struct pw_step_report a = pw_stream_step_report(s, 0), b = pw_stream_step_report(s, 1);
+    assert_string_equal(pw_outcome_name(a.outcome), pw_outcome_name(first));
+    assert_string_equal(pw_outcome_name(b.outcome), pw_outcome_name(second));
+    assert_true(str_eq(a.details, first == PW_OUTCOME_ANSWERED ? STR("d") : STR("")));
+    assert_true(str_eq(b.details, STR("")));
+    assert_true(b.ns == 0 || second != PW_OUTCOME_NONE);
+    pw_stream_end(s);
+}
+
+static void test_outcomes(void **state)
+{
+    static const struct {
+        const char *script;
+        enum pw_verdict verdict;
+        enum pw_outcome outcome;
+    } cases[] = {
+        {"ret 1", PW_PAUSE, PW_OUTCOME_PAUSED},   {"local 403 d b -1", PW_LOCAL, PW_OUTCOME_ANSWERED},
+        {"close 0", PW_CLOSE, PW_OUTCOME_CLOSED}, {"trap", PW_LOCAL, PW_OUTCOME_TRAPPED},
+        {"loop", PW_LOCAL, PW_OUTCOME_DEADLINE},
+    };
+    struct pw_plugin *p = start(false);
+    struct fake f, other;
+    (void)state;
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct pw_stream *s = begin(p, &f, cases[i].script, NULL);
+        assert_int_equal(pw_stream_on_request_headers(s, true), cases[i].verdict);
+        expect_outcomes(s, cases[i].outcome, PW_OUTCOME_NONE);
+    }
+    struct pw_stream *s = begin(p, &f, "", NULL), *t = begin(p, &other, "trap", NULL);
+    assert_int_equal(pw_stream_on_request_headers(s, true), PW_CONTINUE);
+    assert_int_equal(pw_stream_on_request_headers(t, true), PW_LOCAL);
+    assert_int_equal(pw_stream_on_response_headers(s, true), PW_LOCAL);
+    expect_outcomes(s, PW_OUTCOME_OK, PW_OUTCOME_VM_DIED);
+    expect_outcomes(t, PW_OUTCOME_TRAPPED, PW_OUTCOME_NONE);
+    pw_plugin_free(p);
+}
+
+/* Where the policy lets the stream pass, the second step finds the VM dead, and later none. */
+static void test_outcomes_of_streams_that_pass(void **state)
+{
+    struct pw_plugin *p = start(true);
+    struct fake f;
+    (void)state;
+
+    for (int i = 0; i < 6; i++) {
+        struct pw_stream *s = begin(p, &f, "trap", NULL);
+        assert_int_equal(pw_stream_on_request_headers(s, true), PW_CONTINUE);
+        expect_outcomes(s, PW_OUTCOME_TRAPPED, PW_OUTCOME_VM_DIED);
+    }
+    struct pw_stream *s = begin(p, &f, "", NULL);
+    assert_int_equal(pw_stream_on_request_headers(s, true), PW_CONTINUE);
+    expect_outcomes(s, PW_OUTCOME_HEALING, PW_OUTCOME_HEALING);
+    pw_plugin_free(p);
+}
+
+static uint64_t real_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* A loop that ends with its budget took almost all the time that passed; a step that was not called took
+ * none. */
+static void test_time_of_steps(void **state)
+{
+    static const struct str config = STR("");
+    struct pw_plugin_options opt = {.name = STR("quick"), .configs = &config, .nconfigs = 1};
+    struct weir_module *m = load("build/guests/host/probe.wasm");
+    struct pw_plugin *p = start(false), *quick;
+    struct fake f;
+    (void)state;
+
+    assert_int_equal(pw_plugin_new(m, &opt, &server, NULL, &quick, NULL), WEIR_OK);
+    const struct pw_step steps[] = {{quick, 0}, {p, 0}};
+    memset(&f, 0, sizeof f);
+    struct pw_stream *s = pw_stream_new(steps, 2, &f);
+    pw_stream_finish(s);
+    assert_int_equal(pw_stream_step_report(s, 0).ns, 0); /* nobody was called */
+    pw_stream_end(s);
+
+    s = begin(p, &f, "loop", NULL);
+    uint64_t before = real_ns();
+    assert_int_equal(pw_stream_on_request_headers(s, true), PW_LOCAL);
+    pw_stream_finish(s);
+    uint64_t passed = real_ns() - before;
+    struct pw_step_report r = pw_stream_step_report(s, 0);
+    assert_true(r.ns <= passed + passed / 100 && r.ns >= passed - passed / 10 && r.ns >= 99000000);
+    assert_int_equal(pw_stream_step_report(s, 1).ns, 0);
+    pw_stream_end(s);
+
+    memset(&f, 0, sizeof f);
+    s = pw_stream_new(steps, 2, &f); /* the first did not start */
+    assert_int_equal(pw_stream_on_request_headers(s, true), PW_LOCAL);
+    expect_outcomes(s, PW_OUTCOME_STOPPED, PW_OUTCOME_NONE);
+    pw_plugin_free(quick);
+    pw_plugin_free(p);
+    weir_module_unref(m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -491,6 +596,9 @@ int main(void)
         cmocka_unit_test(test_replace_module),
         cmocka_unit_test(test_stored_properties_for_access_logs),
         cmocka_unit_test(test_streams_without_contexts),
+        cmocka_unit_test(test_outcomes),
+        cmocka_unit_test(test_outcomes_of_streams_that_pass),
+        cmocka_unit_test(test_time_of_steps),
     };
     return cmocka_run_group_tests_name("pw/stream", tests, NULL, NULL);
 }
