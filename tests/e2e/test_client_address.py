@@ -3,6 +3,7 @@ And the log level of plugins, which is a single value of the configuration, too.
 import json
 import os
 import socket
+import subprocess
 import threading
 
 import pytest
@@ -167,3 +168,11 @@ def test_the_log_level_changes_while_traffic_flows(gateway, echo, probe_module):
         for t in threads:
             t.join()
     assert not failed and gw.workers() == workers and "nginx is reloaded" not in gw.output()
+
+
+def test_http2_requests_have_their_clients(gw):
+    for i in range(3):  # each its own connection: curl 7.88 does not use one again that it began with prior knowledge
+        done = subprocess.run(["curl", "-sS", "--http2-prior-knowledge", "--max-time", "20", "-H", f"X-Forwarded-For: 198.51.100.{i}",
+                               f"http://127.0.0.1:{gw.port}/h2-{i}"], capture_output=True, text=True, timeout=60, check=True)
+        assert f'["x-client", "198.51.100.{i}"]' in done.stdout
+        assert gw.access(path=f"/h2-{i}")["client"] == f"198.51.100.{i}"
