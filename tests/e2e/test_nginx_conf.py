@@ -171,9 +171,11 @@ def fixture_theirs(tmp_path, echo):
 
     yield start
     nginx, control = started
-    nginx.stop()
-    if control is not None and control.child.poll() is None:
-        assert control.stop() == 0
+    try:
+        nginx.stop()
+    finally:
+        if control is not None and control.child.poll() is None:
+            assert control.stop() == 0
 
 
 SEEN = {"x-request": "add 0 x-by-plugin yes", "x-response": "add 2 x-on-response yes"}

@@ -239,7 +239,7 @@ static void test_plugins(void **state)
          "t:4: plugins[0].limits.memory: must be a number of bytes, like 65536, 64KiB, 16MiB or 1GiB\n"},
         {"apiVersion: extensions.higress.io/v1alpha1\nkind: WasmPlugin\nmetadata: {name: p}\nspec:\n  url: "
          "x\n  name: q\n"
-         "  matchRules:\n  - ingress: [nowhere]\n",
+         "  matchRules:\n  - ingress: [nowhere]\n---\nlisteners: ['h:1']\n",
          "t:6: spec.name: no such field; there are url, sha256, imagePullPolicy, imagePullSecret, "
          "verificationKey, "
          "pluginName, type, phase, priority, failStrategy, vmConfig, pluginConfig, defaultConfig, "
