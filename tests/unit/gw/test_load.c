@@ -39,7 +39,7 @@ static void test_shapes(void **state)
         {"[]", "t:1: must be a mapping, not a list\n"},
         {"x", "t:1: must be a mapping, not a string\n"},
         {"route: []",
-         "t:1: route: no such field; there are listeners, certificates, services, routes, plugins\n"},
+         "t:1: route: no such field; there are listeners, certificates, services, routes, plugins, alerts\n"},
         {"routes: {}", "t:1: routes: must be a list, not a mapping; write it as [...]\n"},
         {"listeners: ['1.2.3.4:5', 7]", "t:1: listeners[1]: must be a mapping, not a whole number\n"},
         {"listeners:\n- address: '1.2.3.4:5'\n  http2: yes",
