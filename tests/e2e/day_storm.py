@@ -42,8 +42,8 @@ def variant(url, folder):
     return "file:" + path
 
 
-def config(port, echo, redis, modules, n):
-    """The n-th version: modules take turns, configurations change."""
+def config(port, echo, redis, modules, n, large="auto"):
+    """The n-th version: modules take turns, configurations change.  `large`: how modules run that take long to compile."""
     def own(route, rest):
         return {"defaultConfigDisable": True, "matchRules": [{"route": [route], "config": rest}]}
 
@@ -59,10 +59,10 @@ def config(port, echo, redis, modules, n):
             "plugins": [{"name": "key-auth", "url": modules["key-auth"][n % 2], "phase": "AUTHN",
                          **own("key", {"keys": ["x-k"], "consumers": consumers})},
                         trapper("interp"), trapper("aot"),
-                        {"name": "limit", "url": LIMIT, "limits": {"cpu": "1s"}, **own("limited", {
+                        {"name": "limit", "url": LIMIT, "vm": {"runtime": large}, "limits": {"cpu": "1s"}, **own("limited", {
                             "rule_name": "day", "global_threshold": {"query_per_second": 1000000},
                             "redis": {"service_name": "redis.static", "timeout": 200}})},
-                        {"name": "ticks", "url": PROBE, "pluginConfig": {"a": "configure: tick 50", "b": "tick: call echo /tick 1000 _ _", "n": n % 3}}]}
+                        {"name": "ticks", "url": PROBE, "vm": {"runtime": large}, "pluginConfig": {"a": "configure: tick 50", "b": "tick: call echo /tick 1000 _ _", "n": n % 3}}]}
 
 
 class Client:
@@ -124,14 +124,15 @@ def nfds(pid):
 
 
 class Storm:
-    def __init__(self, folder):
+    def __init__(self, folder, large):
+        self.large = large
         self.folder, self.wrong, self.kills, self.by_status = folder, [], [], {}
         self.answers = self.broken = self.updates = self.outages = 0
         self.pause = threading.Event()
         self.echo = conftest.Echo(os.path.join(folder, "echo.log"))
         self.redis = RedisServer(os.path.join(folder, "redis"))
         self.modules = {name: [url, variant(url, folder)] for name, url in (("key-auth", KEY_AUTH), ("trapper", TRAPPER))}
-        self.gateway = conftest.Gateway(config(conftest.free_port(), self.echo, self.redis, self.modules, 0), os.path.join(folder, "state"),
+        self.gateway = conftest.Gateway(config(conftest.free_port(), self.echo, self.redis, self.modules, 0, large), os.path.join(folder, "state"),
                                         ["--workers", "2", "--plugin-log-level", "warn"])
 
     def stop(self):
@@ -148,7 +149,7 @@ class Storm:
 
     def update(self):
         self.updates += 1
-        before, text = self.gateway.output().count(" is in force"), config(self.gateway.port, self.echo, self.redis, self.modules, self.updates)
+        before, text = self.gateway.output().count(" is in force"), config(self.gateway.port, self.echo, self.redis, self.modules, self.updates, self.large)
         with open(self.gateway.config + ".new", "w", encoding="utf-8") as f:
             f.write(conftest.json.dumps(text))
         os.rename(self.gateway.config + ".new", self.gateway.config)
@@ -228,7 +229,8 @@ class Storm:
     def run(self, seconds, rounds=6):
         self.gateway.wait_ready()
         self.survivor = self.workers()[0]
-        wait_for("the images", lambda: all(p["tier"] == "aot" for p in self.gateway.worker_status()["plugins"] if p["name"] != "trap-interp"), 120)
+        compiled = ["key-auth", "trap-aot"] + (["limit", "ticks"] if self.large == "auto" else [])
+        wait_for("the images", lambda: all(p["tier"] == "aot" for p in self.gateway.worker_status()["plugins"] if p["name"] in compiled), 120)
         looks = []
         for _ in range(rounds):
             self.round(seconds / rounds)
@@ -240,9 +242,9 @@ class Storm:
         return looks
 
 
-def day(folder, seconds, rounds=6):
+def day(folder, seconds, rounds=6, large="auto"):
     """(figures, what was wrong)"""
-    storm = Storm(folder)
+    storm = Storm(folder, large)
     looks = []
     try:
         looks = storm.run(seconds, rounds)

@@ -7,5 +7,5 @@ from day_storm import day
 
 @pytest.mark.usefixtures("trapper_module")
 def test_half_a_minute_of_it(tmp_path):
-    figures, wrong = day(str(tmp_path), 18 if not SANITIZED else 30, rounds=4)
+    figures, wrong = day(str(tmp_path), 12 if not SANITIZED else 30, rounds=3, large="interp")
     assert not wrong, "\n".join(wrong + [figures])
