@@ -39,7 +39,17 @@ static void test_shapes(void **state)
         {"[]", "t:1: must be a mapping, not a list\n"},
         {"x", "t:1: must be a mapping, not a string\n"},
         {"route: []",
-         "t:1: route: no such field; there are listeners, certificates, services, routes, plugins, alerts\n"},
+         "t:1: route: no such field; there are listeners, certificates, services, routes, plugins, "
+         "clientAddress, logLevel, alerts\n"},
+        {"logLevel: loud", "t:1: logLevel: must be one of trace, debug, info, warn, error, critical\n"},
+        {"logLevel: info\n---\nlogLevel: info", "t:3: logLevel: another document gives it, too; keep one\n"},
+        {"clientAddress: {}", "t:1: clientAddress.trusted: is missing; add it\n"},
+        {"clientAddress: {trusted: [10.0.0.0/8, 10.0.0.0/33, '::/129', x, 10.0.0.1/]}",
+         "t:1: clientAddress.trusted[1]: must be an address or a network, like 10.0.0.0/8 or 2001:db8::/32\n"
+         "t:1: clientAddress.trusted[2]: must be an address or a network, like 10.0.0.0/8 or 2001:db8::/32\n"
+         "t:1: clientAddress.trusted[3]: must be an address or a network, like 10.0.0.0/8 or 2001:db8::/32\n"
+         "t:1: clientAddress.trusted[4]: must be an address or a network, like 10.0.0.0/8 or "
+         "2001:db8::/32\n"},
         {"routes: {}", "t:1: routes: must be a list, not a mapping; write it as [...]\n"},
         {"listeners: ['1.2.3.4:5', 7]", "t:1: listeners[1]: must be a mapping, not a whole number\n"},
         {"listeners:\n- address: '1.2.3.4:5'\n  http2: yes",
@@ -229,7 +239,7 @@ static void test_plugins(void **state)
          "t:4: plugins[0].limits.memory: must be a number of bytes, like 65536, 64KiB, 16MiB or 1GiB\n"},
         {"apiVersion: extensions.higress.io/v1alpha1\nkind: WasmPlugin\nmetadata: {name: p}\nspec:\n  url: "
          "x\n  name: q\n"
-         "  matchRules:\n  - ingress: [nowhere]\n",
+         "  matchRules:\n  - ingress: [nowhere]\n---\nlisteners: ['h:1']\n",
          "t:6: spec.name: no such field; there are url, sha256, imagePullPolicy, imagePullSecret, "
          "verificationKey, "
          "pluginName, type, phase, priority, failStrategy, vmConfig, pluginConfig, defaultConfig, "
