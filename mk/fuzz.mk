@@ -8,7 +8,7 @@ FUZZ_SAN := address,undefined
 FUZZ_LIBS_fetch_words := -ljansson -lcrypto
 FUZZ_LIBS_fetch_manifest := -ljansson
 FUZZ_LIBS_fetch_tar := -lz
-FUZZ_LIBS_alert := -ljansson
+FUZZ_LIBS_alert := -ljansson -lyaml -lpcre2-8 -lcrypto
 
 # The variables on the command line go over those of mk/flags.mk.
 FUZZ_MAKE = $(MAKE) --no-print-directory B=$(FUZZ_BUILD) LDSAN=-fsanitize=$(FUZZ_SAN) \

@@ -3,6 +3,7 @@
 #include <jansson.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "gw/alert.h"
@@ -28,6 +29,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct str value = str_make(data, size), template = str_cut(&value, '\n');
 
+    if (value.len != 0 && memchr(value.at, 0, value.len) != NULL) {
+        return 0; /* reports have none, and jansson takes none in the name of a member */
+    }
     if (gw_alert_render(template, NULL, NULL) == NULL && is_json(template, STR("v"))) {
         WEIR_ASSERT(is_json(template, value));
     }
