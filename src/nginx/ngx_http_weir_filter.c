@@ -12,13 +12,16 @@
  * If a plugin wants the body, or the headers wait (ctx->filtering), the body filter puts what comes on ctx->held,
  * gives it to the chain as fast as that takes it, and passes on what comes out: nginx's own buffers where
  * nobody changed them, else ours. Buffers that stay on ctx->held are not consumed, so that the upstream stops
- * reading when they are all there are. Headers with a Content-Length are deferred until the first bytes came out:
+ * reading when they are all there are; they stay, too, while the client does not take what came out. Headers with a Content-Length are deferred until the first bytes came out:
  * then it is known whether the length still holds.
  *
  * nginx's own error pages for a request on its way to the upstream are replaced in the same way.
  */
 
 #include "ngx_http_weir_module.h"
+
+
+#define UNSENT_MAX  (256 * 1024)    /* bytes of our buffers that the client has not taken */
 
 
 ngx_http_output_header_filter_pt  ngx_http_weir_next_header_filter;
@@ -604,6 +607,23 @@ feed_chain(ngx_http_weir_ctx_t *ctx, struct str chunk, bool last)
 }
 
 
+/* The client does not take what came out of the chain: then nothing more goes in, nginx keeps what it has read and reads
+ * no more. (In somebody's own nginx.conf responses may be buffered, and nginx would not call again when the client does.) */
+
+static bool
+is_congested(ngx_http_weir_ctx_t *ctx)
+{
+    off_t         unsent = 0;
+    ngx_chain_t  *cl;
+
+    for (cl = ctx->busy; cl != NULL; cl = cl->next) {
+        unsent += ngx_buf_size(cl->buf);
+    }
+
+    return ctx->attached == NULL && unsent > UNSENT_MAX;
+}
+
+
 /* Give the chain what waits on ctx->held, as far as it takes it. */
 
 static ngx_int_t
@@ -616,7 +636,8 @@ feed(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
 
     while (ctx->held != NULL && ctx->filtering && !ctx->response_ended) {
 
-        if (ctx->has_no_body ? !ctx->response_through : pw_stream_response_blocked(ctx->stream)) {
+        if (ctx->has_no_body ? !ctx->response_through
+                             : pw_stream_response_blocked(ctx->stream) || is_congested(ctx)) {
             break;
         }
 
@@ -676,10 +697,10 @@ keeps_promise(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
 }
 
 
-/* The chain has moved: take it on from there. */
+/* The chain has moved, or the client took something: take it on from there. */
 
 static ngx_int_t
-advance(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
+advance_once(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
 {
     ngx_int_t     rc;
     ngx_chain_t  *out, local;
@@ -736,6 +757,21 @@ advance(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
     } else {
         r->buffered |= NGX_HTTP_WEIR_BUFFERED;
     }
+
+    return rc;
+}
+
+
+static ngx_int_t
+advance(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
+{
+    bool       was_congested;
+    ngx_int_t  rc;
+
+    do {
+        was_congested = is_congested(ctx);
+        rc = advance_once(r, ctx);
+    } while (rc != NGX_ERROR && was_congested && ctx->held != NULL && !is_congested(ctx));
 
     return rc;
 }

@@ -8,6 +8,7 @@ import re
 import socket
 import subprocess
 import threading
+import time
 
 import pytest
 
@@ -290,6 +291,23 @@ def test_large_bodies_need_no_memory(gw, tmp_path):
     status, _, out, _ = curl(gw.port, "/chunked", "--http1.1", tmp_path, body, [("x-respbody", "setbuf 1 0 0 +")])
     assert status == 200 and len(out) > len(body)
     assert SANITIZED or worker_kib() - before < 8192
+
+
+def test_a_client_that_does_not_read(gw):
+    """Of a body that a plugin changes the worker keeps no more than of others: the upstream waits, then all of it comes."""
+    body = payload(1 << 20) * 64
+    before = gw.worker_status()["heap_bytes"]
+    with socket.create_connection(("127.0.0.1", gw.port)) as s:
+        s.sendall(b"POST /chunked HTTP/1.1\r\nHost: a\r\nConnection: close\r\nx-respbody: setbuf 1 0 0 +\r\nContent-Length: %d\r\n\r\n" % len(body))
+        s.sendall(body)  # the upstream reads all of it before it answers
+        end = time.monotonic() + 1
+        while time.monotonic() < end:
+            assert gw.worker_status()["heap_bytes"] - before < 4 << 20
+        s.settimeout(PATIENCE_S)
+        got, last = 0, b""
+        while part := s.recv(1 << 20):
+            got, last = got + len(part), (last + part)[-5:]
+    assert got > len(body) and last == b"0\r\n\r\n"
 
 
 def test_a_chain_storm(gateways):

@@ -89,7 +89,8 @@ def test_the_scheme_of_trusted_proxies_stays(gw):
 
 def test_it_changes_without_a_reload(gateway, echo, probe_module):
     config = configuration(echo, probe_module)
-    gw = gateway(config)
+    gw = gateway(config, "--workers", "2")
+    wait_for("both workers", lambda: len(gw.workers()) == 2)
     workers = gw.workers()
 
     def client(**headers):
