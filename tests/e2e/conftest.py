@@ -128,6 +128,8 @@ class Gateway(Process):
             assert self.child.poll() is None, f"weir run ended with {self.child.returncode}: {self.output()}"
             return self.output().count("weir: ready") >= times
         wait_for("the gateway to be ready", ready)
+        wanted = re.search(r"^worker_processes (\d+);", self.read("nginx.conf"), re.M)  # ready is when the first one is
+        wait_for("all workers", lambda: len(self.workers()) >= int(wanted.group(1)))
         return self
 
     def send(self, path="/", *args, **kwargs):

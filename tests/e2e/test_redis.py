@@ -35,7 +35,7 @@ def config(echo, probe_module, services, init="", **more):
     return {"services": [{"name": "echo", "endpoints": [echo.address]},
                          *({"name": name, "endpoints": [address], "connectTimeout": "500ms"} for name, address in services.items())],
             "routes": [{"name": "p", "match": {}, "service": "echo"}],
-            "plugins": [{"name": "probe", "url": probe_module, "defaultConfig": {"c": init}, **more}]}
+            "plugins": [{"name": "probe", "url": probe_module, "defaultConfig": {"c": init}, "limits": {"logLines": 1000000}, **more}]}
 
 
 def start(gateway, *args, workers=1, **more):
@@ -381,7 +381,7 @@ def test_the_queue_is_bounded(gateway, echo, probe_module):
 def test_more_than_the_socket_takes(gateway, echo, probe_module, tmp_path):
     """A server that does not read: what is left over is written when it does, and nothing is mixed up."""
     redis = RedisServer(tmp_path / "r")
-    g = start(gateway, echo, probe_module, {"redis": redis.address}, init="configure: rinit redis _ _ 20000", limits={"logLines": 100000})
+    g = start(gateway, echo, probe_module, {"redis": redis.address}, init="configure: rinit redis _ _ 20000")
     many = "redismany redis _ 6500 RPUSH list" + 6 * (" " + "w" * 180)
     try:
         get(g, "redis", "PING")
