@@ -1,10 +1,10 @@
 # How long a plugin is away after a trap: key-auth, and a module of 600 KB with 8 MiB of live memory.
 BENCH_HEAL_MODULES := build/bench/heal/key_auth.wasm build/bench/heal/large.wasm
 
-$(B)/bench/heal/heal: bench/heal/heal.c $(BENCH_HOST_OBJS) $(LIBCONTROL) $(LIBFOREIGN) $(LIBGW) $(LIBWEIR) mk/bench-heal.mk
+$(B)/bench/heal/heal: bench/heal/heal.c $(BENCH_HOST_OBJS) $(LIBCONTROL) $(LIBFETCH) $(LIBFOREIGN) $(LIBGW) $(LIBWEIR) mk/bench-heal.mk
 	$(call say,BENCH,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) $(CPPFLAGS) $< $(BENCH_HOST_OBJS) $(LIBCONTROL) $(LIBFOREIGN) $(LIBGW) $(LIBWEIR) $(LDFLAGS) $(CLI_LIBS) -o $@
+	$(Q)$(CC) $(CFLAGS) $(CPPFLAGS) $< $(BENCH_HOST_OBJS) $(LIBCONTROL) $(LIBFETCH) $(LIBFOREIGN) $(LIBGW) $(LIBWEIR) $(LDFLAGS) $(CLI_LIBS) -o $@
 
 build/bench/heal/key_auth.wasm: bench/heal/key_auth.c bench/heal/trap.h plugins/key-auth/plugin.c build/plugins/libcommon.a $(SDK_LIBS)
 	@mkdir -p $(@D)
