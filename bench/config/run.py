@@ -21,19 +21,14 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-sys.path.insert(0, os.path.join(ROOT, "tests/e2e"))
+sys.path[:0] = [os.path.join(ROOT, "tests/e2e"), os.path.join(ROOT, "bench")]
 import generate  # noqa: E402
+from gateway import free_port  # noqa: E402
 from upstreams import Upstream, read_head, websocket  # noqa: E402
 
 BUILD = os.path.join(ROOT, "build")
 MODULE = "file:" + os.path.join(BUILD, "plugins/bot-detect.wasm")
 WORKERS = 2
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def children(pid):

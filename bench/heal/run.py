@@ -15,14 +15,13 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
-import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-sys.path.insert(0, os.path.join(ROOT, "bench/engine"))
+sys.path[:0] = [os.path.join(ROOT, "bench/engine"), os.path.join(ROOT, "bench")]
+from gateway import free_port, listens, wait_for  # noqa: E402
 from run import call, machine  # noqa: E402
 
 KEY_AUTH = {"consumers": [{"name": "ann", "credential": "key-of-ann"}], "keys": ["apikey"], "in_header": True}
@@ -41,25 +40,6 @@ def in_process(args):
             way, clock, *figures = line.split()
             what = "trap and the next request" if way == "heal" else "start anew and a request"
             yield f"{title + f' ({size} KiB)':<30}{what:<28}{clock:<6}" + "".join(f"{float(f):>12.1f}" for f in figures)
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-def wait_for(what, condition):
-    end = time.monotonic() + 60
-    while not condition():
-        if time.monotonic() > end:
-            sys.exit(f"waited 60 s for {what}")
-        time.sleep(0.05)
-
-
-def listens(port):
-    with socket.socket() as s:
-        return s.connect_ex(("127.0.0.1", port)) == 0
 
 
 # Every SHARE-th request is for PATH; a connection waits DELAY ms before each of its requests.

@@ -17,7 +17,15 @@ unsigned admin_client_count_problems(const json_t *status);
 /* The lines of "problems" in an answer, on standard output. */
 void admin_client_print_problems(const json_t *answer);
 
-/* For verbs that ask one thing and print the answer. */
+/* For verbs that ask one thing and print the answer: options and exit codes they share. */
+#define ADMIN_CLIENT_STATE_OPTION(at)                                                                        \
+    {.name = "state",                                                                                        \
+     .kind = CLI_TEXT,                                                                                       \
+     .value = (at),                                                                                          \
+     .arg = "DIR",                                                                                           \
+     .help = "the gateway's state folder (default .weir)"}
+#define ADMIN_CLIENT_JSON_OPTION(at)                                                                         \
+    {.name = "json", .kind = CLI_FLAG, .value = (at), .help = "print the gateway's answer as it is"}
 enum { EXIT_PARTLY = 3, EXIT_NO_GATEWAY = 4, EXIT_LATE = 5 };
 /* Ask; on success *out is the caller's and CLI_GO_ON is returned.  Else why not is on standard error and the
  * code to leave with is returned. */

@@ -18,12 +18,8 @@ static const struct cli_option options[] = {
      .value = &config,
      .arg = "FILE",
      .help = "read and watch this file or folder from now on (default: the one it has)"},
-    {.name = "state",
-     .kind = CLI_TEXT,
-     .value = &state,
-     .arg = "DIR",
-     .help = "the gateway's state folder (default .weir)"},
-    {.name = "json", .kind = CLI_FLAG, .value = &json, .help = "print the gateway's answer as it is"},
+    ADMIN_CLIENT_STATE_OPTION(&state),
+    ADMIN_CLIENT_JSON_OPTION(&json),
 };
 
 static const struct cli_exit_code exits[] = {

@@ -9,11 +9,7 @@ static const char *state = ".weir";
 static bool json;
 
 static const struct cli_option options[] = {
-    {.name = "state",
-     .kind = CLI_TEXT,
-     .value = &state,
-     .arg = "DIR",
-     .help = "the gateway's state folder (default .weir)"},
+    ADMIN_CLIENT_STATE_OPTION(&state),
     {.name = "json", .kind = CLI_FLAG, .value = &json, .help = "print a list of objects"},
 };
 

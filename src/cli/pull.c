@@ -24,12 +24,7 @@ static const struct cli_option options[] = {
      .arg = "FILE",
      .required = true,
      .help = "where the module goes; - is standard output"},
-    {.name = "secret",
-     .kind = CLI_TEXT,
-     .value = &secret_path,
-     .arg = "FILE",
-     .help = "docker configuration or a line USER:PASSWORD; - is standard input (default: what docker login "
-             "left)"},
+    CLI_SECRET_OPTION(&secret_path),
     {.name = "sha256",
      .kind = CLI_TEXT,
      .value = &sha256,
@@ -94,9 +89,7 @@ static int run(int argc, char **argv)
     if (code != CLI_GO_ON) {
         return code;
     }
-    if (secret_path == NULL) {
-        cli_read_docker_secret(&secret);
-    } else if (!cli_read_secret(secret_path, &secret)) {
+    if (!cli_read_secret(secret_path, &secret)) {
         strbuf_fini(&secret);
         return CLI_EXIT_FAILED;
     }

@@ -10,12 +10,8 @@ static const char *state = ".weir";
 static bool json;
 
 static const struct cli_option options[] = {
-    {.name = "state",
-     .kind = CLI_TEXT,
-     .value = &state,
-     .arg = "DIR",
-     .help = "the gateway's state folder (default .weir)"},
-    {.name = "json", .kind = CLI_FLAG, .value = &json, .help = "print the gateway's answer as it is"},
+    ADMIN_CLIENT_STATE_OPTION(&state),
+    ADMIN_CLIENT_JSON_OPTION(&json),
 };
 
 static const struct cli_exit_code exits[] = {

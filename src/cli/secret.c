@@ -20,9 +20,31 @@ static bool read_all(int fd, struct strbuf *out)
     return n == 0;
 }
 
+static void read_docker_secret(struct strbuf *out)
+{
+    struct strbuf path = {0};
+    const char *dir = getenv("DOCKER_CONFIG"), *home = getenv("HOME");
+    int fd;
+
+    if (dir == NULL && home == NULL) {
+        return;
+    }
+    strbuf_printf(&path, "%s%s/config.json", dir != NULL ? dir : home, dir != NULL ? "" : "/.docker");
+    if (fetcher_open_secret(path.at, &fd, NULL) == WEIR_OK) {
+        read_all(fd, out);
+        close(fd);
+    }
+    strbuf_fini(&path);
+}
+
 bool cli_read_secret(const char *path, struct strbuf *out)
 {
     struct weir_report rep;
+
+    if (path == NULL) {
+        read_docker_secret(out);
+        return true;
+    }
     bool standard = path[0] == '-' && path[1] == '\0';
     int fd = 0;
 
@@ -39,21 +61,4 @@ bool cli_read_secret(const char *path, struct strbuf *out)
         cli_fail("%s: cannot be read, or is too long for a secret", path);
     }
     return ok;
-}
-
-void cli_read_docker_secret(struct strbuf *out)
-{
-    struct strbuf path = {0};
-    const char *dir = getenv("DOCKER_CONFIG"), *home = getenv("HOME");
-    int fd;
-
-    if (dir == NULL && home == NULL) {
-        return;
-    }
-    strbuf_printf(&path, "%s%s/config.json", dir != NULL ? dir : home, dir != NULL ? "" : "/.docker");
-    if (fetcher_open_secret(path.at, &fd, NULL) == WEIR_OK) {
-        read_all(fd, out);
-        close(fd);
-    }
-    strbuf_fini(&path);
 }

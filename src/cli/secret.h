@@ -6,10 +6,17 @@
 
 #include "base/str.h"
 
-/* Read the secret at `path`, "-" for standard input, into `out`.  False: why was said on stderr. */
+/* The option of verbs that log in at registries. */
+#define CLI_SECRET_OPTION(at)                                                                                \
+    {.name = "secret",                                                                                       \
+     .kind = CLI_TEXT,                                                                                       \
+     .value = (at),                                                                                          \
+     .arg = "FILE",                                                                                          \
+     .help = "docker configuration or a line USER:PASSWORD; - is standard input (default: what docker "      \
+             "login left)"}
+
+/* Read the secret at `path`, "-" for standard input, into `out`; with NULL what `docker login` left, if it
+ * did: $DOCKER_CONFIG/config.json or ~/.docker/config.json.  False: why was said on stderr. */
 bool cli_read_secret(const char *path, struct strbuf *out);
-/* What `docker login` left: $DOCKER_CONFIG/config.json or ~/.docker/config.json; nothing if it is not there.
- */
-void cli_read_docker_secret(struct strbuf *out);
 
 #endif
