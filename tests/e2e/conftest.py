@@ -32,13 +32,17 @@ def free_port():
 
 
 def wait_for(what, condition, patience_s=PATIENCE_S):
-    """Poll until condition() is true; what it returned."""
+    """Poll until condition() is true; what it returned. What it looks for may not be there yet: a LookupError is false."""
     end = time.monotonic() + patience_s
     while True:
-        value = condition()
+        missing = None
+        try:
+            value = condition()
+        except LookupError as e:
+            value, missing = None, e
         if value:
             return value
-        assert time.monotonic() < end, f"waited {patience_s} s for {what}"
+        assert time.monotonic() < end, f"waited {patience_s} s for {what}" + (f": {missing!r}" if missing else "")
         select.select([], [], [], 0.01)
 
 
@@ -128,8 +132,7 @@ class Gateway(Process):
             assert self.child.poll() is None, f"weir run ended with {self.child.returncode}: {self.output()}"
             return self.output().count("weir: ready") >= times
         wait_for("the gateway to be ready", ready)
-        wanted = re.search(r"^worker_processes (\d+);", self.read("nginx.conf"), re.M)  # ready is when the first one is
-        wait_for("all workers", lambda: len(self.workers()) >= int(wanted.group(1)))
+        wait_for("all workers", lambda: len(self.workers()) >= self.wanted_workers())  # ready is when the first one is
         return self
 
     def send(self, path="/", *args, **kwargs):
@@ -183,6 +186,16 @@ class Gateway(Process):
         except OSError:
             return []
         return [int(p) for p in pids if "worker process" in title(p) and "shutting down" not in title(p)]
+
+    def wait_replaced(self, *gone):
+        """Until as many workers as nginx.conf wants are there and none of `gone` is; the workers of that moment."""
+        def replaced():
+            now = self.workers()
+            return now if len(now) == self.wanted_workers() and not set(now) & set(gone) else None
+        return wait_for(f"workers in the place of {gone}", replaced)
+
+    def wanted_workers(self):
+        return int(re.search(r"^worker_processes (\d+);", self.read("nginx.conf"), re.M).group(1))
 
     def worker_status(self, path="/"):
         """The state as one of the workers tells the control process; "/services": what it knows of services."""

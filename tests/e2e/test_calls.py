@@ -294,7 +294,7 @@ def test_the_worker_ends_with_calls_in_flight(gateway, echo, probe_module, upstr
     if how == "quit":
         worker = g.workers()[0]
         os.kill(worker, signal.SIGQUIT)
-        wait_for("another worker", lambda: g.workers() and g.workers()[0] != worker)
+        g.wait_replaced(worker)
         assert g.send("/p").status == 200
     assert g.stop() == 0
     upstream.go.set()

@@ -215,7 +215,7 @@ def test_a_replaced_worker_has_the_generation_in_force(gateway, echo):
     wait_for("the change", lambda: mark(g) == "second")
     before = g.workers()
     os.kill(before[0], signal.SIGKILL)
-    wait_for("a new worker", lambda: g.workers() and g.workers() != before)
+    g.wait_replaced(*before)
     assert all(mark(g) == "second" for _ in range(10))
 
 
@@ -354,7 +354,7 @@ def test_a_worker_that_was_killed_is_replaced_with_the_generation_in_force(gatew
         for t in threads:
             t.start()
         os.kill(workers[0], signal.SIGKILL)
-        wait_for("another worker", lambda: workers[0] not in g.workers() and len(g.workers()) == 2)
+        g.wait_replaced(workers[0])
         before = len(marks)
         wait_for("requests", lambda: len(marks) > before + 100)
         stop.set()

@@ -58,7 +58,7 @@ def test_data_outlives_workers(gw):
     for pid in old:
         os.kill(pid, signal.SIGKILL)
     g.allowed.append("exited on signal 9")
-    wait_for("new workers", lambda: len(set(g.workers()) - set(old)) == 2)
+    g.wait_replaced(*old)
     assert run_on_both(g, "sget greeting", "sget greeting = ") == ["0 hello"] * 2
 
 
@@ -132,7 +132,7 @@ def test_a_worker_killed_under_load(gw):
         wait_for("traffic", lambda: answered[0] > before + 20)  # pylint: disable=cell-var-from-loop
         victim = g.workers()[0]
         os.kill(victim, signal.SIGKILL)
-        wait_for("another worker", lambda: victim not in g.workers() and len(g.workers()) == 2)  # pylint: disable=cell-var-from-loop
+        g.wait_replaced(victim)
     stop.set()
     for t in threads:
         t.join()

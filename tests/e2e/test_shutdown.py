@@ -93,7 +93,7 @@ def test_an_end_that_a_plugin_holds_has_no_timeout(gw):
         f.write(text.replace("http {\n", "http {\n    client_body_timeout 1s;\n", 1))
     before = gw.workers()
     os.kill(gw.master(), signal.SIGHUP)
-    wait_for("another worker", lambda: gw.workers() and not set(gw.workers()) & set(before))
+    gw.wait_replaced(*before)
 
     held = [ask(gw, "the end of a body that left"), ask(gw, "body"), gw.connect()]
     held[2].sendall(b"POST /parts HTTP/1.1\r\nHost: h\r\nx-reqbody: ret 0|ret 1\r\nContent-Length: 4\r\n\r\nbo")
