@@ -14,13 +14,16 @@ CRYPTO_FLAGS := -isystem $(MBEDTLS)/include -DMBEDTLS_CONFIG_FILE='<$(CURDIR)/sd
 MBEDTLS_CFLAGS := -std=c99 -w -DMBEDTLS_CONFIG_FILE='<$(CURDIR)/sdk/c/crypto/mbedtls_config.h>' -I$(MBEDTLS)/include
 SODIUM_CFLAGS := -std=c99 -w -DNATIVE_LITTLE_ENDIAN=1 -DDEV_MODE=1 -I$(SODIUM_SRC)/include/sodium \
   -I$(SODIUM_SRC)/include -I$(SODIUM_SRC)/crypto_sign/ed25519/ref10
-THIRD_WASM_CC = $(WASM_CC) -O2 -g -mbulk-memory -ffile-prefix-map=$(CURDIR)=.
+THIRD_WASM_CC = $(WASM_CC) -O2 -g -mbulk-memory -ffile-prefix-map=$(CURDIR)=. $(GUEST_FLAGS_$*)
 THIRD_NATIVE_CC = $(CC) $(OPT) -fno-sanitize=shift
 # All rounds in a row, so that the message schedule is locals instead of an array in linear memory, where each
 # access computes its address: a sixth of SHA-256's time in a guest, a tenth natively (ADR 0039).
 UNROLLED := -mllvm -unroll-threshold=20000
 THIRD_FLAGS_sha256 := $(UNROLLED)
 THIRD_FLAGS_sha512 := $(UNROLLED)
+# clang else counts one index up for all arrays of a loop, and each access computes its address by additions where a
+# load or store with a constant offset needs none (ADR 0076).
+GUEST_FLAGS_bignum := -mllvm -disable-lsr
 
 $(MBEDTLS)/.fetched: mk/fetch-source.sh
 	$(call say,FETCH,mbedtls)

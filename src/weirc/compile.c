@@ -168,6 +168,7 @@ static weir_status optimise(struct unit *u, struct weir_report *rep)
         return st;
     }
     loops_count_up(u);
+    wide_find(u);
     exact_begin(u);
     st = run_passes(u, pipelines[u->opt->level].exact, rep);
     bool vectors = pipelines[u->opt->level].vectors != NULL;
@@ -180,6 +181,19 @@ static weir_status optimise(struct unit *u, struct weir_report *rep)
         st = run_passes(u, passes, rep);
     }
     masked_prevent(u);
+    return st;
+}
+
+/* With --verify: `what` of the module is well-formed. */
+static weir_status verify(struct unit *u, const char *what, struct weir_report *rep)
+{
+    char *message = NULL;
+    weir_status st = WEIR_OK;
+    if (u->opt->verify && LLVMVerifyModule(u->mod, LLVMReturnStatusAction, &message) != 0) {
+        st = weir_report_set(rep, WEIR_E_INVALID, WEIR_NO_OFFSET, "", "internal: LLVM refuses the %s: %.200s",
+                             what, message);
+    }
+    LLVMDisposeMessage(message);
     return st;
 }
 
@@ -212,15 +226,13 @@ static weir_status compile_partition(const struct job *j, const struct partition
         snprintf(early, sizeof early, "%s.early", suffix);
         dump_ir(&u, early);
     }
-    char *message = NULL;
-    if (j->opt->verify && LLVMVerifyModule(u.mod, LLVMReturnStatusAction, &message) != 0) {
-        st = weir_report_set(rep, WEIR_E_INVALID, WEIR_NO_OFFSET, "",
-                             "internal: LLVM refuses the translation: %.200s", message);
-    }
-    LLVMDisposeMessage(message);
+    st = verify(&u, "translation", rep);
     double t1 = now_s();
     if (st == WEIR_OK) {
         st = optimise(&u, rep);
+    }
+    if (st == WEIR_OK) {
+        st = verify(&u, "optimised form", rep);
     }
     unit_settle_base(&u);
     if (j->opt->emit_llvm) {

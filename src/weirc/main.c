@@ -32,7 +32,7 @@ static const char usage[] =
     "  --emit-asm         also write assembly beside the output (.s)\n"
     "  --passes LIST      LLVM passes instead of the level's own\n"
     "  --stats            times on standard error\n"
-    "  --verify           have LLVM check the translation\n"
+    "  --verify           have LLVM check the translation, and what it became\n"
     "  --quiet            no progress\n"
     "  --batch            read lines \"MODULE<TAB>IMAGE\", answer each with \"ok\" or \"error: why\"\n"
     "  --version          the build id that images carry\n"

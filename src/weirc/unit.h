@@ -263,6 +263,8 @@ void exact_end(struct unit *u, bool vectorise);
 void exact_settle(struct unit *u);
 /* Counters that run from -n to 0 made to run from 0 to n: loops.c.  In SSA form. */
 void loops_count_up(struct unit *u);
+/* Products of 64 by 64 bits made of four: wide.c.  In SSA form. */
+void wide_find(struct unit *u);
 /* Around the SLP vectoriser: vectors.c. */
 void vectors_hide_integers(struct unit *u);
 void vectors_show_all(struct unit *u);

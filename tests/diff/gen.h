@@ -1,8 +1,9 @@
 /* diff/gen.h - what the parts of the generator share: a module being made, and the bytes it becomes.
  *
  * Code is grown by the type it must leave on the stack (generate_expr.c) or as statements that leave nothing
- * (generate_stmt.c); generate.c makes the sections around it.  Every choice is taken from one random number,
- * so a seed always gives the same module. */
+ * (generate_stmt.c), products of 64 by 64 bits as weirc finds them (generate_wide.c); generate.c makes the
+ * sections around it.  Every choice is taken from one random number, so a seed always gives the same module.
+ */
 #ifndef DIFF_GEN_H
 #define DIFF_GEN_H
 
@@ -25,7 +26,8 @@ enum {
     NVALTYPES = 5,
     NGLOBALS = 1 + NVALTYPES + 2, /* the fuel, one of each type, two constant ones (i32, i64) */
     NSCRATCH = NVALTYPES,         /* locals behind the parameters: two of each type, one scratch of each, */
-    NREFS = 2,                    /* then a funcref and an externref */
+    NREFS = 2,                    /* then a funcref and an externref, */
+    NPARTS = 3,                   /* and i64s for the parts of a wide product */
     TABLE_SIZE = 16,              /* table 0, of functions */
     SECOND_TABLE_SIZE = 6,        /* table 1, of functions; grows to SECOND_TABLE_MOST */
     SECOND_TABLE_MOST = 10,
@@ -94,6 +96,11 @@ uint32_t gen_some_memory(struct gen *g);
 /* An opcode of a fixed signature whose result is `letter` ('\0': none), and its operands and itself. */
 uint32_t gen_some_op(struct gen *g, char letter);
 void gen_plain(struct gen *g, uint32_t op, int depth);
+
+/* ---- generate_wide.c */
+
+/* An i64 that is, or nearly is, a half of a product of 64 by 64 bits made of four narrow ones. */
+void gen_wide(struct gen *g);
 
 /* ---- generate_stmt.c */
 

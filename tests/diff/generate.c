@@ -114,7 +114,7 @@ static void open_body(struct gen *g, uint32_t type, struct strbuf *body)
     g->out = body;
     g->sig = &g->types[type];
     g->nlabels = 0;
-    gen_u32(body, 2 * NVALTYPES + NREFS);
+    gen_u32(body, 2 * NVALTYPES + NREFS + 1);
     for (uint32_t t = 0; t < NVALTYPES; t++) {
         gen_u32(body, 2);
         gen_byte(g, gen_valtypes[t]);
@@ -124,6 +124,8 @@ static void open_body(struct gen *g, uint32_t type, struct strbuf *body)
         gen_byte(g, gen_valtypes[t]);
     }
     strbuf_add_bytes(body, "\1\x70\1\x6f", 4); /* references */
+    gen_u32(body, NPARTS);
+    gen_byte(g, gen_valtypes[1]);
 }
 
 static void close_body(struct gen *g, struct strbuf *body, struct strbuf *section)

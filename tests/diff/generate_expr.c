@@ -441,6 +441,8 @@ void gen_expr(struct gen *g, uint32_t type, int depth)
         put_choice(g, type, depth);
     } else if (kind < 32 && type == 0) {
         put_size(g);
+    } else if (kind < 32 && type == 1) {
+        gen_wide(g);
     } else {
         gen_plain(g, gen_some_op(g, gen_letters[type]), depth);
     }

@@ -1,25 +1,48 @@
 /* mbedtls_config.h - what of Mbed TLS 2.28 the add-on library uses: hashes, and verifying RSA and ECDSA.
  *
- * ECP's own random generator only blinds secret scalars; verifying has none.  Bignums have 32-bit limbs
- * everywhere, as WebAssembly multiplies 32 by 32 bits at best, so that the native build of a plugin is the
- * same code. */
+ * ECP's own random generator only blinds secret scalars; verifying has none.
+ *
+ * Bignums have limbs of 64 bits.  WebAssembly multiplies 64 by 64 bits to 64 at most, so in a guest the wide
+ * product is put together from four narrow ones, in a form that weirc makes one machine instruction of again.
+ * Where nobody does, it costs what four steps of 32-bit limbs cost. */
 #ifndef WEIR_SDK_MBEDTLS_CONFIG_H
 #define WEIR_SDK_MBEDTLS_CONFIG_H
 
-#define MBEDTLS_HAVE_INT32
+#define MBEDTLS_HAVE_INT64
 
-/* One step of the inner loop of all bignum arithmetic, *d += *s * b with carry c: a product and two more
- * words fit twice the width exactly, (2^32-1)^2 + 2(2^32-1) = 2^64-1.  Mbed TLS's own takes the halves apart
- * first and finds carries by comparing. */
+/* One step of the inner loop of all bignum arithmetic, *d += *s * b with carry c.  A product and two more
+ * words fit twice the width exactly, (2^64-1)^2 + 2(2^64-1) = 2^128-1. */
+#ifdef __wasm__
+/* clang forgets where the pointers come from.  Else it counts one index up instead of both pointers, and
+ * computes each address of the unrolled loop by two additions, where a load or store with a constant offset
+ * needs none. */
 #define MULADDC_INIT                                                                                         \
     {                                                                                                        \
-        mbedtls_t_udbl r;
+        __asm__("" : "+r"(s), "+r"(d));
 #define MULADDC_CORE                                                                                         \
-    r = (mbedtls_t_udbl) * s++ * b + *d;                                                                     \
-    r += c;                                                                                                  \
-    c = (mbedtls_mpi_uint)(r >> 32);                                                                         \
-    *d++ = (mbedtls_mpi_uint)r;
+    {                                                                                                        \
+        mbedtls_mpi_uint x = *s++, low = x * b, x0 = (uint32_t)x, x1 = x >> 32;                              \
+        mbedtls_mpi_uint b0 = (uint32_t)b, b1 = b >> 32, p = x0 * b0;                                        \
+        mbedtls_mpi_uint t = x1 * b0 + (p >> 32), u = x0 * b1 + (uint32_t)t;                                 \
+        mbedtls_mpi_uint high = x1 * b1 + (t >> 32) + (u >> 32);                                             \
+        low += *d;                                                                                           \
+        high += low < *d;                                                                                    \
+        low += c;                                                                                            \
+        high += low < c;                                                                                     \
+        *d++ = low;                                                                                          \
+        c = high;                                                                                            \
+    }
 #define MULADDC_STOP }
+#elif defined(__SIZEOF_INT128__)
+#define MULADDC_INIT {
+#define MULADDC_CORE                                                                                         \
+    {                                                                                                        \
+        unsigned __int128 r = (unsigned __int128)*s++ * b + *d + c;                                          \
+        c = (mbedtls_mpi_uint)(r >> 64);                                                                     \
+        *d++ = (mbedtls_mpi_uint)r;                                                                          \
+    }
+#define MULADDC_STOP }
+#endif
 
 #define MBEDTLS_MD_C
 #define MBEDTLS_MD5_C
