@@ -121,7 +121,7 @@ static u32 recurse(u32 n)
     return n == 0xffffffff ? 0 : recurse(n + 1) + (u32)room[(n * 7) % 256];
 }
 
-EXPORT(malloc) void *attack_alloc(u32 size);
+EXPORT(proxy_on_memory_allocate) void *attack_alloc(u32 size);
 static void ask(void)
 {
     void *at;
