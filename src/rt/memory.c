@@ -144,8 +144,8 @@ static uint64_t page_round(uint64_t bytes)
     return (bytes + page - 1) / page * page;
 }
 
-/* Put the saved contents into [0, saved->bytes) and make exactly that accessible.  `pooled`: nothing was written
- * since the reservation was given back, so a mapping of that file is as saved. */
+/* Put the saved contents into [0, saved->bytes) and make exactly that accessible.  `pooled`: nothing was
+ * written since the reservation was given back, so a mapping of that file is as saved. */
 static bool place_saved(struct rt_memory *m, const struct rt_saved_memory *saved, bool pooled)
 {
     uint64_t bytes = page_round(saved->bytes);

@@ -87,9 +87,11 @@ static void ends(struct weir_module *m, enum weir_tier tier)
         uint32_t arg;
         double least_ms;
     } guests[] = {
-        {"forever", 0, 0},  {"stores", 0, 0}, {"recurse", 90, 0},    {"hosts", 0, 0}, {"hosts", 100, 0},
-        {"hosts", 5000, 5}, {"host", 1, 0},   {"host", 150000, 150}, {"hosts", 1, 0},
-        {"host", WITHIN_FOREVER, 0},
+        {"forever", 0, 0},  {"stores", 0, 0},
+        {"recurse", 90, 0}, {"hosts", 0, 0},
+        {"hosts", 100, 0},  {"hosts", 5000, 5},
+        {"host", 1, 0},     {"host", 150000, 150},
+        {"hosts", 1, 0},    {"host", WITHIN_FOREVER, 0},
     };
     for (size_t i = 0; i < sizeof guests / sizeof *guests; i++) {
         check(m, tier, guests[i].name, guests[i].arg, guests[i].least_ms);
@@ -221,12 +223,8 @@ static void test_fork(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_ends),
-        cmocka_unit_test(test_short_calls),
-        cmocka_unit_test(test_within),
-        cmocka_unit_test(test_ticks_stop),
-        cmocka_unit_test(test_backtrace),
-        cmocka_unit_test(test_fork),
+        cmocka_unit_test(test_ends),       cmocka_unit_test(test_short_calls), cmocka_unit_test(test_within),
+        cmocka_unit_test(test_ticks_stop), cmocka_unit_test(test_backtrace),   cmocka_unit_test(test_fork),
     };
     return cmocka_run_group_tests_name("engine deadlines", tests, NULL, NULL);
 }
