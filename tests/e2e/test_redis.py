@@ -552,7 +552,8 @@ def pieces(gateway, echo, probe_module, options, script):
     """What arrived together, in commands, while the first command is not answered; (when, how many) of each, and the client's state."""
     seen = []
 
-    def serve(_self, s):
+    def serve(self, s):
+        self.held.append(s)
         while data := s.recv(1 << 20):
             seen.append((time.monotonic(), data.count(b"PING\r\n")))
     p = Pretender(serve)
@@ -566,6 +567,8 @@ def pieces(gateway, echo, probe_module, options, script):
     send()            # the connection; and nothing waits while nothing is outstanding
     arrived(1)
     script(send, arrived)
+    p.held[0].sendall(b"+PONG\r\n" * sum(n for _, n in seen))   # or the gateway's end would wait for them
+    settled(g)
     p.close()
     return seen, state(g, "redis")
 
