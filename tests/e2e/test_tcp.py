@@ -40,12 +40,13 @@ def plugin(name, config=None, url=PROBE, **fields):
 class Tcp:
     """A gateway with one TCP listener before one service."""
 
-    def __init__(self, start, address, plugins=(), service=(), services=(), routes=(), options=("--workers", "1")):
+    def __init__(self, start, address, plugins=(), service=(), services=(), routes=(), options=("--workers", "1"), listener=(), **more):
         self.port = free_port()
         services = [{"name": "db", "endpoints": [address] if isinstance(address, str) else address, **dict(service)}, *services]
         self.gateway = start({
-            "listeners": [f"127.0.0.1:{free_port()}", {"address": f"127.0.0.1:{self.port}", "name": "front", "protocol": "tcp", "service": "db"}],
-            "services": services, "routes": list(routes), "plugins": list(plugins)}, *options)
+            "listeners": [f"127.0.0.1:{free_port()}", {"address": f"127.0.0.1:{self.port}", "name": "front", "protocol": "tcp", "service": "db",
+                                                           **dict(listener)}],
+            "services": services, "routes": list(routes), "plugins": list(plugins), **more}, *options)
 
     def connect(self):
         return socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE_S)
