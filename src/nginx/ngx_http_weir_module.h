@@ -506,6 +506,7 @@ ngx_shm_zone_t *ngx_http_weir_shared_zone(ngx_conf_t *cf, size_t size);
 void ngx_http_weir_shared_json(struct strbuf *b, struct pw_shared *shared);  /* ,"shared":{...},"metrics":[...] */
 void ngx_http_weir_timer_set(void *server, struct pw_timer *timer, uint32_t delay_ms);
 void ngx_http_weir_timer_clear(void *server, struct pw_timer *timer);
+size_t ngx_http_weir_timer_count(void);     /* of all nginx runs in this worker, plugins' among them */
 
 /* ngx_http_weir_notify.c: init in the master, start and stop in a worker. */
 ngx_int_t ngx_http_weir_notify_init(ngx_cycle_t *cycle);
