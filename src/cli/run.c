@@ -136,7 +136,8 @@ static const struct cli_option options[] = {
      .kind = CLI_NUMBER,
      .value = &args.drain_seconds,
      .arg = "SECONDS",
-     .help = "how long requests under way may take to end when the gateway is told to stop (default 10)"},
+     .help = "how long requests under way may take to end when the gateway is told to stop (default 10); "
+             "the configuration's drainTimeout takes its place"},
     {.name = "user",
      .kind = CLI_TEXT,
      .value = &args.user,
@@ -791,12 +792,19 @@ static int nginx_ended(struct run *run)
     return CLI_GO_ON;
 }
 
+/* As the generation in force says, and its workers have it, or the option. */
+static uint64_t drain_ms(const struct run *run)
+{
+    const struct gw_config *c = run->deploy.published;
+
+    return c != NULL && c->drain_timeout_ms != 0 ? c->drain_timeout_ms : args.drain_seconds * 1000;
+}
+
 /* The first signal lets requests finish, each further one, or waiting in vain, is less patient. */
 static int stop_harder(struct run *run)
 {
     static const int how[] = {SIGQUIT, SIGTERM, SIGKILL};
-    const uint64_t patience_ms[] = {args.drain_seconds * 1000 + QUIT_EXTRA_MS, TERM_PATIENCE_MS,
-                                    TERM_PATIENCE_MS};
+    const uint64_t patience_ms[] = {drain_ms(run) + QUIT_EXTRA_MS, TERM_PATIENCE_MS, TERM_PATIENCE_MS};
 
     if (run->nginx.pid == 0) {
         return CLI_EXIT_OK;

@@ -344,6 +344,27 @@ def test_a_plugin_that_does_not_start(tcp, upstream):
     assert t.talk(b"hello") == b"hello"
 
 
+def test_the_log_says_what_each_plugin_did(tcp, upstream):
+    """In their order, with the time it took."""
+    t = tcp(upstream, [plugin("fine", priority=9), plugin("trapped", script(down="trap"), failStrategy="FAIL_OPEN", priority=8),
+                       plugin("stopped", script(configure="ret 0"), failStrategy="FAIL_OPEN", priority=7),
+                       plugin("closing", script(down="ret 0|close 2"), priority=6)])
+    with t.connect() as s:
+        s.sendall(b"first")
+        assert s.recv(5) == b"first"
+        s.sendall(b"second")
+        assert read_all(s) in (b"", b"<reset>")
+    line = t.logged(plugin="closing")
+    assert [(p["name"], p["outcome"]) for p in line["plugins"]] == [
+        ("fine", "ok"), ("trapped", "trapped"), ("stopped", "stopped"), ("closing", "closed")]
+    assert all(0 < p["time_us"] < 1e7 for p in line["plugins"] if p["outcome"] != "stopped") and 0 <= line["duration_s"] < PATIENCE_S
+    assert t.gateway.send("/").status == 404  # the gateway lives
+    t.gateway.stop()
+    t = tcp(upstream, [plugin("fine", priority=9), plugin("stopped", script(configure="ret 0"))])
+    assert t.talk(b"x") in (b"", b"<reset>")
+    assert [(p["name"], p["outcome"]) for p in t.logged(status=503)["plugins"]] == [("fine", "ok"), ("stopped", "stopped")]
+
+
 def test_properties(tcp, upstream):
     t = tcp(upstream, [plugin("a", script(new="prop source~address; prop destination~address; prop cluster_name; prop upstream~address; "
                                               "prophex connection~id; prophex connection~mtls; prop connection~requested_server_name; "
@@ -410,7 +431,7 @@ def test_compiled_code_serves_connections(tcp, upstream):
 
 def test_connections_end_with_the_gateway(tcp, upstream):
     """A connection that stays open does not keep a worker longer than nginx.conf's worker_shutdown_timeout."""
-    t = tcp(upstream, [plugin("a")])
+    t = tcp(upstream, [plugin("a")], options=("--workers", "1", "--drain-timeout", "1"))
     with t.connect() as s:
         s.sendall(b"a")
         assert s.recv(1) == b"a"
