@@ -75,8 +75,10 @@ struct deploy {
     struct gw_config *published;  /* the model in force, or NULL */
     struct gw_config *previous;   /* the one before, for plugins that workers decline; or NULL */
     VEC(struct deploy_note) notes;
-    VEC(const char *) module_files; /* paths of the modules of `wanted` that are files */
-    unsigned nreads;                /* how often they were read */
+    VEC(const char *)
+    files_read;      /* paths of the modules of `wanted` that are files, then of its certificates
+                        and keys */
+    unsigned nreads; /* how often they were read */
 };
 
 void deploy_init(struct deploy *d, struct store *store, struct sources *sources, const char *state_dir);

@@ -471,11 +471,26 @@ static bool all_have_it(void *ctx)
     return n != 0 && deploy_napplied(&run->deploy) >= n && !nginx_process_old_workers_serve(&run->nginx);
 }
 
-/* The files of modules are watched besides the configuration. */
+/* Files of modules and certificates are watched besides the configuration. */
 static void watch_modules(struct run *run)
 {
     run->reads_watched = run->deploy.nreads;
-    watch_also(run->watch, run->deploy.module_files.at, run->deploy.module_files.len);
+    watch_also(run->watch, run->deploy.files_read.at, run->deploy.files_read.len);
+}
+
+/* A change was refused: a file that it names may be what is wrong, so it is watched, too. */
+static void watch_refused(struct run *run, const struct gw_problems *problems)
+{
+    VEC(const char *) all = {0};
+
+    for (size_t i = 0; i < run->deploy.files_read.len; i++) {
+        vec_push(&all, run->deploy.files_read.at[i]);
+    }
+    for (size_t i = 0; i < problems->files.len; i++) {
+        vec_push(&all, problems->files.at[i]);
+    }
+    watch_also(run->watch, all.at, all.len);
+    vec_fini(&all);
 }
 
 /* Another path than before; false: it cannot be watched. */
@@ -515,6 +530,9 @@ static weir_status read_change(struct run *run, bool again)
         return st;
     }
     print_problems(&problems);
+    if (st != WEIR_OK && run->deploy.published != NULL) {
+        watch_refused(run, &problems);
+    }
     gw_problems_fini(&problems);
     if (st != WEIR_OK && run->deploy.published != NULL) {
         fprintf(stderr, "weir: the change was refused; %s stays in force\n", run->deploy.files.name);
@@ -837,6 +855,7 @@ static int wait_ms(const struct run *run)
     next = sooner(next, run->stopping ? 0 : watch_when_ms(run->watch));
     next = sooner(next, run->stopping ? 0 : sources_when_ms(run->sources, now));
     next = sooner(next, run->stopping ? 0 : alerts_when_ms(run->alerts, now));
+    next = sooner(next, crashes_when_ms(run->crashes));
     next = sooner(next, deploy_when_ms(&run->deploy));
     if (images_busy(run->images) && (next == 0 || next > now + IMAGES_STEP_MS)) {
         next = now + IMAGES_STEP_MS;
@@ -849,7 +868,7 @@ static int wait_ms(const struct run *run)
 
 static int supervise(struct run *run, int signals)
 {
-    enum { SIGNALS, NGINX, WATCH, ADMIN, IMAGES = ADMIN + ADMIN_MAX_FDS };
+    enum { SIGNALS, NGINX, WATCH, CRASHES, ADMIN, IMAGES = ADMIN + ADMIN_MAX_FDS };
     static struct pollfd fds[IMAGES + IMAGES_MAX_FDS + DEPLOY_MAX_TRIES];
     int code = CLI_GO_ON;
 
@@ -859,6 +878,7 @@ static int supervise(struct run *run, int signals)
         fds[SIGNALS] = (struct pollfd){.fd = signals, .events = POLLIN};
         fds[NGINX] = (struct pollfd){.fd = run->nginx.pidfd, .events = POLLIN};
         fds[WATCH] = (struct pollfd){.fd = watch_fd(run->watch), .events = POLLIN};
+        fds[CRASHES] = (struct pollfd){.fd = crashes_fd(run->crashes), .events = POLLIN};
         size_t nadmin = admin_poll_fds(run->admin, fds + ADMIN);
         size_t nimages = images_poll_fds(run->images, fds + IMAGES);
         size_t ntries = deploy_poll_fds(&run->deploy, fds + IMAGES + nimages);
@@ -870,6 +890,7 @@ static int supervise(struct run *run, int signals)
         }
         images_polled(run->images, fds + IMAGES, nimages);
         images_step(run->images);
+        crashes_step(run->crashes);
         if (!run->stopping) {
             alerts_step(run->alerts, now_ms());
         }
