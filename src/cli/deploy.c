@@ -266,6 +266,21 @@ const char *deploy_module_origin(void *ctx, const char *sha256)
     return found;
 }
 
+static void refer(const struct gw_plugin *plugins, const struct gw_config *c, struct sweep_refs *refs)
+{
+    for (uint32_t i = 0; c != NULL && plugins != NULL && i < c->nplugins; i++) {
+        sweep_refs_add_text(refs, plugins[i].url);
+    }
+}
+
+void deploy_refer(const struct deploy *d, struct sweep_refs *refs)
+{
+    refer(d->asked, d->wanted, refs);
+    refer(d->published == NULL ? NULL : d->published->plugins, d->published, refs);
+    refer(d->previous == NULL ? NULL : d->previous->plugins, d->previous, refs);
+    sources_refer(d->sources, refs);
+}
+
 /* At the very first start there is nothing to keep: modules that are files must be there.  Whether they
  * start, workers say.
  */

@@ -112,6 +112,9 @@ struct deploy_note *deploy_note_find(struct deploy *d, struct str name);
  * none. `ctx`: the deploy. */
 const char *deploy_module_origin(void *ctx, const char *sha256);
 
+/* Modules of the store that a worker may be told to run, or to go on with. */
+void deploy_refer(const struct deploy *d, struct sweep_refs *refs);
+
 /* How `config` differs from what is wanted now, appended as JSON: {"changes":[{"change":"added","kind":...,
  * "name":...,"newVm":true}],...}.  Reads modules' files. */
 void deploy_diff_json(struct deploy *d, struct gw_config *config, struct strbuf *out);
