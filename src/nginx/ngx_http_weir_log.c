@@ -209,6 +209,8 @@ add_entry(ngx_http_weir_ctx_t *ctx, ngx_http_weir_plugin_t *plugin, struct pw_st
 {
     entry_t  *e;
 
+    ngx_http_weir_count_step(plugin->counts, &report);
+
     if (report.outcome == PW_OUTCOME_NONE) {
         return;
     }

@@ -37,6 +37,7 @@ typedef struct {
 
     struct pw_stream               *stream;     /* NULL: no plugin runs */
     ngx_http_weir_plugin_t        **steps;      /* of the stream */
+    ngx_uint_t                      nsteps;
 
     ngx_http_weir_peer_t           *peer;       /* tried last; acquired */
     ngx_http_weir_tried_t           tried;
@@ -46,6 +47,8 @@ typedef struct {
 
     ngx_stream_weir_flow_t          flow[2];
     ngx_event_t                     wake;       /* posted: there is something to do */
+    ngx_http_weir_waiter_t          waiter;     /* for the service's first address */
+    ngx_event_t                     resolved;   /* posted when there may be one; its timer is connectTimeout */
     ngx_event_t                     idle;       /* timer */
     ngx_msec_t                      active;     /* when something was read or written last */
 
@@ -55,6 +58,7 @@ typedef struct {
 
     unsigned                        connecting:1;
     unsigned                        connected:1;    /* at some time */
+    unsigned                        waited:1;       /* for an address, as long as it may */
     unsigned                        closing:1;      /* write what is left, then end */
     unsigned                        client_gone:1;
     unsigned                        upstream_gone:1;
