@@ -10,6 +10,8 @@
  * still not known then counts as one that does not start, and gets a generation of its own when it does.  A
  * change that comes meanwhile takes the place of the one under way; tries of the same plugin go on.
  *
+ * A plugin that runs only compiled (`runtime: aot`) and has a good version keeps it until its image is there.
+ *
  * A module that comes over the network is not waited for: until it is there, its plugin keeps its last good
  * version, or fails by its failStrategy; deploy_fetched goes on with it when it has come.
  *
@@ -72,6 +74,8 @@ struct deploy {
     struct strbuf text;       /* of the generation in force, as far as this process published it */
     bool unsettled;           /* `wanted`, or what is known of its plugins, is not published yet */
     bool again;               /* with it, plugins that were refused are tried once more */
+    bool awaits_images;       /* a plugin cannot be published, or served, before its image is there */
+    uint64_t nimages;         /* images_nresults, as of the last step */
     VEC(struct deploy_try) tries;
     VEC(struct deploy_past) past; /* oldest first, at most DEPLOY_HISTORY */
     struct gw_config *published;  /* the model in force, or NULL */
