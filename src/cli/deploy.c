@@ -76,6 +76,7 @@ void deploy_fini(struct deploy *d)
         drop_note(d, str_of(d->notes.at[0].name));
     }
     vec_fini(&d->notes);
+    gathers_free(d->gathers);
     deploy_tries_fini(d);
     while (d->past.len != 0) {
         strbuf_fini(&vec_pop(&d->past).kept);
@@ -611,6 +612,8 @@ static void on_message(void *ctx, struct channel_client *from, struct str text)
         from->applied = number;
     } else if (str_eq(verb, STR("holds"))) {
         snprintf(from->holds, sizeof from->holds, "%.*s %.*s", STR_ARG(file), STR_ARG(rest));
+    } else if (str_eq(verb, STR("reported"))) {
+        gathers_take(d->gathers, from, file);
     } else if (str_eq(verb, STR("unusable"))) {
         from->refused = number;
         log_line(LOG_ERROR, "worker %d cannot use %.*s; logs/error.log says why", (int)from->pid,
@@ -632,6 +635,7 @@ static void on_message(void *ctx, struct channel_client *from, struct str text)
 void deploy_connect(struct deploy *d, struct images *images)
 {
     d->images = images;
+    d->gathers = gathers_new(images_channel(images));
     images_set_listener(images, on_message, d);
     images_want(images, d->published);
 }

@@ -22,6 +22,7 @@
 #include <poll.h>
 
 #include "base/vec.h"
+#include "control/gather.h"
 #include "control/generations.h"
 #include "control/images.h"
 #include "control/sources.h"
@@ -62,7 +63,8 @@ struct deploy_past {
 struct deploy {
     struct store *store;
     struct sources *sources;
-    struct images *images; /* NULL until workers can be told */
+    struct images *images;   /* NULL until workers can be told */
+    struct gathers *gathers; /* likewise: asks them */
     const char *state_dir;
     struct generations files;
     struct gw_config *wanted; /* what was asked for last, as it was written; or NULL */
@@ -135,10 +137,11 @@ size_t deploy_nrefused(const struct deploy *d);
  * "" if there is nothing to say. */
 const char *deploy_plugin_state(struct deploy *d, uint32_t plugin, const char **cause, bool *kept);
 
-/* Members of a JSON object, without its braces: generation, workers, plugins.  `heals` (may be NULL) says
- * what only a worker knows: that a plugin's VM waits after failures in a row. */
-void deploy_status_json(struct deploy *d, bool (*heals)(void *ctx, struct str name), void *ctx,
-                        struct strbuf *out);
+/* Members of a JSON object, without its braces: generation, workers, plugins.  `healing` (may be NULL) says
+ * what only workers know: it appends the numbers of the processes, with commas, where the plugin's VM waits
+ * after failures in a row. */
+void deploy_status_json(struct deploy *d, void (*healing)(void *ctx, struct str name, struct strbuf *pids),
+                        void *ctx, struct strbuf *out);
 
 /* A JSON list: number, time, what was kept, and the workers (pids) that still hold it. */
 void deploy_generations_json(struct deploy *d, struct strbuf *out);
