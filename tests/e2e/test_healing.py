@@ -14,7 +14,7 @@ POLICIES = {"FAIL_CLOSE": 503, "FAIL_OPEN": 200}
 GO = "effective @; continue 0"
 # Name and route of a plugin: its lines of configuration.
 PLUGINS = {"fail-close": {}, "fail-open": {}, "other": {}, "ticks": {"a": "configure: tick 30; mdef 0 seen", "b": "tick: log 2 ticked"},
-           "queue": {"a": "configure: qreg q", "b": "queue: deq 1"}, "calls": {"a": "configure: call svc /configured 20000 _ then"}}
+           "queue": {"a": "configure: qreg q", "b": "queue: deq 1"}, "calls": {"a": "configure: call svc /configured 20000 _ then"}, "slow": {"a": "configure: busy 150"}}
 
 
 class Service(Upstream):
@@ -45,7 +45,7 @@ def fixture_svc():
 def fixture_gw(request, gateways, echo, probe_module, svc):
     g = gateways({"services": [{"name": "echo", "endpoints": [echo.address]}, {"name": "svc", "endpoints": [svc.address]}],
                   "routes": [{"name": name, "match": {"path": {"prefix": "/" + name}}, "service": "echo"} for name in PLUGINS],
-                  "plugins": [{"name": name, "url": probe_module, "vm": {"runtime": request.param}, "defaultConfigDisable": True,
+                  "plugins": [{"name": name, "url": probe_module, "vm": {"runtime": request.param}, "defaultConfigDisable": True, "limits": {"cpu": "50ms", "startCpu": "5s"},
                                "failStrategy": "FAIL_OPEN" if name == "fail-open" else "FAIL_CLOSE",
                                "matchRules": [{"route": [name], "config": lines}]} for name, lines in PLUGINS.items()]},
                  "--workers", "1", "--plugin-log-level", "trace")
@@ -120,10 +120,10 @@ def configured(g, name):
 
 def test_ticks_and_metrics_are_as_after_configure(gw):
     """From the snapshot: nothing is configured again."""
-    assert ask(gw, "ticks", "minc 4 5")[1] == {"minc 4 5": "0"}
+    assert ask(gw, "ticks", "minc 4 5")[1]["minc 4 5"] == "0"
     counted = int(ask(gw, "ticks", "mget 4")[1]["mget 4"].split()[1])
     trap(gw, "ticks")
-    assert ask(gw, "ticks", "mget 4; minc 4 1")[1] == {"mget 4": f"0 {counted}", "minc 4 1": "0"}
+    assert ask(gw, "ticks", "mget 4; minc 4 1")[1]["mget 4"] == f"0 {counted}"
     assert next(m for m in gw.worker_status()["metrics"] if m["name"] == "seen")["value"] == counted + 1
     before = len(gw.error_log)
     wait_for("ticks", lambda: logs(gw, "ticks", before).count("ticked") >= 3)
@@ -151,3 +151,12 @@ def test_a_vm_that_called_in_its_configuration_is_started_anew(gw, svc):
     wait_for("the call", lambda: svc.paths.count("/configured") == sent + 1)
     assert configured(gw, "calls") == times + 1
     wait_for("its answer", lambda: plugin(gw, "calls")["callouts"] == 0)
+
+
+def test_a_start_has_a_budget_of_its_own(gw):
+    """Its configuration takes three times what a request may."""
+    assert ask(gw, "slow", "get 0 :path")[0] == 200
+    before = len(gw.error_log)
+    assert ask(gw, "slow", "busy 150")[0] == 503
+    assert any("deadline exceeded" in line for line in logs(gw, "slow", before))
+    assert ask(gw, "slow", "get 0 :path")[0] == 200
