@@ -634,7 +634,7 @@ status_json(struct strbuf *b)
     strbuf_printf(b, "{\"worker\":%d,\"generation\":", (int) ngx_pid);
     strbuf_add_json(b, str_of(ngx_http_weir_worker.file));
     strbuf_printf(b, ",\"generations\":%zu", (size_t) ngx_http_weir_worker.generations);
-    strbuf_printf(b, ",\"peers\":%zu", (size_t) ngx_http_weir_npeers);
+    strbuf_printf(b, ",\"peers\":%zu,\"timers\":%zu", (size_t) ngx_http_weir_npeers, ngx_http_weir_timer_count());
     strbuf_printf(b, ",\"live\":{\"connections\":%zu", (size_t) ngx_http_weir_worker.connections);
     strbuf_printf(b, ",\"requests\":%zu,\"streams\":%zu,\"contexts\":%zu,\"callouts\":%zu",
                   (size_t) ngx_http_weir_worker.requests, live.streams, live.contexts, live.callouts);

@@ -166,3 +166,22 @@ ngx_http_weir_timer_clear(void *server, struct pw_timer *timer)
     ngx_free(ev);
     timer->server = NULL;
 }
+
+
+size_t
+ngx_http_weir_timer_count(void)
+{
+    size_t             n;
+    ngx_rbtree_node_t  *node;
+    ngx_rbtree_t       *tree = &ngx_event_timer_rbtree;
+
+    n = 0;
+
+    if (tree->root != tree->sentinel) {
+        for (node = ngx_rbtree_min(tree->root, tree->sentinel); node != NULL; node = ngx_rbtree_next(tree, node)) {
+            n++;
+        }
+    }
+
+    return n;
+}
