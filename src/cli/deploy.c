@@ -587,16 +587,18 @@ static void take_back(struct deploy *d, uint32_t index, struct str why)
     gw_problems_fini(&problems);
 }
 
-/* It does not run yet, and nothing is wrong: its image was not there when the worker looked. */
-static bool awaits_image(struct deploy *d, const struct gw_plugin *p, struct str said)
+/* A worker could not start a plugin that never ran. One that runs only compiled had no image when the worker
+ * looked: nothing is wrong as long as there may be one. */
+static void take_failure(struct deploy *d, const struct gw_plugin *p, struct str said)
 {
-    if (p->runtime != GW_RUNTIME_AOT ||
-        !str_starts_with(said, STR("not found: the module has no native image"))) {
-        return false;
+    bool no_image = p->runtime == GW_RUNTIME_AOT &&
+                    str_starts_with(said, STR("not found: the module has no native image"));
+
+    if (no_image) {
+        note_image(d, p);
+    } else {
+        note(d, p, DEPLOY_FAILED, 0, said);
     }
-    char *why = images_failure(d->images, p);
-    mem_free(why);
-    return why == NULL;
 }
 
 static void on_message(void *ctx, struct channel_client *from, struct str text)
@@ -625,9 +627,9 @@ static void on_message(void *ctx, struct channel_client *from, struct str text)
         const struct deploy_note *known = deploy_note_find(d, p->name);
         if (str_eq(verb, STR("declined"))) {
             take_back(d, (uint32_t)index, rest);
-        } else if (!sources_is_remote(p) && !awaits_image(d, p, rest) &&
+        } else if (!sources_is_remote(p) &&
                    (known == NULL || known->state != DEPLOY_FAILED)) { /* every worker says so */
-            note(d, p, DEPLOY_FAILED, 0, rest);
+            take_failure(d, p, rest);
         }
     }
 }

@@ -2,6 +2,7 @@
 import concurrent.futures
 import json
 import os
+import re
 
 import pytest
 
@@ -86,6 +87,28 @@ def test_a_vm_serves_so_many_requests(gateway, echo, tier):
     assert memory() > 5
     assert load(g, 20, {}, 1) == [200] * 20
     assert memory() < 2
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_a_vm_that_grew_drains_with_its_streams(gateway, echo, tier):
+    """A stream ends on the VM it began with; while one drains no other is replaced, however much it grows."""
+    c = config(echo, tier, "counter", {"growth": "128KiB", "memory": "16MiB"})
+    g = gateway(c, "--workers", "1")
+    wait_for("the tier", lambda: g.worker_status()["plugins"][0]["tier"] == tier, 120)
+
+    def seen(what=""):
+        before = len(g.error_log)
+        assert send(g.port, "/", headers={"x-do": what}).status == 200
+        return int(re.findall(r"seen (\d+) left", g.error_log[before:])[-1])
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(lambda: send(g.port, "/?delay_ms=3000").status)
+        wait_for("the slow one", lambda: g.worker_status()["live"]["contexts"] == 1)
+        assert [seen("grow") for _ in range(3)] == [2, 3, 4]
+        assert [seen("grow") for _ in range(6)] == [1, 2, 3, 4, 5, 6], "a new one, and no second while the first drains"
+        assert not slow.done(), "too slow to tell anything"
+        assert slow.result() == 200
+    wait_for("its end", lambda: g.worker_status()["live"]["contexts"] == 0)
+    assert seen() == 1 and "trap" not in g.error_log
 
 
 def test_plugins_fit_into_the_memory_they_are_given(gateway, echo):
