@@ -50,7 +50,7 @@ static void note(struct deploy *d, const struct gw_plugin *p, enum deploy_state 
                  struct str cause)
 {
     struct deploy_note n = {mem_strndup(p->name.at, p->name.len), state, mem_strndup(cause.at, cause.len),
-                            refused};
+                            refused, false};
 
     drop_note(d, p->name);
     vec_push(&d->notes, n);
@@ -180,7 +180,8 @@ static void settle_plugin(struct deploy *d, struct gw_plugin *p, const char *unf
         } else if (t->good) {
             drop_note(d, p->name);
         } else {
-            fall_back(d, p, before, hash, strbuf_str(&t->why));
+            fall_back(d, p, before, t->waits ? 0 : hash, strbuf_str(&t->why));
+            deploy_note_find(d, p->name)->waits = t->waits;
             if (t->harmful) {
                 keep_out(d, p);
             }
@@ -331,10 +332,12 @@ static weir_status read_back(struct deploy *d, struct str text, struct gw_config
     return st;
 }
 
-static void take_model(struct deploy *d, struct gw_config *model)
+/* `taken`: by a worker, the one in force so far.  Of one that none took it is not known whether its plugins
+ * run. */
+static void take_model(struct deploy *d, struct gw_config *model, bool taken)
 {
-    gw_config_free(d->previous);
-    d->previous = d->published;
+    gw_config_free(taken ? d->previous : d->published);
+    d->previous = taken ? d->published : d->previous;
     d->published = model;
     if (d->images != NULL) {
         images_want(d->images, d->published);
@@ -348,6 +351,7 @@ static weir_status publish(struct deploy *d, const struct gw_config *config, boo
 {
     struct strbuf text = {0};
     struct gw_config *model = NULL;
+    bool taken = d->images == NULL || deploy_napplied(d) != 0;
 
     if (d->text.len == 0 && d->published != NULL) {
         gw_config_write(d->published, &d->text);
@@ -366,7 +370,7 @@ static weir_status publish(struct deploy *d, const struct gw_config *config, boo
             model = gw_config_view(d->wanted);
             model->plugins = d->asked;
         }
-        take_model(d, model);
+        take_model(d, model, taken);
         model = NULL;
         strbuf_fini(&d->text);
         d->text = text;
@@ -413,6 +417,27 @@ void deploy_fetched(struct deploy *d)
     if (d->wanted != NULL) {
         fetch(d, false);
         d->unsettled = true;
+    }
+}
+
+/* What runs now that it has its image has nothing to say any more; what was kept out until then is tried. */
+void deploy_compiled(struct deploy *d)
+{
+    for (size_t i = d->notes.len; i-- != 0;) {
+        const struct deploy_note *n = &d->notes.at[i];
+        const struct gw_plugin *p = find_plugin(d->published, str_of(n->name));
+
+        if (n->waits && n->state == DEPLOY_KEPT) {
+            d->unsettled = d->wanted != NULL;
+        } else if (n->waits && p != NULL && !images_awaited(d->images, p)) {
+            char *image = images_path(d->images, p);
+            if (image != NULL) {
+                drop_note(d, p->name);
+            } else {
+                note(d, p, DEPLOY_FAILED, 0, STR("it does not compile"));
+            }
+            mem_free(image);
+        }
     }
 }
 
@@ -547,6 +572,7 @@ static void on_message(void *ctx, struct channel_client *from, struct str text)
         } else if (!sources_is_remote(p) &&
                    (known == NULL || known->state != DEPLOY_FAILED)) { /* every worker says so */
             note(d, p, DEPLOY_FAILED, 0, rest);
+            vec_last(&d->notes).waits = p->runtime == GW_RUNTIME_AOT && images_awaited(d->images, p);
         }
     }
 }

@@ -13,7 +13,11 @@
  * A module that comes over the network is not waited for: until it is there, its plugin keeps its last good
  * version, or fails by its failStrategy; deploy_fetched goes on with it when it has come.
  *
- * The last good version of a plugin is the one in the generation in force, so it outlives this process. */
+ * A plugin that must run compiled (`runtime: aot`) and has no image yet is not published either: the version
+ * before serves until it has one.
+ *
+ * The last good version of a plugin is the one in the generation in force, so it outlives this process.  If
+ * workers decline that one, it is the one of the last generation before that a worker has taken. */
 #ifndef CLI_DEPLOY_H
 #define CLI_DEPLOY_H
 
@@ -37,6 +41,7 @@ struct deploy_note {
     enum deploy_state state;
     char *cause;
     uint64_t refused; /* gw_plugin_vm_hash of the version that was kept out, 0: none */
+    bool waits;       /* for an image: deploy_compiled goes on with it */
 };
 
 /* A version of a plugin that is tried, or was while the change under way is not published. */
@@ -47,6 +52,7 @@ struct deploy_try {
     struct start_try *child; /* NULL: it is known */
     bool good;
     bool harmful; /* it hung or crashed */
+    bool waits;   /* it was not started: it has to run compiled, and is not yet */
     struct strbuf why;
 };
 
@@ -73,7 +79,8 @@ struct deploy {
     VEC(struct deploy_try) tries;
     VEC(struct deploy_past) past; /* oldest first, at most DEPLOY_HISTORY */
     struct gw_config *published;  /* the model in force, or NULL */
-    struct gw_config *previous;   /* the one before, for plugins that workers decline; or NULL */
+    struct gw_config
+        *previous; /* the last one before that a worker took, for plugins that are declined; or NULL */
     VEC(struct deploy_note) notes;
     VEC(const char *) module_files; /* paths of the modules of `wanted` that are files */
     unsigned nreads;                /* how often they were read */
@@ -90,6 +97,8 @@ weir_status deploy_take(struct deploy *d, struct gw_config *config, bool again, 
 
 /* Modules have come that `wanted` waits for. */
 void deploy_fetched(struct deploy *d);
+/* Modules have been compiled, or cannot be. */
+void deploy_compiled(struct deploy *d);
 
 /* Go on as far as possible.  WEIR_OK, *changed: there is a new generation or not; WEIR_E_IO: it cannot be
  * written, `rep` says why, what was in force stays. */

@@ -869,7 +869,9 @@ static int supervise(struct run *run, int signals)
             continue;
         }
         images_polled(run->images, fds + IMAGES, nimages);
-        images_step(run->images);
+        if (images_step(run->images)) {
+            deploy_compiled(&run->deploy);
+        }
         if (!run->stopping) {
             alerts_step(run->alerts, now_ms());
         }

@@ -203,23 +203,27 @@ static bool has_own_image(const struct images *im, const struct gw_plugin *p, co
     return st == WEIR_OK;
 }
 
+void images_want_plugin(struct images *im, const struct gw_plugin *p)
+{
+    struct str hex = hex_of(p);
+    struct wanted w = {.refusals = 0};
+
+    if (p->runtime == GW_RUNTIME_INTERP || hex.len == 0 || find(im, hex) != NULL) {
+        return;
+    }
+    memcpy(w.hex, hex.at, hex.len);
+    if (has_own_image(im, p, w.hex)) {
+        return;
+    }
+    w.plugin = mem_strndup(p->name.at, p->name.len);
+    vec_push(&im->wanted, w);
+    ask(im, &w);
+}
+
 void images_want(struct images *im, const struct gw_config *config)
 {
     for (uint32_t i = 0; i < config->nplugins; i++) {
-        const struct gw_plugin *p = &config->plugins[i];
-        struct str hex = hex_of(p);
-        struct wanted w = {.refusals = 0};
-
-        if (p->runtime == GW_RUNTIME_INTERP || hex.len == 0 || find(im, hex) != NULL) {
-            continue;
-        }
-        memcpy(w.hex, hex.at, hex.len);
-        if (has_own_image(im, p, w.hex)) {
-            continue;
-        }
-        w.plugin = mem_strndup(p->name.at, p->name.len);
-        vec_push(&im->wanted, w);
-        ask(im, &w);
+        images_want_plugin(im, &config->plugins[i]);
     }
 }
 
@@ -264,9 +268,10 @@ bool images_busy(const struct images *im)
     return compiler_busy(im->compiler);
 }
 
-void images_step(struct images *im)
+bool images_step(struct images *im)
 {
     struct compiler_result result;
+    bool any = false;
 
     while (compiler_step(im->compiler, &result)) {
         struct wanted *w = find(im, str_of(result.hex));
@@ -277,5 +282,7 @@ void images_step(struct images *im)
         } else {
             log_line(LOG_WARN, "plugin %s stays interpreted: it does not compile: %s", plugin, result.why);
         }
+        any = true;
     }
+    return any;
 }

@@ -39,6 +39,7 @@ void images_free(struct images *im); /* NULL is fine; a running compilation is e
 /* Compile what the plugins of a published configuration (their URLs are files of the store) have no image of.
  * A plugin that may use the image its module carries, and can, needs none. */
 void images_want(struct images *im, const struct gw_config *config);
+void images_want_plugin(struct images *im, const struct gw_plugin *p);
 /* Is the plugin's image still to be made? */
 bool images_awaited(struct images *im, const struct gw_plugin *p);
 /* The path of the image that is there; NULL: there is none.  The caller frees it. */
@@ -48,7 +49,7 @@ char *images_path(struct images *im, const struct gw_plugin *p);
 size_t images_poll_fds(const struct images *im, struct pollfd *fds);
 void images_polled(struct images *im, const struct pollfd *fds, size_t n);
 /* Call it after SIGCHLD and every IMAGES_STEP_MS while images_busy. */
-void images_step(struct images *im);
+bool images_step(struct images *im); /* true: of one more module it is known whether it compiles */
 bool images_busy(const struct images *im);
 
 #endif
