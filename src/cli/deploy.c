@@ -50,7 +50,7 @@ static void note(struct deploy *d, const struct gw_plugin *p, enum deploy_state 
                  struct str cause)
 {
     struct deploy_note n = {mem_strndup(p->name.at, p->name.len), state, mem_strndup(cause.at, cause.len),
-                            refused, false};
+                            refused};
 
     drop_note(d, p->name);
     vec_push(&d->notes, n);
@@ -154,6 +154,45 @@ static bool needs_try(struct deploy *d, const struct gw_plugin *p, struct deploy
     return *t != NULL;
 }
 
+/* Can the plugin run as it wants to?  False: only compiled, and there is no image; then the version of before
+ * goes on.  One that has none is published, and fails by its policy until the image is there. */
+static bool settle_image(struct deploy *d, struct gw_plugin *p, const struct gw_plugin *before, uint64_t hash)
+{
+    if (p->runtime != GW_RUNTIME_AOT || d->images == NULL || p->nconfigs == 0) {
+        return true;
+    }
+    images_want_one(d->images, p);
+    char *why = images_failure(d->images, p);
+    bool awaited = why == NULL && images_awaited(d->images, p);
+    d->awaits_images = d->awaits_images || awaited;
+    if (why == NULL && (!awaited || !has_module(before))) {
+        return true;
+    }
+    struct strbuf line = {0};
+    strbuf_printf(&line, why == NULL ? "it is being compiled" : "it does not compile: %s", why);
+    fall_back(d, p, before, why == NULL ? 0 : hash, strbuf_str(&line));
+    strbuf_fini(&line);
+    mem_free(why);
+    return false;
+}
+
+/* A plugin in force that runs only compiled: it will not, if its module does not compile. */
+static void note_image(struct deploy *d, const struct gw_plugin *p)
+{
+    if (p->runtime != GW_RUNTIME_AOT || d->images == NULL || p->nconfigs == 0) {
+        return;
+    }
+    char *why = images_failure(d->images, p);
+    d->awaits_images = d->awaits_images || (why == NULL && images_awaited(d->images, p));
+    if (why != NULL && deploy_note_find(d, p->name) == NULL) {
+        struct strbuf line = {0};
+        strbuf_printf(&line, "it does not compile: %s", why);
+        note(d, p, DEPLOY_FAILED, 0, strbuf_str(&line));
+        strbuf_fini(&line);
+    }
+    mem_free(why);
+}
+
 /* `p`, of what is to be published, becomes what can be published of it. */
 static void settle_plugin(struct deploy *d, struct gw_plugin *p, const char *unfetched)
 {
@@ -173,15 +212,17 @@ static void settle_plugin(struct deploy *d, struct gw_plugin *p, const char *unf
         if (known != NULL && known->state == DEPLOY_KEPT) { /* it was taken back */
             drop_note(d, p->name);
         }
+        note_image(d, p);
     } else if (needs_try(d, p, &t)) {
         if (t->child != NULL) {
             fall_back(d, p, before, 0, STR("it is still being started"));
             keep_out(d, p);
         } else if (t->good) {
-            drop_note(d, p->name);
+            if (settle_image(d, p, before, hash)) {
+                drop_note(d, p->name);
+            }
         } else {
-            fall_back(d, p, before, t->waits ? 0 : hash, strbuf_str(&t->why));
-            deploy_note_find(d, p->name)->waits = t->waits;
+            fall_back(d, p, before, hash, strbuf_str(&t->why));
             if (t->harmful) {
                 keep_out(d, p);
             }
@@ -420,27 +461,6 @@ void deploy_fetched(struct deploy *d)
     }
 }
 
-/* What runs now that it has its image has nothing to say any more; what was kept out until then is tried. */
-void deploy_compiled(struct deploy *d)
-{
-    for (size_t i = d->notes.len; i-- != 0;) {
-        const struct deploy_note *n = &d->notes.at[i];
-        const struct gw_plugin *p = find_plugin(d->published, str_of(n->name));
-
-        if (n->waits && n->state == DEPLOY_KEPT) {
-            d->unsettled = d->wanted != NULL;
-        } else if (n->waits && p != NULL && !images_awaited(d->images, p)) {
-            char *image = images_path(d->images, p);
-            if (image != NULL) {
-                drop_note(d, p->name);
-            } else {
-                note(d, p, DEPLOY_FAILED, 0, STR("it does not compile"));
-            }
-            mem_free(image);
-        }
-    }
-}
-
 /* Begin with what is to be found out.  False: something is worth waiting for. */
 static bool all_known(struct deploy *d)
 {
@@ -474,6 +494,7 @@ static weir_status settle(struct deploy *d, bool *changed, struct weir_report *r
     struct gw_problems problems;
     bool mixed = false;
 
+    d->awaits_images = false;
     config.plugins = mem_zalloc_array((size_t)config.nplugins + 1, sizeof *config.plugins);
     for (uint32_t i = 0; i < config.nplugins; i++) {
         config.plugins[i] = d->asked[i];
@@ -483,6 +504,7 @@ static weir_status settle(struct deploy *d, bool *changed, struct weir_report *r
         mixed = mixed || memcmp(&config.plugins[i], &d->asked[i], sizeof *config.plugins) != 0;
     }
     drop_old_notes(d, &config);
+    d->awaits_images = d->awaits_images || d->published == NULL;
     gw_problems_init(&problems);
     weir_status st = publish(d, &config, mixed, changed, &problems, rep);
     if (st == WEIR_E_CONFIG && problems.list.len != 0) { /* parts of two versions that do not go together */
@@ -500,6 +522,10 @@ static weir_status settle(struct deploy *d, bool *changed, struct weir_report *r
 weir_status deploy_step(struct deploy *d, bool *changed, struct weir_report *rep)
 {
     *changed = false;
+    if (d->images != NULL && d->nimages != images_nresults(d->images)) {
+        d->nimages = images_nresults(d->images);
+        d->unsettled = d->unsettled || (d->awaits_images && d->wanted != NULL);
+    }
     if (deploy_tries_step(d)) {
         d->unsettled = true;
     }
@@ -545,6 +571,18 @@ static void take_back(struct deploy *d, uint32_t index, struct str why)
     gw_problems_fini(&problems);
 }
 
+/* It does not run yet, and nothing is wrong: its image was not there when the worker looked. */
+static bool awaits_image(struct deploy *d, const struct gw_plugin *p, struct str said)
+{
+    if (p->runtime != GW_RUNTIME_AOT ||
+        !str_starts_with(said, STR("not found: the module has no native image"))) {
+        return false;
+    }
+    char *why = images_failure(d->images, p);
+    mem_free(why);
+    return why == NULL;
+}
+
 static void on_message(void *ctx, struct channel_client *from, struct str text)
 {
     struct deploy *d = ctx;
@@ -569,10 +607,9 @@ static void on_message(void *ctx, struct channel_client *from, struct str text)
         const struct deploy_note *known = deploy_note_find(d, p->name);
         if (str_eq(verb, STR("declined"))) {
             take_back(d, (uint32_t)index, rest);
-        } else if (!sources_is_remote(p) &&
+        } else if (!sources_is_remote(p) && !awaits_image(d, p, rest) &&
                    (known == NULL || known->state != DEPLOY_FAILED)) { /* every worker says so */
             note(d, p, DEPLOY_FAILED, 0, rest);
-            vec_last(&d->notes).waits = p->runtime == GW_RUNTIME_AOT && images_awaited(d->images, p);
         }
     }
 }

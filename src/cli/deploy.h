@@ -10,11 +10,10 @@
  * still not known then counts as one that does not start, and gets a generation of its own when it does.  A
  * change that comes meanwhile takes the place of the one under way; tries of the same plugin go on.
  *
+ * A plugin that runs only compiled (`runtime: aot`) and has a good version keeps it until its image is there.
+ *
  * A module that comes over the network is not waited for: until it is there, its plugin keeps its last good
  * version, or fails by its failStrategy; deploy_fetched goes on with it when it has come.
- *
- * A plugin that must run compiled (`runtime: aot`) and has no image yet is not published either: the version
- * before serves until it has one.
  *
  * The last good version of a plugin is the one in the generation in force, so it outlives this process.  If
  * workers decline that one, it is the one of the last generation before that a worker has taken. */
@@ -41,7 +40,6 @@ struct deploy_note {
     enum deploy_state state;
     char *cause;
     uint64_t refused; /* gw_plugin_vm_hash of the version that was kept out, 0: none */
-    bool waits;       /* for an image: deploy_compiled goes on with it */
 };
 
 /* A version of a plugin that is tried, or was while the change under way is not published. */
@@ -52,7 +50,6 @@ struct deploy_try {
     struct start_try *child; /* NULL: it is known */
     bool good;
     bool harmful; /* it hung or crashed */
-    bool waits;   /* it was not started: it has to run compiled, and is not yet */
     struct strbuf why;
 };
 
@@ -76,6 +73,8 @@ struct deploy {
     struct strbuf text;       /* of the generation in force, as far as this process published it */
     bool unsettled;           /* `wanted`, or what is known of its plugins, is not published yet */
     bool again;               /* with it, plugins that were refused are tried once more */
+    bool awaits_images;       /* a plugin cannot be published, or served, before its image is there */
+    uint64_t nimages;         /* images_nresults, as of the last step */
     VEC(struct deploy_try) tries;
     VEC(struct deploy_past) past; /* oldest first, at most DEPLOY_HISTORY */
     struct gw_config *published;  /* the model in force, or NULL */
@@ -97,8 +96,6 @@ weir_status deploy_take(struct deploy *d, struct gw_config *config, bool again, 
 
 /* Modules have come that `wanted` waits for. */
 void deploy_fetched(struct deploy *d);
-/* Modules have been compiled, or cannot be. */
-void deploy_compiled(struct deploy *d);
 
 /* Go on as far as possible.  WEIR_OK, *changed: there is a new generation or not; WEIR_E_IO: it cannot be
  * written, `rep` says why, what was in force stays. */

@@ -43,10 +43,10 @@ const char *deploy_plugin_state(struct deploy *d, uint32_t plugin, const char **
         *kept = n->state == DEPLOY_KEPT;
         *cause = n->cause;
     }
-    return fetch == SOURCE_FETCHING                              ? "fetching"
-           : n != NULL && n->state == DEPLOY_FAILED && !n->waits ? "failed"
-           : images_awaited(d->images, p)                        ? "compiling"
-                                                                 : "ready";
+    return fetch == SOURCE_FETCHING                 ? "fetching"
+           : n != NULL && n->state == DEPLOY_FAILED ? "failed"
+           : images_awaited(d->images, p)           ? "compiling"
+                                                    : "ready";
 }
 
 void deploy_status_json(struct deploy *d, bool (*heals)(void *ctx, struct str name), void *ctx,

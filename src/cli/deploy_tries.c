@@ -40,16 +40,6 @@ static struct start_try *begin(struct deploy *d, const struct gw_plugin *p, stru
     return child;
 }
 
-/* Does it have to run compiled, and has no image yet?  Then it is wanted. */
-static bool awaits_image(struct deploy *d, const struct gw_plugin *p)
-{
-    if (p->runtime != GW_RUNTIME_AOT || d->images == NULL) {
-        return false;
-    }
-    images_want_plugin(d->images, p);
-    return images_awaited(d->images, p);
-}
-
 struct deploy_try *deploy_try_of(struct deploy *d, const struct gw_plugin *p, uint64_t hash)
 {
     struct deploy_try *known = deploy_try_find(d, p->name, hash);
@@ -61,9 +51,6 @@ struct deploy_try *deploy_try_of(struct deploy *d, const struct gw_plugin *p, ui
     struct deploy_try t = {.name = mem_strndup(p->name.at, p->name.len), .hash = hash, .since_ms = now_ms()};
     if (p->nconfigs == 0 || !gw_plugin_file(p, &file)) {
         t.good = true; /* nothing runs */
-    } else if (awaits_image(d, p)) {
-        t.waits = true;
-        strbuf_printf(&t.why, "it is being compiled");
     } else {
         t.child = begin(d, p, &t.why);
     }

@@ -869,9 +869,7 @@ static int supervise(struct run *run, int signals)
             continue;
         }
         images_polled(run->images, fds + IMAGES, nimages);
-        if (images_step(run->images)) {
-            deploy_compiled(&run->deploy);
-        }
+        images_step(run->images);
         if (!run->stopping) {
             alerts_step(run->alerts, now_ms());
         }

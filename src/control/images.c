@@ -29,6 +29,7 @@ struct images {
     channel_on_message *listener; /* NULL: none */
     void *listener_ctx;
     struct crashes *crashes;
+    uint64_t nresults;
     VEC(struct wanted) wanted;
 };
 
@@ -203,7 +204,7 @@ static bool has_own_image(const struct images *im, const struct gw_plugin *p, co
     return st == WEIR_OK;
 }
 
-void images_want_plugin(struct images *im, const struct gw_plugin *p)
+void images_want_one(struct images *im, const struct gw_plugin *p)
 {
     struct str hex = hex_of(p);
     struct wanted w = {.refusals = 0};
@@ -223,8 +224,24 @@ void images_want_plugin(struct images *im, const struct gw_plugin *p)
 void images_want(struct images *im, const struct gw_config *config)
 {
     for (uint32_t i = 0; i < config->nplugins; i++) {
-        images_want_plugin(im, &config->plugins[i]);
+        images_want_one(im, &config->plugins[i]);
     }
+}
+
+char *images_failure(struct images *im, const struct gw_plugin *p)
+{
+    const struct wanted *w = find(im, hex_of(p));
+
+    if (w == NULL || store_has_image(im->store, w->hex, weir_image_key())) {
+        return NULL;
+    }
+    return w->refusals > MOST_REFUSALS ? mem_strndup("its images are refused", 22)
+                                       : store_failure(im->store, w->hex, weir_image_key());
+}
+
+uint64_t images_nresults(const struct images *im)
+{
+    return im->nresults;
 }
 
 bool images_awaited(struct images *im, const struct gw_plugin *p)
@@ -268,21 +285,19 @@ bool images_busy(const struct images *im)
     return compiler_busy(im->compiler);
 }
 
-bool images_step(struct images *im)
+void images_step(struct images *im)
 {
     struct compiler_result result;
-    bool any = false;
 
     while (compiler_step(im->compiler, &result)) {
         struct wanted *w = find(im, str_of(result.hex));
         const char *plugin = w == NULL ? result.hex : w->plugin;
+        im->nresults++;
         if (result.outcome == COMPILER_MADE) {
             log_line(LOG_INFO, "plugin %s is compiled (%.1f s)", plugin, result.seconds);
             channel_broadcast(im->channel, "image %s", result.hex);
         } else {
             log_line(LOG_WARN, "plugin %s stays interpreted: it does not compile: %s", plugin, result.why);
         }
-        any = true;
     }
-    return any;
 }

@@ -39,9 +39,15 @@ void images_free(struct images *im); /* NULL is fine; a running compilation is e
 /* Compile what the plugins of a published configuration (their URLs are files of the store) have no image of.
  * A plugin that may use the image its module carries, and can, needs none. */
 void images_want(struct images *im, const struct gw_config *config);
-void images_want_plugin(struct images *im, const struct gw_plugin *p);
+/* The same of one plugin that is not published yet. */
+void images_want_one(struct images *im, const struct gw_plugin *p);
 /* Is the plugin's image still to be made? */
 bool images_awaited(struct images *im, const struct gw_plugin *p);
+/* Why there is none and will be none; NULL: there is one, it is still to be made, or none is wanted.  The
+ * caller frees it. */
+char *images_failure(struct images *im, const struct gw_plugin *p);
+/* Grows with every compilation that ended, well or not. */
+uint64_t images_nresults(const struct images *im);
 /* The path of the image that is there; NULL: there is none.  The caller frees it. */
 char *images_path(struct images *im, const struct gw_plugin *p);
 
@@ -49,7 +55,7 @@ char *images_path(struct images *im, const struct gw_plugin *p);
 size_t images_poll_fds(const struct images *im, struct pollfd *fds);
 void images_polled(struct images *im, const struct pollfd *fds, size_t n);
 /* Call it after SIGCHLD and every IMAGES_STEP_MS while images_busy. */
-bool images_step(struct images *im); /* true: of one more module it is known whether it compiles */
+void images_step(struct images *im);
 bool images_busy(const struct images *im);
 
 #endif

@@ -77,6 +77,11 @@ struct weir_module *weir_instance_module(const struct weir_instance *inst)
     return ((const struct rt_instance *)inst)->module->pub;
 }
 
+uint64_t weir_instance_bytes(const struct weir_instance *inst)
+{
+    return ((const struct rt_instance *)inst)->held_bytes;
+}
+
 enum weir_tier weir_instance_tier(const struct weir_instance *inst)
 {
     return ((const struct rt_instance *)inst)->executor->tier;

@@ -55,12 +55,14 @@ struct gw_listener {
     struct gw_address address;
     enum gw_protocol protocol;
     bool http2;                  /* beside HTTP/1.1: with prior knowledge, or by ALPN with HTTPS */
-    struct gw_listener_tls *tls; /* only with HTTPS; NULL: all of it as by default */
+    struct gw_listener_tls *tls; /* HTTPS: NULL: all of it as by default; TCP: NULL: clear text */
     struct str service_name;     /* TCP: where connections go; at NULL with HTTP */
 
     struct str text;  /* the address as "127.0.0.1:80" or "[::1]:80": no two listeners have the same */
     uint32_t service; /* index of the service called `service_name`, or GW_NONE */
 };
+
+bool gw_listener_has_tls(const struct gw_listener *l);
 
 /* ---- the gateway as a whole ------------------------------------------------------------------ */
 
@@ -95,7 +97,7 @@ enum gw_log_level {
 /* Of these kinds there may be one certificate each for a name; clients choose. */
 enum gw_key_kind { GW_KEY_RSA, GW_KEY_EC, GW_KEY_OTHER, GW_KEY_KINDS };
 
-/* What HTTPS listeners show.  The PEM texts parse, and the key is the first certificate's. */
+/* What listeners with TLS show.  The PEM texts parse, and the key is the first certificate's. */
 struct gw_certificate {
     struct gw_place at;
     struct str name; /* that of its first host, and its kind of key, if none was written */

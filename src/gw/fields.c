@@ -48,11 +48,11 @@ static const struct gw_field listener_tls_fields[] = {
      .type = &client_certificate_type,
      .doc = "Ask clients for a certificate; none: they are not asked."},
 };
-static const struct gw_type listener_tls_type = {.name = "listeners[].tls",
-                                                 .about =
-                                                     "How connections are encrypted, with `protocol: https`.",
-                                                 .size = sizeof(struct gw_listener_tls),
-                                                 FIELDS(listener_tls_fields)};
+static const struct gw_type listener_tls_type = {
+    .name = "listeners[].tls",
+    .about = "How connections are encrypted, with `protocol: https` or `tcp`.",
+    .size = sizeof(struct gw_listener_tls),
+    FIELDS(listener_tls_fields)};
 
 static const struct gw_field listener_fields[] = {
     {.name = "address",
@@ -72,7 +72,7 @@ static const struct gw_field listener_fields[] = {
      .fallback = "http",
      .doc = "`http`: requests go by routes. `https`: the same, encrypted by `certificates`. `tcp`: "
             "connections go "
-            "to `service`, whatever they carry."},
+            "to `service`, whatever they carry; with `tls` decrypted."},
     {.name = "service",
      .kind = GW_F_STRING,
      .offset = AT(gw_listener, service_name),
@@ -89,7 +89,9 @@ static const struct gw_field listener_fields[] = {
      .kind = GW_F_OPTIONAL,
      .offset = AT(gw_listener, tls),
      .type = &listener_tls_type,
-     .doc = "With `https`: how connections are encrypted."},
+     .doc = "With `https`: how connections are encrypted. With `tcp`: that they are; `tls: {}` is all of it "
+            "as by "
+            "default."},
 };
 static const struct gw_type listener_type = {.name = "listeners[]",
                                              .about = "A socket to serve on. A lone string is its `address`.",
@@ -138,7 +140,9 @@ static const struct gw_field certificate_fields[] = {
 };
 static const struct gw_type certificate_type = {
     .name = "certificates[]",
-    .about = "What `https` listeners show, by the name that the client asks for (SNI).",
+    .about =
+        "What `https` listeners, and `tcp` listeners with `tls`, show, by the name that the client asks for "
+        "(SNI).",
     .size = sizeof(struct gw_certificate),
     .placed = true,
     FIELDS(certificate_fields),
@@ -676,7 +680,7 @@ static const struct gw_field limits_fields[] = {
      .min = 65536,
      .max = INT64_C(4) << 30,
      .fallback = "128MiB",
-     .doc = "Most memory of one VM of the plugin."},
+     .doc = "Most memory of one VM of the plugin: of all its memories and tables together."},
     {.name = "growth",
      .kind = GW_F_SIZE,
      .offset = AT(gw_plugin, growth_bytes),
@@ -874,7 +878,7 @@ static const struct gw_field config_fields[] = {
      .kind = GW_F_LIST,
      ARRAY(gw_config, certificates),
      .type = &certificate_type,
-     .doc = "What `https` listeners show."},
+     .doc = "What `https` listeners, and `tcp` listeners with `tls`, show."},
     {.name = "services",
      .kind = GW_F_LIST,
      ARRAY(gw_config, services),

@@ -177,14 +177,14 @@ static weir_status end(struct loader *l, uint32_t errors_before, struct gw_confi
 
 /* ---- with pieces ------------------------------------------------------------------------ */
 
-/* Lists of the configuration, made of what was found in the sources. */
-static void assemble(struct gw_config *c, const gw_found_vec *found, const struct gw_sources *sources,
+/* The configuration, made of what was found in the sources.  False: a single value was given twice. */
+static bool assemble(struct gw_config *c, const gw_found_vec *found, const struct gw_sources *sources,
                      const size_t *ends)
 {
     size_t source = 0;
     const char *name = NULL;
-
-    uint32_t counts[GW_CONFIG_LISTS] = {0};
+    bool twice = false;
+    uint32_t counts[GW_PIECE_SINGLES + 1] = {0};
 
     c->pieces = mem_zalloc_array(found->len + 1, sizeof *c->pieces);
     for (size_t i = 0; i < found->len; i++) {
@@ -205,9 +205,15 @@ static void assemble(struct gw_config *c, const gw_found_vec *found, const struc
             name = arena_strndup(&c->arena, own, strlen(own));
         }
         struct gw_place at = {.file = name, .line = found->at[i].line};
-        gw_part_append(c, p->kind, p->object, at, p);
         c->pieces[c->npieces++] = p;
+        if (p->kind == GW_PIECE_SINGLES) {
+            twice = twice || gw_singles_both(c, p->object);
+            gw_singles_overlay(c, p->object);
+        } else {
+            gw_part_append(c, p->kind, p->object, at, p);
+        }
     }
+    return !twice;
 }
 
 /* False: something is not as usual, or there is something to say: read it all instead. */
@@ -227,13 +233,13 @@ static bool load_pieces(const struct gw_sources *sources, const char *over_name,
     if (ok && found.len != 0) {
         gw_problems_init(&problems);
         begin(&l, &problems);
-        assemble(l.c, &found, sources, ends);
+        ok = assemble(l.c, &found, sources, ends);
         if (over.len != 0) {
             read_over(&l, over_name, over);
         }
         gw_check_unshare(l.c);
         gw_check_config(l.c, &problems);
-        ok = problems.list.len == 0;
+        ok = ok && problems.list.len == 0;
         if (ok) {
             gw_pieces_keep(cache, &found);
             *out = l.c;
@@ -310,13 +316,18 @@ weir_status gw_config_load_text(const char *name, struct str text, struct gw_con
     return end(&l, errors, out);
 }
 
-/* Parts as they were read are written once; plugins are not, because their owner changes them. */
+/* Parts as they were read are written once; of plugins, their owner changes the URL. */
 static void write_part(const struct gw_config *c, unsigned kind, uint32_t i, struct strbuf *out)
 {
     struct gw_piece *piece = c->piece_of[kind] == NULL ? NULL : c->piece_of[kind][i];
 
-    if (piece != NULL && gw_type_config.fields[kind].type != &gw_type_plugin) {
-        strbuf_add(out, gw_piece_json(piece));
+    struct str json = piece == NULL ? (struct str){0}
+                      : gw_type_config.fields[kind].type == &gw_type_plugin
+                          ? gw_piece_plugin_json(piece, &c->plugins[i])
+                          : gw_piece_json(piece);
+
+    if (json.at != NULL) {
+        strbuf_add(out, json);
     } else {
         gw_part_write(c, kind, i, out);
     }

@@ -80,7 +80,7 @@ struct ngx_http_weir_generation_s {
     ngx_http_weir_service_t        *services;   /* as config->services */
     ngx_http_weir_plugin_t         *plugins;    /* as config->plugins */
     ngx_http_weir_certificate_t   **certificates; /* as config->certificates */
-    ngx_http_weir_listener_t       *listeners;  /* as config->listeners; filled for HTTPS */
+    ngx_http_weir_listener_t       *listeners;  /* as config->listeners; filled where there is TLS */
     struct gw_location            **locations;  /* with weir_plugins, made when first asked for; or NULL */
 };
 
@@ -404,6 +404,9 @@ void ngx_http_weir_close_connection(ngx_connection_t *c);
  * that failed, or none. NGX_ERROR: no memory, logged. */
 ngx_int_t ngx_http_weir_certificates_init(ngx_http_weir_generation_t *g);
 void ngx_http_weir_certificates_fini(ngx_http_weir_generation_t *g);
+/* What the listener of this number agrees on with a client, whose first message is there: as OpenSSL's callback for that
+ * answers. */
+int ngx_http_weir_certificates_hello(SSL *ssl, int *alert, ngx_http_weir_generation_t *g, uint32_t listener);
 /* Have handshakes of this context, which is of nginx's for a server, take what the worker's generation says. */
 void ngx_http_weir_certificates_use(SSL_CTX *ctx, ngx_http_weir_srv_conf_t *scf);
 
@@ -474,6 +477,19 @@ bool ngx_stream_weir_crashed(void *server, void *stream, const struct pw_crash *
 uint64_t ngx_http_weir_now_ns(void *server, void *stream);
 uint64_t ngx_http_weir_monotonic_ns(void *server);
 struct pw_shared *ngx_http_weir_shared(void *server);
+
+/* ngx_http_weir_connection.c: properties of a client's connection, with or without TLS. Strings are there until the next
+ * one is asked for. */
+typedef struct {
+    const char                     *root, *child;   /* child NULL: the property has one segment */
+} ngx_http_weir_property_name_t;
+
+bool ngx_http_weir_property_is(const ngx_http_weir_property_name_t *name, const struct str *path, size_t segments);
+bool ngx_http_weir_connection_property(ngx_connection_t *c, const struct str *path, size_t segments,
+    struct pw_value *out);
+/* Fill *out; true. */
+bool ngx_http_weir_is_string(struct pw_value *out, struct str s);
+bool ngx_http_weir_is_int(struct pw_value *out, int64_t n);
 
 /* ngx_http_weir_property.c */
 bool ngx_http_weir_property(ngx_http_weir_ctx_t *ctx, const struct str *path, size_t segments,

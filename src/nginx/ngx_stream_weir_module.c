@@ -13,11 +13,17 @@
 
 
 typedef struct {
+    ngx_ssl_t    ssl;           /* to clients; made by the first weir_tcp */
+} main_conf_t;
+
+
+typedef struct {
     ngx_str_t    listener;
 } srv_conf_t;
 
 
 static ngx_int_t add_variables(ngx_conf_t *cf);
+static void *create_main_conf(ngx_conf_t *cf);
 static void *create_srv_conf(ngx_conf_t *cf);
 static char *enable(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
@@ -39,7 +45,7 @@ static ngx_stream_module_t  module_ctx = {
     add_variables,
     NULL,
 
-    NULL,
+    create_main_conf,
     NULL,
 
     create_srv_conf,
@@ -148,6 +154,13 @@ add_variables(ngx_conf_t *cf)
 /* ---- configuration ---- */
 
 static void *
+create_main_conf(ngx_conf_t *cf)
+{
+    return ngx_pcalloc(cf->pool, sizeof(main_conf_t));
+}
+
+
+static void *
 create_srv_conf(ngx_conf_t *cf)
 {
     return ngx_pcalloc(cf->pool, sizeof(srv_conf_t));
@@ -157,11 +170,13 @@ create_srv_conf(ngx_conf_t *cf)
 static void
 handler(ngx_stream_session_t *s)
 {
-    srv_conf_t  *scf;
+    srv_conf_t   *scf;
+    main_conf_t  *mcf;
 
+    mcf = ngx_stream_get_module_main_conf(s, ngx_stream_weir_module);
     scf = ngx_stream_get_module_srv_conf(s, ngx_stream_weir_module);
 
-    ngx_stream_weir_start(s, &scf->listener);
+    ngx_stream_weir_start(s, &scf->listener, &mcf->ssl);
 }
 
 
@@ -170,6 +185,7 @@ enable(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_str_t                   *value;
     srv_conf_t                  *scf = conf;
+    main_conf_t                 *mcf;
     ngx_stream_core_srv_conf_t  *cscf;
 
     value = cf->args->elts;
@@ -177,6 +193,12 @@ enable(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     cscf = ngx_stream_conf_get_module_srv_conf(cf, ngx_stream_core_module);
     cscf->handler = handler;
+
+    mcf = ngx_stream_conf_get_module_main_conf(cf, ngx_stream_weir_module);
+
+    if (mcf->ssl.ctx == NULL && ngx_stream_weir_tls_create(cf, &mcf->ssl) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
 
     return NGX_CONF_OK;
 }

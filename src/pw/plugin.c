@@ -171,7 +171,7 @@ void pw_plugin_free(struct pw_plugin *p)
 /* From now on it may grow by so much, and serve so many. */
 static void set_wear(struct pw_plugin *p, struct pw_vm *vm)
 {
-    vm->most_bytes = vm->inst->memory_bytes + p->opt.growth_bytes;
+    vm->most_bytes = weir_instance_bytes(vm->inst) + p->opt.growth_bytes;
     vm->streams_left = p->opt.vm_streams == 0 ? UINT64_MAX : p->opt.vm_streams;
 }
 
@@ -368,7 +368,7 @@ enum weir_tier pw_plugin_tier(const struct pw_plugin *p)
 
 uint64_t pw_plugin_memory_bytes(const struct pw_plugin *p)
 {
-    uint64_t bytes = p->vm == NULL || p->vm->inst == NULL ? 0 : p->vm->inst->memory_bytes;
+    uint64_t bytes = p->vm == NULL || p->vm->inst == NULL ? 0 : weir_instance_bytes(p->vm->inst);
 
     for (size_t i = 0; p->parts != NULL && i < p->opt.nconfigs; i++) {
         bytes += pw_plugin_memory_bytes(p->parts[i]);

@@ -36,7 +36,7 @@ static void log_at_level(struct pw_vm *vm, enum pw_log_level level, struct str l
     struct pw_plugin *p = vm->plugin;
 
     if (level >= p->server->log_level(p->server_data) && pw_quota_allows_line(p)) {
-        pw_tail_add(&vm->tail, line);
+        pw_tail_add(&vm->tail, vm->effective->stream, line);
         pw_plugin_log(p, effective_stream(vm), level, line);
     }
 }

@@ -80,7 +80,7 @@ weir_status pw_vm_new(struct pw_plugin *p, struct weir_module *m, struct pw_vm *
 /* It should serve no new stream: it grew too much, or served too many. */
 static inline bool pw_vm_worn(const struct pw_vm *vm)
 {
-    return vm->streams_left == 0 || (vm->inst != NULL && vm->inst->memory_bytes > vm->most_bytes);
+    return vm->streams_left == 0 || (vm->inst != NULL && weir_instance_bytes(vm->inst) > vm->most_bytes);
 }
 
 /* What a VM is after its start: its memory, metrics and ticks.  NULL: something of it cannot be saved. */

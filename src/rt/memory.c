@@ -317,7 +317,8 @@ uint32_t rt_memory_grow(struct rt_instance *inst, uint32_t memidx, uint32_t delt
     struct rt_memory *m = rt_memory_at(inst, memidx);
     uint32_t before = (uint32_t)(m->bytes / WASM_PAGE_BYTES);
     uint64_t bytes = m->bytes + (uint64_t)delta_pages * WASM_PAGE_BYTES;
-    if (bytes > m->limit_bytes) {
+    uint64_t more = bytes - m->bytes;
+    if (bytes > m->limit_bytes || !rt_instance_may_hold(inst, more)) {
         return UINT32_MAX;
     }
     uint64_t want = page_round(bytes);
@@ -328,6 +329,7 @@ uint32_t rt_memory_grow(struct rt_instance *inst, uint32_t memidx, uint32_t delt
         m->committed_bytes = want;
     }
     m->bytes = bytes;
+    inst->held_bytes += more;
     for (struct rt_instance *u = m->users; u != NULL; u = u->memory_user) {
         u->pub.memory_bytes = bytes;
     }

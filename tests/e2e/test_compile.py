@@ -4,7 +4,6 @@ import http.client
 import json
 import os
 import pwd
-import re
 import shutil
 import signal
 import socket
@@ -112,14 +111,6 @@ class Traffic:
         assert self.count > 0
         assert not self.wrong, (len(self.wrong), self.count, self.wrong[:5])
         return self.count
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, kind, value, trace):
-        self.over.set()
-        if kind is None:
-            self.stop()
 
 
 @pytest.fixture(name="fake", scope="module")
@@ -295,74 +286,37 @@ def test_aot_waits_for_its_image(gateway, echo, fake, strategy, before):
         pass
     wait_compiled(g)
     assert g.send(headers=HEADERS).seen_header("x-mse-consumer") == "a" and g.send().status == 401
-    wait_for("the plugin to be ready", lambda: known(g)["state"] == "ready")
 
 
-def known(g):
-    """What the control process knows of the plugin."""
-    done = subprocess.run([os.path.join(BUILD, "weir"), "status", "--state", g.state, "--json"], capture_output=True, text=True, check=False)
-    assert done.stdout, done.stderr
-    return json.loads(done.stdout)["plugins"][0]
+def test_an_update_waits_for_its_image(gateway, echo, fake, tmp_path):
+    """Where only compiled code may run, the version of before serves until the new one is compiled; the first one leaves nothing behind."""
+    stamp = os.path.join(ROOT, "build/guests/host/stamp.wasm")
+    g = gateway(config(echo, "file:" + stamp, name="stamp", vm={"runtime": "aot"}, defaultConfig={"mark": "a"}), "--workers", "1", "--weirc",
+                fake('if grep -q module=11111111 "$1"; then while [ ! -e go ]; do sleep 0.05; done; fi\n' + PASS_ON))
+    wait_compiled(g)
 
+    def said():
+        found = json.loads(subprocess.run([os.path.join(BUILD, "weir"), "status", "--json", "--state", g.state], capture_output=True,
+                                          check=False).stdout)["plugins"][0]
+        return found["state"], found["kept"], found["cause"]
 
-def in_force(g):
-    """The module of the plugin in the newest generation, and its number."""
-    newest = max(glob.glob(g.state + "/generation-*.json"), key=lambda path: int(re.search(r"\d+", os.path.basename(path))[0]))
-    with open(newest, encoding="utf-8") as f:
-        return json.load(f)["plugins"][0]["url"]
-
-
-def write(g, c):
+    def marks():
+        response = g.send()
+        assert response.status == 200, response.status
+        return response.header("x-stamp")
+    assert said() == ("ready", False, "")
+    with open(stamp, "rb") as f:
+        (tmp_path / "next.wasm").write_bytes(f.read().replace(b"module=00000000", b"module=11111111"))
     with open(g.config + ".new", "w", encoding="utf-8") as f:
-        json.dump(c, f)
+        json.dump(again(g, url=f"file:{tmp_path}/next.wasm", defaultConfig={"mark": "b"}), f)
     os.rename(g.config + ".new", g.config)
-
-
-def test_an_update_of_aot_waits_for_its_image(gateway, echo, fake, tmp_path, warm_store):
-    """The version before serves until then, whatever else changes; then the new one does, without another change."""
-    g = gateway(config(echo, vm={"runtime": "aot"}), "--weirc", fake("while [ ! -e go ]; do sleep 0.05; done\n" + PASS_ON),
-                state=warm_state(tmp_path, warm_store))
-    assert tiers(g) == ["aot"]
-    before = in_force(g)
-    changed = tmp_path / "changed.wasm"
-    changed.write_bytes(open(KEY_AUTH.removeprefix("file:"), "rb").read() + b"\0\x05\x04more")
-    with Traffic(g.port):
-        write(g, again(g, url=f"file:{changed}"))
-        wait_for("it to be kept", lambda: known(g)["kept"])
-        assert "compiled" in known(g)["cause"]
-        write(g, {**again(g), "routes": [{"name": "other", "match": {}, "service": "echo"}]})
-        wait_for("the other change", lambda: g.send(headers=HEADERS).status == 200 and '"other"' in g.read(status(g)["generation"]))
-        assert in_force(g) == before and known(g)["kept"]
-        with open(g.state + "/store/compile/go", "w", encoding="ascii"):
-            pass
-        wait_for("the new version", lambda: in_force(g) != before and not known(g)["kept"] and known(g)["state"] == "ready", 120)
-        wait_for("it to be taken", lambda: tiers(g) == ["aot"] and g.read(status(g)["generation"]).count(in_force(g)))
-
-
-def test_the_version_that_ran_is_kept_and_no_other(gateway, echo, tmp_path, warm_store):
-    """Two changes, one soon after the other, to versions that no worker can run: they have too much memory for --plugin-mib."""
-    def leaks(name):
-        path = tmp_path / f"{name}.wasm"
-        with open(os.path.join(ROOT, "build/guests/host/quota.wasm"), "rb") as f:  # has 1 MiB and more
-            path.write_bytes(f.read() + b"\0\x05\x04" + name.encode())
-        return f"file:{path}"
-    g = gateway(config(echo, vm={"runtime": "interp"}), "--plugin-mib", "1", "--workers", "1", state=warm_state(tmp_path, warm_store))
-    before, worker = in_force(g), g.workers()[0]
-    os.kill(worker, signal.SIGSTOP)
-    try:
-        for name in ("big1", "big2"):
-            was = in_force(g)
-            write(g, again(g, url=leaks(name)))
-            wait_for("the change", lambda was=was: in_force(g) != was)
-    finally:
-        os.kill(worker, signal.SIGCONT)
-    wait_for("the version before", lambda: in_force(g) == before and known(g)["kept"])
-    assert "--plugin-mib" in known(g)["cause"]
-    assert g.send(headers=HEADERS).seen_header("x-mse-consumer") == "a"
-    os.kill(worker, signal.SIGKILL)
-    g.allowed = ["exited on signal 9"]
-    g.wait_replaced(worker)
-    assert g.send(headers=HEADERS).seen_header("x-mse-consumer") == "a"
+    wait_for("the compiler", lambda: len(calls(g)) == 2)
+    wait_for("the word of it", lambda: said()[2])
+    assert said()[1:] == (True, "it is being compiled") and [marks() for _ in range(10)] == ["00000000/a"] * 10
+    with open(g.state + "/store/compile/go", "w", encoding="ascii"):
+        pass
+    wait_for("the next version", lambda: marks() == "11111111/b", 120)
+    assert said() == ("ready", False, "") and tiers(g) == ["aot"]
 
 
 @pytest.fixture(name="precompiled", scope="module")

@@ -155,3 +155,20 @@ def test_the_last_lines_of_the_log(gateway, echo, probe_module):
 def test_no_state_folder(tmp_path):
     done = subprocess.run([WEIR, "crashes", "--state", str(tmp_path / "no")], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1 and "--state" in done.stderr
+
+
+def test_reports_have_no_values_of_headers(gateway, echo, probe_module):
+    """The plugin logs what it finds, whole and in part; the log has it, the report, `weir crashes` and the control process's log do not."""
+    g = gateway(config(echo, probe_module, vm={"runtime": "interp"}), "--workers", "1", "--plugin-log-level", "info")
+    key, word = "key-of-the-client-0815", "word-of-a-cookie-4711"
+    script = "get 0 x-api-key; get 0 user-agent; get 0 :path; pairs 0; log 2 only-" + word + "; trap"
+    assert g.send("/p?token=" + word, headers={"x-request": script, "x-api-key": key, "cookie": "a=b; session=" + word,
+                                               "user-agent": "agent-of-the-client"}).status == 503
+    e = counted(g, 1)[0]
+    assert key in g.error_log and word in g.error_log
+    told = json.dumps(e) + crashes(g).stdout + crashes(g, e["id"][:6]).stdout + g.output()
+    with open(glob.glob(g.state + "/crashes/*")[0], encoding="utf-8") as f:
+        told += f.read()
+    assert key not in told and word not in told, e["log"]
+    lines = "\n".join(e["log"])
+    assert "= 0 [redacted: x-api-key]" in lines and "= 0 agent-of-the-client" in lines and "get 0 :path = 0 /p?[redacted: " in lines, lines

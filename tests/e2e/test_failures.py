@@ -8,7 +8,9 @@ from conftest import SANITIZED, wait_for
 BUDGET_MS = 50
 KINDS = {"unreachable": "unreachable", "oob": "out of bounds memory access", "stack": "call stack exhausted",
          "div0": "integer divide by zero", "call": "indirect call type mismatch", "alloc": "unreachable",
-         "loop": "deadline exceeded", "host": "deadline exceeded"}
+         "null": "unreachable", "throw": "abort called",
+         "loop": "deadline exceeded", "fib": "deadline exceeded", "host": "deadline exceeded", "work": "deadline exceeded",
+         "copy": "deadline exceeded"}
 
 
 TIERS = ("interp", "aot")

@@ -1,4 +1,5 @@
 """HTTPS listeners: certificates are data of the generation, chosen by the name a client asks for, and change under load."""
+import hashlib
 import http.client
 import json
 import os
@@ -198,6 +199,35 @@ class TestClientCertificates:
             gw.wait_log(f"prophex connection~mtls = 0 {mtls}")
         for line in ("connection~tls_version = 0 TLSv1.3", "connection~requested_server_name = 0 shop.example", "request~scheme = 0 https"):
             assert gw.error_log.count(f"prop {line}") == 2, line
+
+    def test_plugins_see_certificates(self, gateway, echo, ca, clients):
+        """What the client showed and what it was shown, also on a connection that resumes a session; without one, without TLS."""
+        gw = self.gw(gateway, echo, ca, clients, False)
+        gw.allowed = []
+        names = ["subject_peer_certificate", "dns_san_peer_certificate", "uri_san_peer_certificate", "sha256_peer_certificate_digest",
+                 "subject_local_certificate", "dns_san_local_certificate", "uri_san_local_certificate"]
+        ann = clients.make("ann", "IP:127.0.0.1,DNS:ann.example,DNS:other.example,URI:spiffe://example/ann,URI:spiffe://example/other")
+        plain = clients.make("bob", "IP:127.0.0.1")
+        digest = subprocess.run(["openssl", "x509", "-in", ann[0], "-outform", "DER"], capture_output=True, check=True).stdout
+        digest = hashlib.sha256(digest).hexdigest()
+        own = ["= 0 CN=one", "= 0 shop.example", "= 1"]
+        expected = {"ann": ["= 0 CN=ann", "= 0 ann.example", "= 0 spiffe://example/ann", "= 0 " + digest, *own],
+                    "bob": ["= 0 CN=bob", "= 1", "= 1", "= 0 ", *own], "nobody": ["= 0", "= 1", "= 1", "= 0", *own]}
+        contexts = {"ann": client(ca, ann), "bob": client(ca, plain), "nobody": client(ca)}
+        contexts["ann"].maximum_version = ssl.TLSVersion.TLSv1_2
+        session = None
+        for who in ("ann", "ann", "bob", "nobody"):
+            before = len(gw.error_log)
+            with handshake(gw.port, contexts[who], "shop.example", session) as s:
+                assert s.session_reused == (session is not None)
+                script = ";".join("prop connection~" + name for name in names) + ";log 4 done"
+                s.sendall(f"GET / HTTP/1.1\r\nHost: h\r\nx-request: {script}\r\nConnection: close\r\n\r\n".encode())
+                while s.recv(65536):
+                    pass
+                session = s.session if session is None and who == "ann" else None
+            wait_for("the plugin's lines", lambda before=before: "log 4 done" in gw.error_log[before:])
+            for name, value in zip(names, expected[who]):
+                assert f"prop connection~{name} {value}" in gw.error_log[before:], (who, name, value)
 
     def test_a_session_from_before_does_not_get_around_it(self, gateway, echo, ca, clients):
         gw = gateway(config(echo, [entry(ca.make("one", "DNS:shop.example"))]))

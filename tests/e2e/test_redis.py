@@ -10,17 +10,10 @@ import time
 import pytest
 
 from conftest import SANITIZED, free_port, wait_for
-from redis_server import Pretender, RedisServer, command
+from redis_server import Pretender, RedisServer, command, fixture_redis  # pylint: disable=unused-import
 
 GO = "effective @; continue 0"
 SLOW = 3 if SANITIZED else 1
-
-
-@pytest.fixture(name="redis", scope="module")
-def fixture_redis(tmp_path_factory):
-    r = RedisServer(tmp_path_factory.mktemp("redis"))
-    yield r
-    r.kill()
 
 
 @pytest.fixture(name="locked", scope="module")
@@ -212,6 +205,17 @@ def test_refused(gw):
         assert (status, why) == (1, "11 refused") and took < 0.8 * SLOW
     down = state(gw, "down")
     assert down["refused"] == 8 and down["connect_failures"] >= 3 and down["in_flight"] == down["waiting"] == 0
+
+
+def test_attempts_back_off(gateway, echo, probe_module):
+    """Commands keep coming, attempts to connect do not: after n failures the next one waits for at least 10 ms * 2^n, up to 200 ms."""
+    g = start(gateway, echo, probe_module, {"down": f"127.0.0.1:{free_port()}"})
+    began = time.monotonic()
+    for _ in range(60):
+        assert get(g, "down", "PING")[:2] == (1, "11 refused")
+    took, down = time.monotonic() - began, state(g, "down")
+    assert down["refused"] == down["commands"] == 60 and 3 <= down["connect_failures"] <= 7 + took / 0.2
+    assert down["failures"] == down["connect_failures"] and not down["connections"]
 
 
 def test_several_endpoints(gateway, echo, probe_module, tmp_path):
