@@ -392,10 +392,12 @@ static weir_status read_back(struct deploy *d, struct str text, struct gw_config
     return st;
 }
 
-static void take_model(struct deploy *d, struct gw_config *model)
+/* `taken`: by a worker, the one in force so far.  Of one that none took it is not known whether its plugins
+ * run. */
+static void take_model(struct deploy *d, struct gw_config *model, bool taken)
 {
-    gw_config_free(d->previous);
-    d->previous = d->published;
+    gw_config_free(taken ? d->previous : d->published);
+    d->previous = taken ? d->published : d->previous;
     d->published = model;
     if (d->images != NULL) {
         images_want(d->images, d->published);
@@ -409,6 +411,7 @@ static weir_status publish(struct deploy *d, const struct gw_config *config, boo
 {
     struct strbuf text = {0};
     struct gw_config *model = NULL;
+    bool taken = d->images == NULL || deploy_napplied(d) != 0;
 
     if (d->text.len == 0 && d->published != NULL) {
         gw_config_write(d->published, &d->text);
@@ -427,7 +430,7 @@ static weir_status publish(struct deploy *d, const struct gw_config *config, boo
             model = gw_config_view(d->wanted);
             model->plugins = d->asked;
         }
-        take_model(d, model);
+        take_model(d, model, taken);
         model = NULL;
         strbuf_fini(&d->text);
         d->text = text;

@@ -15,7 +15,8 @@
  * A module that comes over the network is not waited for: until it is there, its plugin keeps its last good
  * version, or fails by its failStrategy; deploy_fetched goes on with it when it has come.
  *
- * The last good version of a plugin is the one in the generation in force, so it outlives this process. */
+ * The last good version of a plugin is the one in the generation in force, so it outlives this process.  If
+ * workers decline that one, it is the one of the last generation before that a worker has taken. */
 #ifndef CLI_DEPLOY_H
 #define CLI_DEPLOY_H
 
@@ -79,7 +80,8 @@ struct deploy {
     VEC(struct deploy_try) tries;
     VEC(struct deploy_past) past; /* oldest first, at most DEPLOY_HISTORY */
     struct gw_config *published;  /* the model in force, or NULL */
-    struct gw_config *previous;   /* the one before, for plugins that workers decline; or NULL */
+    struct gw_config
+        *previous; /* the last one before that a worker took, for plugins that are declined; or NULL */
     VEC(struct deploy_note) notes;
     VEC(const char *)
     files_read;      /* paths of the modules of `wanted` that are files, then of its certificates

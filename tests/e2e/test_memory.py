@@ -1,12 +1,15 @@
 """A plugin that leaks: its worker's memory stays bounded, nobody else notices, and all of it comes back."""
 import concurrent.futures
+import glob
 import json
 import os
 import re
+import signal
+import subprocess
 
 import pytest
 
-from conftest import GUESTS, SANITIZED, send, wait_for
+from conftest import GUESTS, SANITIZED, WEIR, send, wait_for
 
 MIB = 1024
 TIERS = ("interp", "aot")
@@ -127,3 +130,36 @@ def test_plugins_fit_into_the_memory_they_are_given(gateway, echo):
     wait_for("the new generation", lambda: len(g.worker_status()["plugins"]) == 2)
     assert g.worker_status()["plugins"][1]["error"] != "" and g.send("/").status == 503
     assert set(g.workers()) == pids
+
+
+def module_in_force(g):
+    newest = max(glob.glob(g.state + "/generation-*.json"), key=lambda path: int(re.search(r"(\d+)\.json", path)[1]))
+    with open(newest, encoding="utf-8") as f:
+        return json.load(f)["plugins"][0]["url"]
+
+
+def test_the_version_that_ran_is_kept_and_no_other(gateway, echo, tmp_path):
+    """Two changes, one soon after the other, to versions that no worker can run for their memory: the one before them serves, also in a new worker."""
+    conf = config(echo, "interp", "stamp", {})
+    conf["plugins"][0]["defaultConfig"] = {"mark": "m"}
+    g = gateway(conf, "--workers", "1", "--plugin-mib", "1")
+    before, worker = module_in_force(g), g.workers()[0]
+    os.kill(worker, signal.SIGSTOP)  # it says nothing of the first one before the second is published
+    try:
+        for n in range(2):
+            with open(os.path.join(GUESTS, "host/quota.wasm"), "rb") as f:  # has more than 1 MiB
+                (tmp_path / f"{n}.wasm").write_bytes(f.read() + b"\0\x03\x01n" + bytes([n]))
+            was, conf["plugins"][0]["url"] = module_in_force(g), f"file:{tmp_path}/{n}.wasm"
+            with open(g.config, "w", encoding="utf-8") as f:
+                json.dump(conf, f)
+            wait_for("the change", lambda was=was: module_in_force(g) != was)
+    finally:
+        os.kill(worker, signal.SIGCONT)
+    wait_for("the version before", lambda: module_in_force(g) == before)
+    told = json.loads(subprocess.run([WEIR, "status", "--json", "--state", g.state], capture_output=True, check=False).stdout)["plugins"][0]
+    assert told["kept"] and "--plugin-mib" in told["cause"], told
+    assert g.send("/").header("x-stamp")
+    g.allowed = ["exited on signal 9"]
+    os.kill(worker, signal.SIGKILL)
+    g.wait_replaced(worker)
+    assert g.send("/").header("x-stamp")
