@@ -22,14 +22,14 @@ build/sdk/include/jansson.h: $(JANSSON)/.fetched mk/plugins.mk
 	$(Q)cp $(JANSSON)/src/jansson.h $@
 	@touch $(@D)/jansson_private_config.h
 
-build/sdk/obj/jansson/%.o: build/sdk/include/jansson.h
+build/sdk/obj/jansson/%.o: build/sdk/include/jansson.h mk/plugins.mk
 	@mkdir -p $(@D)
 	$(Q)$(WASM_CC) -std=c11 -O2 -g -mbulk-memory -ffile-prefix-map=$(CURDIR)=. -DHAVE_STDINT_H -DNDEBUG -Ibuild/sdk/include -I$(JANSSON)/src \
-	  $(if $(filter strconv,$*),-Dstrtod=wp_strtod,-Dsnprintf=wp_snprintf -Dvsnprintf=wp_vsnprintf) \
+	  $(if $(filter strconv,$*),-Dstrtod=wp_strtod -Dsnprintf=wp_print_real,-Dsnprintf=wp_snprintf -Dvsnprintf=wp_vsnprintf) \
 	  -c $(JANSSON)/src/$*.c -o $@
 
 # ---- the SDK
-SDK_JSON_SRC := sdk/c/json.c sdk/c/strtod.c
+SDK_JSON_SRC := sdk/c/json.c sdk/c/real.c
 SDK_SRC := $(sort $(filter-out $(SDK_JSON_SRC),$(wildcard sdk/c/*.c)))
 SDK_HEADERS := $(addprefix build/sdk/include/,weir_plugin.h weir_redis.h weir_json.h weir_crypto.h weir_regex.h)
 SDK_CORE_LIBS := build/sdk/libweir_plugin.a build/sdk/libweir_json.a
@@ -52,13 +52,13 @@ $(SDK_CORE_LIBS): $(SDK_HEADERS)
 
 # What `weir new-plugin` copies: the template, and the SDK built natively for a plugin's tests.
 SDK_TEMPLATE := $(patsubst sdk/c/%,build/sdk/%,$(wildcard sdk/c/template/*))
-SDK_NATIVE := $(addprefix build/sdk/native/,fake_host.h libweir_native.a libweir_crypto.a libweir_regex.a)
+SDK_NATIVE := $(addprefix build/sdk/native/,fake_host.h plugin_test.h libweir_native.a libweir_crypto.a libweir_regex.a)
 
 build/sdk/template/%: sdk/c/template/%
 	@mkdir -p $(@D)
 	$(Q)cp $< $@
 
-build/sdk/native/fake_host.h: sdk/c/tests/fake_host.h
+build/sdk/native/%.h: sdk/c/tests/%.h
 	@mkdir -p $(@D)
 	$(Q)cp $< $@
 
@@ -129,13 +129,14 @@ GUEST_LIBS := $(B)/guest/libcommon.a $(B)/guest/libregex.a $(B)/guest/libsdk.a $
 GUEST_LDLIBS := -ljansson -Wl,--as-needed -lstdc++
 
 # A plugin's test is linked with its plugin.c; an SDK test brings its own callbacks.
-$(B)/guest/sdk/c/tests/test_%: sdk/c/tests/test_%.c $(GUEST_LIBS)
+GUEST_TEST_HEADERS := $(wildcard sdk/c/tests/*.h)
+$(B)/guest/sdk/c/tests/test_%: sdk/c/tests/test_%.c $(GUEST_TEST_HEADERS) $(GUEST_LIBS)
 	$(call say,TEST,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(GUEST_CFLAGS) $< $(GUEST_LIBS) $(LDFLAGS) $(GUEST_LDLIBS) -lcmocka -o $@
 
 define PLUGIN_TEST_RULE
-$(B)/guest/plugins/$(1)/tests/test_%: plugins/$(1)/tests/test_%.c $(wildcard plugins/$(1)/*.[ch] plugins/$(1)/*.def) $(GUEST_LIBS)
+$(B)/guest/plugins/$(1)/tests/test_%: plugins/$(1)/tests/test_%.c $(wildcard plugins/$(1)/*.[ch] plugins/$(1)/*.def) $(GUEST_TEST_HEADERS) $(GUEST_LIBS)
 	$$(call say,TEST,$$<)
 	@mkdir -p $$(@D)
 	$$(Q)$$(CC) $$(GUEST_CFLAGS) $$< $(call plugin_src,$(1)) $(GUEST_LIBS) $$(LDFLAGS) $(GUEST_LDLIBS) -lcmocka -o $$@
@@ -143,7 +144,7 @@ endef
 $(foreach p,$(PLUGINS),$(eval $(call PLUGIN_TEST_RULE,$(p))))
 
 # What plugins share is tested without a plugin.
-$(B)/guest/plugins/common/tests/test_%: plugins/common/tests/test_%.c $(GUEST_LIBS)
+$(B)/guest/plugins/common/tests/test_%: plugins/common/tests/test_%.c $(GUEST_TEST_HEADERS) $(GUEST_LIBS)
 	$(call say,TEST,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(GUEST_CFLAGS) $< $(GUEST_LIBS) $(LDFLAGS) $(GUEST_LDLIBS) -lcmocka -o $@
@@ -157,7 +158,7 @@ test-unit: $(GUEST_TESTS)
 FUZZ_GUEST = $(Q)$(CC) $(GUEST_CFLAGS) -Wno-missing-prototypes -fsanitize=fuzzer $(filter %.c %.a,$^) \
   $(LDFLAGS) $(GUEST_LDLIBS) -o $@
 
-FUZZ_GUEST_SHARED := $(addprefix $(B)/fuzz_,resp jwt)
+FUZZ_GUEST_SHARED := $(addprefix $(B)/fuzz_,resp jwt sdk_helpers)
 $(FUZZ_GUEST_SHARED): $(B)/fuzz_%: tests/fuzz/fuzz_%.c $(GUEST_LIBS)
 	$(call say,FUZZ,$<)
 	$(FUZZ_GUEST)

@@ -7,6 +7,9 @@ $(GUESTS): build/guests/%.wasm: tests/guests/%.c $(SDK_LIBS) mk/test-guests.mk
 	@mkdir -p $(@D)
 	$(Q)$(WASM_CC) $(WASM_CFLAGS) -Ibuild/sdk/include $< -Lbuild/sdk -lweir_plugin $(WASM_LDFLAGS) -o $@
 
+# An access through a null pointer is a trap.
+build/guests/trapper.wasm: private WASM_CFLAGS += -fsanitize=null -fsanitize-trap=null
+
 # npm works in a copy: node_modules is under build/.  The tests skip what needs .installed if npm fails.
 AS_SRC := tests/guests/assemblyscript
 AS_BUILD := build/guests/assemblyscript

@@ -110,7 +110,8 @@ def property_names():
     of_request = re.search(r"of_request\[\] = \{(.*?)\n\};", host, re.S).group(1)
     maps = re.search(r"\} maps\[\] = \{(.*?)\n\};", host, re.S).group(1)
     built_in = re.search(r"built_in\[\] = \{(.*?)\n\};", host, re.S).group(1)
-    nginx = re.search(r"\} properties\[\] = \{(.*?)\n\};", read("src/nginx/ngx_http_weir_property.c"), re.S).group(1)
+    nginx = "\n".join(re.search(r"\} properties\[\] = \{(.*?)\n\};", read(f"src/nginx/ngx_http_weir_{name}.c"), re.S).group(1)
+                      for name in ("property", "connection"))
     names = {"request." + c_strings(line)[0] for line in re.findall(r"\{STR\(.*?\}", of_request)}
     names |= {".".join(c_strings(line)[:2]) for line in re.findall(r"\{STR\(.*?\}", maps)}
     names |= {".".join(c_strings(line)) for line in nginx.split("\n") if '"' in line}

@@ -215,7 +215,8 @@ enum weir_tier {
 
 struct weir_instance_options {
     enum weir_tier tier;
-    uint64_t memory_limit_bytes; /* growth beyond it fails as the spec says; 0: what the module allows */
+    uint64_t memory_limit_bytes; /* of all memories and tables (8 bytes an element) together: growth beyond
+                                    it fails as the spec says; 0: what the module allows */
     uint32_t stack_bytes;        /* of the guest; 0: 1 MiB */
     uint64_t budget_ns;          /* see weir_instance_set_budget; 0: none */
     void *host;
@@ -224,7 +225,7 @@ struct weir_instance_options {
 /* Link, allocate, initialise, run the start function.  Takes a reference to `m`.
  * WEIR_OK: *out is the caller's.  WEIR_E_LINK: an import is missing or of another type.
  * WEIR_E_TRAP: initialisation or the start function trapped, `trap` (may be NULL) says how.
- * WEIR_E_LIMIT: the initial memory is over the limit.  WEIR_E_NOMEM. */
+ * WEIR_E_LIMIT: the initial memories and tables are over the limit.  WEIR_E_NOMEM. */
 weir_status weir_instance_new(struct weir_module *m, struct weir_linker *l,
                               const struct weir_instance_options *opt, struct weir_instance **out,
                               struct weir_trap *trap, struct weir_report *rep);
@@ -263,6 +264,8 @@ weir_status weir_instance_new_from(struct weir_snapshot *snap, const struct weir
                                    struct weir_instance **out, struct weir_report *rep);
 
 struct weir_module *weir_instance_module(const struct weir_instance *inst);
+/* What its memories and tables have now. */
+uint64_t weir_instance_bytes(const struct weir_instance *inst);
 /* The tier that runs it: INTERP or AOT. */
 enum weir_tier weir_instance_tier(const struct weir_instance *inst);
 
@@ -283,5 +286,9 @@ bool weir_instance_get_global(struct weir_instance *inst, const char *name, size
  * the program left only if it is interpreted or its image was made with -O0; other images may lack stores
  * from just before the trap.  WEIR_E_EXIT: `trap->exit_code`. */
 weir_status weir_func_call(struct weir_func *f, uint64_t *cells, struct weir_trap *trap);
+/* For host functions: call a function of the instance that called the host, as a part of the call that runs.
+ * It costs less than a call of its own.  A trap in it ends the running call with all its frames, the host
+ * function's too: that one must own nothing meanwhile. */
+void weir_func_call_within(struct weir_func *f, uint64_t *cells);
 
 #endif

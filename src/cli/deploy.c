@@ -62,20 +62,21 @@ static void note(struct deploy *d, const struct gw_plugin *p, enum deploy_state 
 
 static void forget_files(struct deploy *d)
 {
-    for (size_t i = 0; i < d->module_files.len; i++) {
-        mem_free((char *)(uintptr_t)d->module_files.at[i]);
+    for (size_t i = 0; i < d->files_read.len; i++) {
+        mem_free((char *)(uintptr_t)d->files_read.at[i]);
     }
-    vec_clear(&d->module_files);
+    vec_clear(&d->files_read);
 }
 
 void deploy_fini(struct deploy *d)
 {
     forget_files(d);
-    vec_fini(&d->module_files);
+    vec_fini(&d->files_read);
     while (d->notes.len != 0) {
         drop_note(d, str_of(d->notes.at[0].name));
     }
     vec_fini(&d->notes);
+    gathers_free(d->gathers);
     deploy_tries_fini(d);
     while (d->past.len != 0) {
         strbuf_fini(&vec_pop(&d->past).kept);
@@ -154,6 +155,45 @@ static bool needs_try(struct deploy *d, const struct gw_plugin *p, struct deploy
     return *t != NULL;
 }
 
+/* Can the plugin run as it wants to?  False: only compiled, and there is no image; then the version of before
+ * goes on.  One that has none is published, and fails by its policy until the image is there. */
+static bool settle_image(struct deploy *d, struct gw_plugin *p, const struct gw_plugin *before, uint64_t hash)
+{
+    if (p->runtime != GW_RUNTIME_AOT || d->images == NULL || p->nconfigs == 0) {
+        return true;
+    }
+    images_want_one(d->images, p);
+    char *why = images_failure(d->images, p);
+    bool awaited = why == NULL && images_awaited(d->images, p);
+    d->awaits_images = d->awaits_images || awaited;
+    if (why == NULL && (!awaited || !has_module(before))) {
+        return true;
+    }
+    struct strbuf line = {0};
+    strbuf_printf(&line, why == NULL ? "it is being compiled" : "it does not compile: %s", why);
+    fall_back(d, p, before, why == NULL ? 0 : hash, strbuf_str(&line));
+    strbuf_fini(&line);
+    mem_free(why);
+    return false;
+}
+
+/* A plugin in force that runs only compiled: it will not, if its module does not compile. */
+static void note_image(struct deploy *d, const struct gw_plugin *p)
+{
+    if (p->runtime != GW_RUNTIME_AOT || d->images == NULL || p->nconfigs == 0) {
+        return;
+    }
+    char *why = images_failure(d->images, p);
+    d->awaits_images = d->awaits_images || (why == NULL && images_awaited(d->images, p));
+    if (why != NULL && deploy_note_find(d, p->name) == NULL) {
+        struct strbuf line = {0};
+        strbuf_printf(&line, "it does not compile: %s", why);
+        note(d, p, DEPLOY_FAILED, 0, strbuf_str(&line));
+        strbuf_fini(&line);
+    }
+    mem_free(why);
+}
+
 /* `p`, of what is to be published, becomes what can be published of it. */
 static void settle_plugin(struct deploy *d, struct gw_plugin *p, const char *unfetched)
 {
@@ -173,12 +213,15 @@ static void settle_plugin(struct deploy *d, struct gw_plugin *p, const char *unf
         if (known != NULL && known->state == DEPLOY_KEPT) { /* it was taken back */
             drop_note(d, p->name);
         }
+        note_image(d, p);
     } else if (needs_try(d, p, &t)) {
         if (t->child != NULL) {
             fall_back(d, p, before, 0, STR("it is still being started"));
             keep_out(d, p);
         } else if (t->good) {
-            drop_note(d, p->name);
+            if (settle_image(d, p, before, hash)) {
+                drop_note(d, p->name);
+            }
         } else {
             fall_back(d, p, before, hash, strbuf_str(&t->why));
             if (t->harmful) {
@@ -229,7 +272,7 @@ static void fetch(struct deploy *d, bool again)
         }
         weir_report_init(&rep);
         if (gw_plugin_file(p, &file)) {
-            vec_push(&d->module_files, mem_strndup(file.at, file.len));
+            vec_push(&d->files_read, mem_strndup(file.at, file.len));
         }
         if (sources_is_remote(p)) {
             d->unfetched[i] = take_fetched(d, c, p, again) ? NULL : "url: it is being fetched";
@@ -239,6 +282,9 @@ static void fetch(struct deploy *d, bool again)
         }
     }
     sources_end(d->sources);
+    for (const struct gw_outside *o = c->outside; o != NULL; o = o->next) {
+        vec_push(&d->files_read, mem_strndup(o->path, strlen(o->path)));
+    }
     c->plugins = d->asked;
     gw_config_resolve_env(c);
     c->plugins = written;
@@ -250,17 +296,32 @@ const char *deploy_module_origin(void *ctx, const char *sha256)
     struct strbuf url = {0};
     const char *found = NULL;
     struct str file;
-    size_t k = 0; /* of module_files, which has those of `wanted` that are files */
+    size_t k = 0; /* of files_read, which begins with those of `wanted` that are files */
 
     strbuf_printf(&url, "file:store/modules/%s.wasm", sha256);
     for (uint32_t i = 0; d->wanted != NULL && i < d->wanted->nplugins && found == NULL; i++) {
         if (gw_plugin_file(&d->wanted->plugins[i], &file)) {
-            found = str_eq(d->asked[i].url, strbuf_str(&url)) ? d->module_files.at[k] : NULL;
+            found = str_eq(d->asked[i].url, strbuf_str(&url)) ? d->files_read.at[k] : NULL;
             k++;
         }
     }
     strbuf_fini(&url);
     return found;
+}
+
+static void refer(const struct gw_plugin *plugins, const struct gw_config *c, struct sweep_refs *refs)
+{
+    for (uint32_t i = 0; c != NULL && plugins != NULL && i < c->nplugins; i++) {
+        sweep_refs_add_text(refs, plugins[i].url);
+    }
+}
+
+void deploy_refer(const struct deploy *d, struct sweep_refs *refs)
+{
+    refer(d->asked, d->wanted, refs);
+    refer(d->published == NULL ? NULL : d->published->plugins, d->published, refs);
+    refer(d->previous == NULL ? NULL : d->previous->plugins, d->previous, refs);
+    sources_refer(d->sources, refs);
 }
 
 /* At the very first start there is nothing to keep: modules that are files must be there.  Whether they
@@ -331,10 +392,12 @@ static weir_status read_back(struct deploy *d, struct str text, struct gw_config
     return st;
 }
 
-static void take_model(struct deploy *d, struct gw_config *model)
+/* `taken`: by a worker, the one in force so far.  Of one that none took it is not known whether its plugins
+ * run. */
+static void take_model(struct deploy *d, struct gw_config *model, bool taken)
 {
-    gw_config_free(d->previous);
-    d->previous = d->published;
+    gw_config_free(taken ? d->previous : d->published);
+    d->previous = taken ? d->published : d->previous;
     d->published = model;
     if (d->images != NULL) {
         images_want(d->images, d->published);
@@ -348,6 +411,7 @@ static weir_status publish(struct deploy *d, const struct gw_config *config, boo
 {
     struct strbuf text = {0};
     struct gw_config *model = NULL;
+    bool taken = d->images == NULL || deploy_napplied(d) != 0;
 
     if (d->text.len == 0 && d->published != NULL) {
         gw_config_write(d->published, &d->text);
@@ -366,7 +430,7 @@ static weir_status publish(struct deploy *d, const struct gw_config *config, boo
             model = gw_config_view(d->wanted);
             model->plugins = d->asked;
         }
-        take_model(d, model);
+        take_model(d, model, taken);
         model = NULL;
         strbuf_fini(&d->text);
         d->text = text;
@@ -449,6 +513,7 @@ static weir_status settle(struct deploy *d, bool *changed, struct weir_report *r
     struct gw_problems problems;
     bool mixed = false;
 
+    d->awaits_images = false;
     config.plugins = mem_zalloc_array((size_t)config.nplugins + 1, sizeof *config.plugins);
     for (uint32_t i = 0; i < config.nplugins; i++) {
         config.plugins[i] = d->asked[i];
@@ -458,6 +523,7 @@ static weir_status settle(struct deploy *d, bool *changed, struct weir_report *r
         mixed = mixed || memcmp(&config.plugins[i], &d->asked[i], sizeof *config.plugins) != 0;
     }
     drop_old_notes(d, &config);
+    d->awaits_images = d->awaits_images || d->published == NULL;
     gw_problems_init(&problems);
     weir_status st = publish(d, &config, mixed, changed, &problems, rep);
     if (st == WEIR_E_CONFIG && problems.list.len != 0) { /* parts of two versions that do not go together */
@@ -475,6 +541,10 @@ static weir_status settle(struct deploy *d, bool *changed, struct weir_report *r
 weir_status deploy_step(struct deploy *d, bool *changed, struct weir_report *rep)
 {
     *changed = false;
+    if (d->images != NULL && d->nimages != images_nresults(d->images)) {
+        d->nimages = images_nresults(d->images);
+        d->unsettled = d->unsettled || (d->awaits_images && d->wanted != NULL);
+    }
     if (deploy_tries_step(d)) {
         d->unsettled = true;
     }
@@ -520,6 +590,20 @@ static void take_back(struct deploy *d, uint32_t index, struct str why)
     gw_problems_fini(&problems);
 }
 
+/* A worker could not start a plugin that never ran. One that runs only compiled had no image when the worker
+ * looked: nothing is wrong as long as there may be one. */
+static void take_failure(struct deploy *d, const struct gw_plugin *p, struct str said)
+{
+    bool no_image = p->runtime == GW_RUNTIME_AOT &&
+                    str_starts_with(said, STR("not found: the module has no native image"));
+
+    if (no_image) {
+        note_image(d, p);
+    } else {
+        note(d, p, DEPLOY_FAILED, 0, said);
+    }
+}
+
 static void on_message(void *ctx, struct channel_client *from, struct str text)
 {
     struct deploy *d = ctx;
@@ -533,6 +617,8 @@ static void on_message(void *ctx, struct channel_client *from, struct str text)
         from->applied = number;
     } else if (str_eq(verb, STR("holds"))) {
         snprintf(from->holds, sizeof from->holds, "%.*s %.*s", STR_ARG(file), STR_ARG(rest));
+    } else if (str_eq(verb, STR("reported"))) {
+        gathers_take(d->gathers, from, file);
     } else if (str_eq(verb, STR("unusable"))) {
         from->refused = number;
         log_line(LOG_ERROR, "worker %d cannot use %.*s; logs/error.log says why", (int)from->pid,
@@ -546,7 +632,7 @@ static void on_message(void *ctx, struct channel_client *from, struct str text)
             take_back(d, (uint32_t)index, rest);
         } else if (!sources_is_remote(p) &&
                    (known == NULL || known->state != DEPLOY_FAILED)) { /* every worker says so */
-            note(d, p, DEPLOY_FAILED, 0, rest);
+            take_failure(d, p, rest);
         }
     }
 }
@@ -554,6 +640,7 @@ static void on_message(void *ctx, struct channel_client *from, struct str text)
 void deploy_connect(struct deploy *d, struct images *images)
 {
     d->images = images;
+    d->gathers = gathers_new(images_channel(images));
     images_set_listener(images, on_message, d);
     images_want(images, d->published);
 }

@@ -78,6 +78,7 @@ static const struct {
     {"libweir_crypto.a", "sdk/libweir_crypto.a", false},
     {"libweir_regex.a", "sdk/libweir_regex.a", false},
     {"native/fake_host.h", "sdk/native/fake_host.h", false},
+    {"native/plugin_test.h", "sdk/native/plugin_test.h", false},
     {"native/libweir_native.a", "sdk/native/libweir_native.a", false},
     {"native/libweir_crypto.a", "sdk/native/libweir_crypto.a", false},
     {"native/libweir_regex.a", "sdk/native/libweir_regex.a", false},

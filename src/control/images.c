@@ -29,6 +29,7 @@ struct images {
     channel_on_message *listener; /* NULL: none */
     void *listener_ctx;
     struct crashes *crashes;
+    uint64_t nresults;
     VEC(struct wanted) wanted;
 };
 
@@ -203,24 +204,54 @@ static bool has_own_image(const struct images *im, const struct gw_plugin *p, co
     return st == WEIR_OK;
 }
 
+void images_want_one(struct images *im, const struct gw_plugin *p)
+{
+    struct str hex = hex_of(p);
+    struct wanted w = {.refusals = 0};
+
+    if (p->runtime == GW_RUNTIME_INTERP || hex.len == 0 || find(im, hex) != NULL) {
+        return;
+    }
+    memcpy(w.hex, hex.at, hex.len);
+    if (has_own_image(im, p, w.hex)) {
+        return;
+    }
+    w.plugin = mem_strndup(p->name.at, p->name.len);
+    vec_push(&im->wanted, w);
+    ask(im, &w);
+}
+
 void images_want(struct images *im, const struct gw_config *config)
 {
     for (uint32_t i = 0; i < config->nplugins; i++) {
-        const struct gw_plugin *p = &config->plugins[i];
-        struct str hex = hex_of(p);
-        struct wanted w = {.refusals = 0};
-
-        if (p->runtime == GW_RUNTIME_INTERP || hex.len == 0 || find(im, hex) != NULL) {
-            continue;
-        }
-        memcpy(w.hex, hex.at, hex.len);
-        if (has_own_image(im, p, w.hex)) {
-            continue;
-        }
-        w.plugin = mem_strndup(p->name.at, p->name.len);
-        vec_push(&im->wanted, w);
-        ask(im, &w);
+        images_want_one(im, &config->plugins[i]);
     }
+}
+
+void images_forget(struct images *im, const char *hex)
+{
+    struct wanted *w = find(im, str_of(hex));
+
+    if (w != NULL) {
+        mem_free(w->plugin);
+        *w = im->wanted.at[--im->wanted.len];
+    }
+}
+
+char *images_failure(struct images *im, const struct gw_plugin *p)
+{
+    const struct wanted *w = find(im, hex_of(p));
+
+    if (w == NULL || store_has_image(im->store, w->hex, weir_image_key())) {
+        return NULL;
+    }
+    return w->refusals > MOST_REFUSALS ? mem_strndup("its images are refused", 22)
+                                       : store_failure(im->store, w->hex, weir_image_key());
+}
+
+uint64_t images_nresults(const struct images *im)
+{
+    return im->nresults;
 }
 
 bool images_awaited(struct images *im, const struct gw_plugin *p)
@@ -271,6 +302,7 @@ void images_step(struct images *im)
     while (compiler_step(im->compiler, &result)) {
         struct wanted *w = find(im, str_of(result.hex));
         const char *plugin = w == NULL ? result.hex : w->plugin;
+        im->nresults++;
         if (result.outcome == COMPILER_MADE) {
             log_line(LOG_INFO, "plugin %s is compiled (%.1f s)", plugin, result.seconds);
             channel_broadcast(im->channel, "image %s", result.hex);

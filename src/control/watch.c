@@ -33,6 +33,7 @@ struct watch {
     VEC(struct watched) writing; /* files of the configuration that were written to and not closed yet */
     uint64_t wrote_ms;           /* when one of them was last */
     uint64_t first_ms, last_ms;  /* of the changes that were not reported yet; 0: none */
+    bool whole;                  /* the last of them put a whole file, or folder, in its place at once */
     bool also_now;               /* names that are added are those of watch_also */
 };
 
@@ -188,6 +189,14 @@ static void forget_also(struct watch *w)
 
 void watch_also(struct watch *w, const char *const *paths, size_t n)
 {
+    bool same = n == w->also.len;
+
+    for (size_t i = 0; same && i < n; i++) {
+        same = strcmp(w->also.at[i], paths[i]) == 0;
+    }
+    if (same) { /* where links lead was looked at when the change was due */
+        return;
+    }
     forget_also(w);
     for (size_t i = 0; i < n; i++) {
         vec_push(&w->also, mem_strndup(paths[i], strlen(paths[i])));
@@ -227,6 +236,19 @@ static bool is_config_name(const char *name)
 static bool is_named(const struct watched *n, const struct inotify_event *e)
 {
     return n->wd == e->wd && (n->name == NULL ? is_config_name(e->name) : strcmp(n->name, e->name) == 0);
+}
+
+/* Does it say all that there is to say?  A file or link that was renamed to the name of the configuration
+ * does; in a folder of files others may follow, but for the link that Kubernetes swaps. */
+static bool is_whole(const struct watch *w, const struct inotify_event *e)
+{
+    for (size_t i = 0; (e->mask & IN_MOVED_TO) != 0 && i < w->names.len; i++) {
+        const struct watched *n = &w->names.at[i];
+        if (!n->also && is_named(n, e) && (n->name != NULL || str_eq(str_of(e->name), STR("..data")))) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* Is the event about a name that matters?  *config: one that leads to the configuration. */
@@ -282,6 +304,7 @@ static void take_in(struct watch *w, const struct inotify_event *e, uint64_t now
     if ((e->mask & IN_MODIFY) == 0) {
         w->first_ms = w->first_ms == 0 ? now_ms : w->first_ms;
         w->last_ms = now_ms;
+        w->whole = config && is_whole(w, e);
     }
 }
 
@@ -307,6 +330,7 @@ bool watch_writing(const struct watch *w, uint64_t now_ms)
 void watch_again(struct watch *w, uint64_t now_ms)
 {
     w->first_ms = w->last_ms = now_ms;
+    w->whole = false;
 }
 
 uint64_t watch_when_ms(const struct watch *w)
@@ -314,7 +338,7 @@ uint64_t watch_when_ms(const struct watch *w)
     if (w->first_ms == 0) {
         return 0;
     }
-    uint64_t quiet = w->last_ms + WATCH_QUIET_MS, patience = w->first_ms + WATCH_PATIENCE_MS;
+    uint64_t quiet = w->last_ms + (w->whole ? 0 : WATCH_QUIET_MS), patience = w->first_ms + WATCH_PATIENCE_MS;
     uint64_t when = quiet < patience ? quiet : patience, whole = w->wrote_ms + WATCH_WRITING_MS;
     return w->writing.len != 0 && when < whole ? whole : when;
 }

@@ -5,7 +5,8 @@
  * Kubernetes does with `..data`.  A change counts when a writer has closed the file, and
  * while a file of the configuration is half written nothing is reported, whatever else changed: a part of a
  * file, or an empty one, may well be a configuration.  Several in a row are one: it is reported when nothing
- * followed for a moment. */
+ * followed for a moment.  A file that is renamed to the configuration's name, and a link that is swapped, are
+ * reported at once: nothing can be missing. */
 #ifndef CONTROL_WATCH_H
 #define CONTROL_WATCH_H
 

@@ -77,6 +77,11 @@ struct weir_module *weir_instance_module(const struct weir_instance *inst)
     return ((const struct rt_instance *)inst)->module->pub;
 }
 
+uint64_t weir_instance_bytes(const struct weir_instance *inst)
+{
+    return ((const struct rt_instance *)inst)->held_bytes;
+}
+
 enum weir_tier weir_instance_tier(const struct weir_instance *inst)
 {
     return ((const struct rt_instance *)inst)->executor->tier;
@@ -118,6 +123,11 @@ bool weir_instance_get_global(struct weir_instance *inst, const char *name, size
 weir_status weir_func_call(struct weir_func *f, uint64_t *cells, struct weir_trap *trap)
 {
     return rt_call_enter((struct rt_func *)f, cells, trap);
+}
+
+void weir_func_call_within(struct weir_func *f, uint64_t *cells)
+{
+    rt_call_within((struct rt_func *)f, cells);
 }
 
 /* ---- traps ------------------------------------------------------------------------------------ */

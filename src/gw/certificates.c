@@ -1,4 +1,4 @@
-/* gw/certificates.c - certificates of HTTPS listeners: what they are for, and which one a client gets.
+/* gw/certificates.c - certificates of listeners with TLS: what they are for, and which one a client gets.
  *
  * The names are those that the configuration gives, else the DNS names in the certificate.  A name may have
  * one certificate of each kind of key; OpenSSL then shows the one that the client can verify.  As with
@@ -199,9 +199,10 @@ void gw_certificates_check(struct gw_config *c, struct gw_problems *problems)
     struct gw_table table;
 
     for (uint32_t i = 0; i < c->nlisteners && c->ncertificates == 0; i++) {
-        if (c->listeners[i].protocol == GW_HTTPS) {
+        if (gw_listener_has_tls(&c->listeners[i])) {
             gw_problems_add(problems, false, c->listeners[i].at, c->listeners[i].at.field,
-                            "https needs a certificate; add it to certificates");
+                            "%s needs a certificate; add it to certificates",
+                            c->listeners[i].protocol == GW_HTTPS ? "https" : "tls");
         }
     }
     arena_init(&a);

@@ -101,3 +101,8 @@ void gw_config_resolve_env(struct gw_config *c)
         p->nenv = kept;
     }
 }
+
+bool gw_listener_has_tls(const struct gw_listener *l)
+{
+    return l->protocol == GW_HTTPS || l->tls != NULL;
+}

@@ -48,11 +48,11 @@ static const struct gw_field listener_tls_fields[] = {
      .type = &client_certificate_type,
      .doc = "Ask clients for a certificate; none: they are not asked."},
 };
-static const struct gw_type listener_tls_type = {.name = "listeners[].tls",
-                                                 .about =
-                                                     "How connections are encrypted, with `protocol: https`.",
-                                                 .size = sizeof(struct gw_listener_tls),
-                                                 FIELDS(listener_tls_fields)};
+static const struct gw_type listener_tls_type = {
+    .name = "listeners[].tls",
+    .about = "How connections are encrypted, with `protocol: https` or `tcp`.",
+    .size = sizeof(struct gw_listener_tls),
+    FIELDS(listener_tls_fields)};
 
 static const struct gw_field listener_fields[] = {
     {.name = "address",
@@ -72,7 +72,7 @@ static const struct gw_field listener_fields[] = {
      .fallback = "http",
      .doc = "`http`: requests go by routes. `https`: the same, encrypted by `certificates`. `tcp`: "
             "connections go "
-            "to `service`, whatever they carry."},
+            "to `service`, whatever they carry; with `tls` decrypted."},
     {.name = "service",
      .kind = GW_F_STRING,
      .offset = AT(gw_listener, service_name),
@@ -85,11 +85,19 @@ static const struct gw_field listener_fields[] = {
      .doc = "Beside HTTP/1.1 serve HTTP/2: with `https` to clients that ask for it (ALPN), with `http` to "
             "clients "
             "that begin with it (prior knowledge)."},
+    {.name = "proxyProtocol",
+     .kind = GW_F_BOOL,
+     .offset = AT(gw_listener, proxy_protocol),
+     .fallback = "false",
+     .doc = "`true`: each connection begins with a header of the PROXY protocol, version 1 or 2; one of "
+            "`clientAddress.trusted` says in it who the client is."},
     {.name = "tls",
      .kind = GW_F_OPTIONAL,
      .offset = AT(gw_listener, tls),
      .type = &listener_tls_type,
-     .doc = "With `https`: how connections are encrypted."},
+     .doc = "With `https`: how connections are encrypted. With `tcp`: that they are; `tls: {}` is all of it "
+            "as by "
+            "default."},
 };
 static const struct gw_type listener_type = {.name = "listeners[]",
                                              .about = "A socket to serve on. A lone string is its `address`.",
@@ -138,7 +146,9 @@ static const struct gw_field certificate_fields[] = {
 };
 static const struct gw_type certificate_type = {
     .name = "certificates[]",
-    .about = "What `https` listeners show, by the name that the client asks for (SNI).",
+    .about =
+        "What `https` listeners, and `tcp` listeners with `tls`, show, by the name that the client asks for "
+        "(SNI).",
     .size = sizeof(struct gw_certificate),
     .placed = true,
     FIELDS(certificate_fields),
@@ -657,7 +667,9 @@ static const struct gw_field vm_fields[] = {
      .offset = AT(gw_plugin, runtime),
      .choices = runtimes,
      .fallback = "auto",
-     .doc = "`auto`: compiled code as soon as it is there, the interpreter until then."},
+     .doc = "`auto`: compiled code as soon as it is there, the interpreter until then. `aot`: compiled code "
+            "only; until "
+            "it is there the version of before serves, or requests take `failStrategy` if there is none."},
     {.name = "allowPrecompiled",
      .kind = GW_F_BOOL,
      .offset = AT(gw_plugin, allow_precompiled),
@@ -676,7 +688,7 @@ static const struct gw_field limits_fields[] = {
      .min = 65536,
      .max = INT64_C(4) << 30,
      .fallback = "128MiB",
-     .doc = "Most memory of one VM of the plugin."},
+     .doc = "Most memory of one VM of the plugin: of all its memories and tables together."},
     {.name = "growth",
      .kind = GW_F_SIZE,
      .offset = AT(gw_plugin, growth_bytes),
@@ -874,7 +886,7 @@ static const struct gw_field config_fields[] = {
      .kind = GW_F_LIST,
      ARRAY(gw_config, certificates),
      .type = &certificate_type,
-     .doc = "What `https` listeners show."},
+     .doc = "What `https` listeners, and `tcp` listeners with `tls`, show."},
     {.name = "services",
      .kind = GW_F_LIST,
      ARRAY(gw_config, services),
@@ -900,6 +912,13 @@ static const struct gw_field config_fields[] = {
      .offset = AT(gw_config, log_level),
      .choices = gw_log_levels,
      .doc = "Least level of plugins' lines in the error log; none: that of `weir run --plugin-log-level`."},
+    {.name = "drainTimeout",
+     .kind = GW_F_DURATION,
+     .offset = AT(gw_config, drain_timeout_ms),
+     .min = 1000,
+     .max = 24 * HOUR_MS,
+     .doc = "How long requests and connections under way may take to end when the gateway stops, or a worker "
+            "ends after a reload; none: as `weir run --drain-timeout` says."},
     {.name = "alerts",
      .kind = GW_F_LIST,
      ARRAY(gw_config, alerts),

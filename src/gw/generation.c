@@ -99,7 +99,8 @@ const struct gw_config *gw_generation_config(const struct gw_generation *g)
 size_t gw_generation_bytes(const struct gw_generation *g)
 {
     return sizeof *g + g->arena.bytes + g->config->arena.bytes +
-           (g->route_names.list.cap + g->service_names.list.cap) * sizeof(struct gw_name);
+           (g->route_names.list.cap + g->service_names.list.cap) *
+               (sizeof(struct gw_name) + sizeof *g->route_names.starts);
 }
 
 /* ---- lookups ---------------------------------------------------------------------------- */

@@ -42,6 +42,16 @@ static void append_part(struct loader *l, const struct gw_config *part)
     APPEND(&l->alerts, part->alerts, part->nalerts);
 }
 
+/* The paths live in the arena of `c`, or in a piece of it. */
+static void add_outside(struct gw_config *c, const struct gw_outside *list)
+{
+    for (; list != NULL; list = list->next) {
+        struct gw_outside *o = ARENA_NEW(&c->arena, struct gw_outside);
+        *o = (struct gw_outside){c->outside, list->path};
+        c->outside = o;
+    }
+}
+
 static bool is_text(const struct gw_node *n, const char *text)
 {
     return n != NULL && n->kind == GW_NODE_STRING && str_eq(n->text, str_of(text));
@@ -103,6 +113,7 @@ static void read_document(struct loader *l, const struct gw_node *doc)
             "only apiVersion: extensions.higress.io/v1alpha1 with kind: WasmPlugin can be read beside "
             "weir's own documents, which have neither");
     }
+    add_outside(l->c, r.outside);
 }
 
 static void read_text(struct loader *l, const char *file, struct str text)
@@ -168,6 +179,9 @@ static weir_status end(struct loader *l, uint32_t errors_before, struct gw_confi
     gw_check_config(c, l->problems);
     gw_problems_sort(l->problems);
     if (l->problems->nerrors != errors_before) {
+        for (const struct gw_outside *o = c->outside; o != NULL; o = o->next) {
+            gw_problems_add_file(l->problems, o->path);
+        }
         gw_config_free(c);
         return WEIR_E_CONFIG;
     }
@@ -177,14 +191,14 @@ static weir_status end(struct loader *l, uint32_t errors_before, struct gw_confi
 
 /* ---- with pieces ------------------------------------------------------------------------ */
 
-/* Lists of the configuration, made of what was found in the sources. */
-static void assemble(struct gw_config *c, const gw_found_vec *found, const struct gw_sources *sources,
+/* The configuration, made of what was found in the sources.  False: a single value was given twice. */
+static bool assemble(struct gw_config *c, const gw_found_vec *found, const struct gw_sources *sources,
                      const size_t *ends)
 {
     size_t source = 0;
     const char *name = NULL;
-
-    uint32_t counts[GW_CONFIG_LISTS] = {0};
+    bool twice = false;
+    uint32_t counts[GW_PIECE_SINGLES + 1] = {0};
 
     c->pieces = mem_zalloc_array(found->len + 1, sizeof *c->pieces);
     for (size_t i = 0; i < found->len; i++) {
@@ -205,9 +219,16 @@ static void assemble(struct gw_config *c, const gw_found_vec *found, const struc
             name = arena_strndup(&c->arena, own, strlen(own));
         }
         struct gw_place at = {.file = name, .line = found->at[i].line};
-        gw_part_append(c, p->kind, p->object, at, p);
         c->pieces[c->npieces++] = p;
+        add_outside(c, p->outside);
+        if (p->kind == GW_PIECE_SINGLES) {
+            twice = twice || gw_singles_both(c, p->object);
+            gw_singles_overlay(c, p->object);
+        } else {
+            gw_part_append(c, p->kind, p->object, at, p);
+        }
     }
+    return !twice;
 }
 
 /* False: something is not as usual, or there is something to say: read it all instead. */
@@ -227,13 +248,13 @@ static bool load_pieces(const struct gw_sources *sources, const char *over_name,
     if (ok && found.len != 0) {
         gw_problems_init(&problems);
         begin(&l, &problems);
-        assemble(l.c, &found, sources, ends);
+        ok = assemble(l.c, &found, sources, ends);
         if (over.len != 0) {
             read_over(&l, over_name, over);
         }
         gw_check_unshare(l.c);
         gw_check_config(l.c, &problems);
-        ok = problems.list.len == 0;
+        ok = ok && problems.list.len == 0;
         if (ok) {
             gw_pieces_keep(cache, &found);
             *out = l.c;
@@ -310,13 +331,18 @@ weir_status gw_config_load_text(const char *name, struct str text, struct gw_con
     return end(&l, errors, out);
 }
 
-/* Parts as they were read are written once; plugins are not, because their owner changes them. */
+/* Parts as they were read are written once; of plugins, their owner changes the URL. */
 static void write_part(const struct gw_config *c, unsigned kind, uint32_t i, struct strbuf *out)
 {
     struct gw_piece *piece = c->piece_of[kind] == NULL ? NULL : c->piece_of[kind][i];
 
-    if (piece != NULL && gw_type_config.fields[kind].type != &gw_type_plugin) {
-        strbuf_add(out, gw_piece_json(piece));
+    struct str json = piece == NULL ? (struct str){0}
+                      : gw_type_config.fields[kind].type == &gw_type_plugin
+                          ? gw_piece_plugin_json(piece, &c->plugins[i])
+                          : gw_piece_json(piece);
+
+    if (json.at != NULL) {
+        strbuf_add(out, json);
     } else {
         gw_part_write(c, kind, i, out);
     }

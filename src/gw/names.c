@@ -2,12 +2,17 @@
 #include "gw/names.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/hash.h"
+
+enum { MANY = 16 }; /* entries of one place; only names made for it come so far */
 
 void gw_names_fini(struct gw_names *n)
 {
     vec_fini(&n->list);
+    mem_free(n->starts);
+    n->starts = NULL;
 }
 
 void gw_names_add(struct gw_names *n, struct str text, uint32_t id)
@@ -22,13 +27,45 @@ static int compare(const void *x, const void *y)
     return c != 0 ? c : a->id < b->id ? -1 : a->id > b->id;
 }
 
-void gw_names_sort(struct gw_names *n)
+/* Where among `n` places a hash belongs; it grows with the hash. */
+static size_t place_of(uint64_t hash, size_t n)
+{
+    return (size_t)((hash >> 32) * n >> 32);
+}
+
+/* How many entries come before each place, in the order of places; starts[n] is how many there are. */
+static void count_places(struct gw_names *n, size_t nplaces)
+{
+    memset(n->starts, 0, (nplaces + 1) * sizeof *n->starts);
+    for (size_t i = 0; i < n->list.len; i++) {
+        n->starts[place_of(n->list.at[i].hash, nplaces) + 1]++;
+    }
+    for (size_t i = 0; i < nplaces; i++) {
+        n->starts[i + 1] += n->starts[i];
+    }
+}
+
+/* Entries of one place; usually there are one or two. */
+static void sort_place(struct gw_name *at, size_t n)
+{
+    if (n > MANY) {
+        qsort(at, n, sizeof *at, compare);
+        return;
+    }
+    for (size_t i = 1; i < n; i++) {
+        struct gw_name one = at[i];
+        size_t k = i;
+        for (; k > 0 && compare(&at[k - 1], &one) > 0; k--) {
+            at[k] = at[k - 1];
+        }
+        at[k] = one;
+    }
+}
+
+static void drop_doubles(struct gw_names *n)
 {
     size_t kept = 0;
 
-    if (n->list.len != 0) {
-        qsort(n->list.at, n->list.len, sizeof *n->list.at, compare);
-    }
     for (size_t i = 0; i < n->list.len; i++) {
         if (kept == 0 || compare(&n->list.at[kept - 1], &n->list.at[i]) != 0) {
             n->list.at[kept++] = n->list.at[i];
@@ -37,21 +74,44 @@ void gw_names_sort(struct gw_names *n)
     n->list.len = kept;
 }
 
+void gw_names_sort(struct gw_names *n)
+{
+    size_t len = n->list.len, nplaces = len;
+
+    if (len == 0) {
+        return;
+    }
+    WEIR_ASSERT(len < UINT32_MAX && n->starts == NULL);
+    n->starts = mem_alloc((nplaces + 1) * sizeof *n->starts);
+    count_places(n, nplaces);
+    struct gw_name *sorted = mem_alloc(len * sizeof *sorted);
+    for (size_t i = 0; i < len; i++) {
+        sorted[n->starts[place_of(n->list.at[i].hash, nplaces)]++] = n->list.at[i];
+    }
+    for (size_t i = 0, from = 0; i < nplaces; from = n->starts[i++]) { /* a start is by now the end */
+        sort_place(sorted + from, n->starts[i] - from);
+    }
+    mem_free(n->list.at);
+    n->list.at = sorted;
+    n->list.cap = len;
+    drop_doubles(n);
+    n->nplaces = nplaces;
+    count_places(n, nplaces);
+}
+
 size_t gw_names_first(const struct gw_names *n, struct str text)
 {
-    size_t low = 0, high = n->list.len;
+    if (n->starts == NULL) {
+        return n->list.len;
+    }
     uint64_t hash = hash_bytes(text.at, text.len, 0);
-
-    while (low < high) {
-        size_t mid = low + (high - low) / 2;
-        const struct gw_name *m = &n->list.at[mid];
-        if (m->hash != hash ? m->hash < hash : str_cmp(m->text, text) < 0) {
-            low = mid + 1;
-        } else {
-            high = mid;
+    size_t place = place_of(hash, n->nplaces);
+    for (size_t i = n->starts[place]; i < n->starts[place + 1]; i++) {
+        if (n->list.at[i].hash == hash && str_eq(n->list.at[i].text, text)) {
+            return i;
         }
     }
-    return low < n->list.len && str_eq(n->list.at[low].text, text) ? low : n->list.len;
+    return n->list.len;
 }
 
 uint32_t gw_names_find(const struct gw_names *n, struct str text)

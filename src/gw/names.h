@@ -1,4 +1,7 @@
-/* gw/names.h - names to indices: an array sorted by hash, searched by halving. */
+/* gw/names.h - names to indices: an array sorted by hash, with an index of the hashes' highest bits.
+ *
+ * Hashes are spread evenly, so a name is where its hash says, give or take a few: sorting takes a pass or
+ * two, and finding looks at one place. */
 #ifndef GW_NAMES_H
 #define GW_NAMES_H
 
@@ -14,6 +17,9 @@ struct gw_name {
 /* On the heap; the texts are somebody else's. */
 struct gw_names {
     VEC(struct gw_name) list;
+    uint32_t
+        *starts;    /* by place (names.c): where its entries begin in the sorted list; one more at the end */
+    size_t nplaces; /* as there were entries */
 };
 
 void gw_names_fini(struct gw_names *n);

@@ -170,7 +170,7 @@ uint32_t gw_part_find(const struct gw_config *c, unsigned kind, struct str name)
 
 void gw_part_reserve(struct gw_config *c, unsigned kind, uint32_t n)
 {
-    *items_of(c, kind) = arena_zalloc_array(&c->arena, n, field_of(kind)->type->size);
+    *items_of(c, kind) = arena_alloc(&c->arena, n * field_of(kind)->type->size);
     c->piece_of[kind] = ARENA_ARRAY(&c->arena, struct gw_piece *, n);
 }
 

@@ -1,15 +1,19 @@
 /* gw/routes.c - which route a request takes (the order is in gw/generation.h).
  *
  * Host patterns lead to vhosts by a hash table: the host itself, then each of its suffixes that begins with a
- * dot, longest first.  In a vhost, exact paths and prefixes are in one more hash table; for prefixes each
- * segment boundary of the path is a key, deepest first.  Under a key stand the routes that differ by method
- * and headers only, in the order to try them. */
+ * dot, longest first.  In a vhost, exact paths and prefixes are found by their hashes: a few of them by
+ * looking at all, many in one more hash table.  For prefixes each segment boundary of the path is a key,
+ * deepest first. Under a key stand the routes that differ by method and headers only, in the order to try
+ * them. */
 #include <stdlib.h>
 
+#include "base/hash.h"
 #include "gw/tables.h"
 #include "gw/values.h"
 
 /* ---- building --------------------------------------------------------------------------- */
+
+enum { FEW_PATHS = 32 }; /* whose hashes are in two cache lines */
 
 enum path_class { CLASS_EXACT, CLASS_PREFIX, CLASS_REGEX, CLASS_ALL };
 
@@ -22,12 +26,10 @@ struct entry {
     uint32_t nheaders;
 };
 
+/* Of one vhost. */
 static int compare_entries(const void *x, const void *y)
 {
     const struct entry *a = x, *b = y;
-    if (a->vhost != b->vhost) {
-        return a->vhost < b->vhost ? -1 : 1;
-    }
     if (a->class != b->class) {
         return a->class < b->class ? -1 : 1;
     }
@@ -56,11 +58,29 @@ static enum path_class class_of(const struct gw_matcher *path)
     }
 }
 
-static size_t count_hosts(const struct gw_config *c)
+/* Is it the host of the route before?  Routes of a host often stand together. */
+static bool same_host(const struct gw_config *c, uint32_t route, uint32_t host)
+{
+    const struct gw_match *m = &c->routes[route].match, *before = m;
+
+    if (route != 0) {
+        before = &c->routes[route - 1].match;
+    }
+    return before != m && host < m->nhosts && host < before->nhosts &&
+           str_eq(m->hosts[host], before->hosts[host]);
+}
+
+/* *nfound: how many hosts are looked for in the table. */
+static size_t count_hosts(const struct gw_config *c, size_t *nfound)
 {
     size_t n = 0;
+
+    *nfound = 0;
     for (uint32_t i = 0; i < c->nroutes; i++) {
         n += c->routes[i].match.nhosts == 0 ? 1 : c->routes[i].match.nhosts;
+        for (uint32_t h = 0; h < c->routes[i].match.nhosts; h++) {
+            *nfound += !same_host(c, i, h);
+        }
     }
     return n;
 }
@@ -86,17 +106,57 @@ static uint32_t vhost_of(struct gw_routes *t, struct str host, uint32_t *nvhosts
 static size_t collect(struct gw_routes *t, const struct gw_config *c, struct entry *entries,
                       uint32_t *nvhosts)
 {
-    size_t n = 0;
+    size_t n = 0, before = 0;
     for (uint32_t i = 0; i < c->nroutes; i++) {
         const struct gw_match *m = &c->routes[i].match;
+        size_t from = n;
         enum path_class class = class_of(&m->path);
         struct str path = class == CLASS_EXACT || class == CLASS_PREFIX ? m->path.text : STR("");
         for (uint32_t h = 0; h < m->nhosts || (h == 0 && m->nhosts == 0); h++) {
-            uint32_t vhost = vhost_of(t, m->nhosts == 0 ? STR("*") : m->hosts[h], nvhosts);
+            uint32_t vhost = same_host(c, i, h)
+                                 ? entries[before + h].vhost
+                                 : vhost_of(t, m->nhosts == 0 ? STR("*") : m->hosts[h], nvhosts);
             entries[n++] = (struct entry){vhost, i, class, path, m->nmethods != 0, m->nheaders};
         }
+        before = from;
     }
     return n;
+}
+
+static bool in_order(const struct entry *at, size_t n)
+{
+    for (size_t i = 1; i < n; i++) {
+        if (compare_entries(&at[i - 1], &at[i]) > 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* By vhost, and then as compare_entries has it.  Vhosts are many and have few entries each, so they are told
+ * apart by counting. */
+static void sort_entries(struct entry **entries, size_t n, uint32_t nvhosts)
+{
+    size_t *ends = mem_zalloc_array((size_t)nvhosts + 1, sizeof *ends);
+    struct entry *sorted = mem_alloc((n + 1) * sizeof *sorted);
+
+    for (size_t i = 0; i < n; i++) {
+        ends[(*entries)[i].vhost + 1]++;
+    }
+    for (uint32_t v = 0; v < nvhosts; v++) {
+        ends[v + 1] += ends[v];
+    }
+    for (size_t i = 0; i < n; i++) {
+        sorted[ends[(*entries)[i].vhost]++] = (*entries)[i];
+    }
+    for (size_t v = 0, from = 0; v < nvhosts; from = ends[v++]) {
+        if (!in_order(sorted + from, ends[v] - from)) {
+            qsort(sorted + from, ends[v] - from, sizeof *sorted, compare_entries);
+        }
+    }
+    mem_free(ends);
+    mem_free(*entries);
+    *entries = sorted;
 }
 
 static uint32_t count_segments(struct str prefix)
@@ -108,8 +168,14 @@ static uint32_t count_segments(struct str prefix)
     return n;
 }
 
-static void add_group(struct gw_routes *t, const struct entry *e, struct gw_group g, uint32_t index)
+static uint32_t hash_path(struct str path, bool prefix)
 {
+    return (uint32_t)hash_bytes(path.at, path.len, prefix);
+}
+
+static void add_group(struct gw_routes *t, const struct entry *e, struct gw_group g, uint32_t *npaths)
+{
+    bool prefix = e->class == CLASS_PREFIX;
     struct gw_vhost *v = &t->vhosts[e->vhost];
 
     switch (e->class) {
@@ -127,8 +193,26 @@ static void add_group(struct gw_routes *t, const struct entry *e, struct gw_grou
     case CLASS_EXACT:
         break;
     }
-    t->groups[index] = g;
-    gw_table_put(&t->paths, e->path, 2 * e->vhost + (e->class == CLASS_PREFIX), index);
+    v->first = v->n == 0 ? *npaths : v->first;
+    v->n++;
+    t->hashes[*npaths] = hash_path(e->path, prefix);
+    t->paths[(*npaths)++] = (struct gw_path_group){e->path, g, prefix};
+}
+
+static void build_many(struct gw_routes *t, struct arena *a, uint32_t nvhosts)
+{
+    size_t n = 0;
+
+    for (uint32_t v = 0; v < nvhosts; v++) {
+        n += t->vhosts[v].n > FEW_PATHS ? t->vhosts[v].n : 0;
+    }
+    gw_table_init(&t->many_paths, a, n);
+    for (uint32_t v = 0; v < nvhosts; v++) {
+        for (uint32_t i = 0; t->vhosts[v].n > FEW_PATHS && i < t->vhosts[v].n; i++) {
+            uint32_t at = t->vhosts[v].first + i;
+            gw_table_put(&t->many_paths, t->paths[at].path, 2 * v + t->paths[at].prefix, at);
+        }
+    }
 }
 
 static struct gw_pattern *compile(const struct gw_matcher *m)
@@ -161,28 +245,27 @@ static void build_checks(struct gw_routes *t, struct arena *a, const struct gw_c
 
 void gw_routes_build(struct gw_routes *t, struct arena *a, const struct gw_config *c)
 {
-    size_t max = count_hosts(c);
-    struct entry *entries = mem_zalloc_array(max, sizeof *entries);
-    uint32_t nvhosts = 0, ngroups = 0;
+    size_t nfound, max = count_hosts(c, &nfound);
+    struct entry *entries = mem_alloc((max + 1) * sizeof *entries);
+    uint32_t nvhosts = 0, npaths = 0;
 
     *t = (struct gw_routes){.any_host = GW_NONE};
-    gw_table_init(&t->hosts, a, max);
-    gw_table_init(&t->paths, a, max);
+    gw_table_init(&t->hosts, a, nfound);
     size_t n = collect(t, c, entries, &nvhosts);
     t->vhosts = ARENA_ARRAY(a, struct gw_vhost, nvhosts);
-    t->groups = ARENA_ARRAY(a, struct gw_group, n);
+    t->paths = ARENA_ARRAY(a, struct gw_path_group, n);
+    t->hashes = ARENA_ARRAY(a, uint32_t, n);
     t->candidates = ARENA_ARRAY(a, uint32_t, n);
-    if (n != 0) {
-        qsort(entries, n, sizeof *entries, compare_entries);
-    }
+    sort_entries(&entries, n, nvhosts);
     for (size_t i = 0, from = 0; i < n; i++) {
         const struct entry *e = &entries[i];
         t->candidates[i] = e->route;
         if (i + 1 == n || e[1].vhost != e->vhost || e[1].class != e->class || !str_eq(e[1].path, e->path)) {
-            add_group(t, e, (struct gw_group){(uint32_t)from, (uint32_t)(i + 1 - from)}, ngroups++);
+            add_group(t, e, (struct gw_group){(uint32_t)from, (uint32_t)(i + 1 - from)}, &npaths);
             from = i + 1;
         }
     }
+    build_many(t, a, nvhosts);
     build_checks(t, a, c);
     mem_free(entries);
 }
@@ -274,20 +357,32 @@ static uint32_t find_in_group(struct finder *f, struct gw_group g)
     return GW_NONE;
 }
 
-static uint32_t find_by_path(struct finder *f, struct str path, uint32_t space)
+static uint32_t find_by_path(struct finder *f, uint32_t vhost, struct str path, bool prefix)
 {
-    uint32_t group = gw_table_find(&f->t->paths, path, space);
-    return group == GW_NONE ? GW_NONE : find_in_group(f, f->t->groups[group]);
+    const struct gw_routes *t = f->t;
+    const struct gw_vhost *v = &t->vhosts[vhost];
+
+    if (v->n > FEW_PATHS) {
+        uint32_t at = gw_table_find(&t->many_paths, path, 2 * vhost + prefix);
+        return at == GW_NONE ? GW_NONE : find_in_group(f, t->paths[at].group);
+    }
+    uint32_t hash = hash_path(path, prefix);
+    for (uint32_t i = v->first; i < v->first + v->n; i++) {
+        if (t->hashes[i] == hash && t->paths[i].prefix == prefix && str_eq(t->paths[i].path, path)) {
+            return find_in_group(f, t->paths[i].group);
+        }
+    }
+    return GW_NONE;
 }
 
 static uint32_t find_in_vhost(struct finder *f, uint32_t vhost)
 {
     const struct gw_vhost *v = &f->t->vhosts[vhost];
-    uint32_t route = find_by_path(f, f->r->path, 2 * vhost);
+    uint32_t route = find_by_path(f, vhost, f->r->path, false);
     uint32_t depth = v->max_segments < f->nboundaries ? v->max_segments : f->nboundaries;
 
     while (route == GW_NONE && depth-- > 0) {
-        route = find_by_path(f, str_slice(f->r->path, 0, f->boundary[depth]), 2 * vhost + 1);
+        route = find_by_path(f, vhost, str_slice(f->r->path, 0, f->boundary[depth]), true);
     }
     if (route == GW_NONE) {
         route = find_in_group(f, v->regexes);

@@ -11,6 +11,8 @@ static size_t bytes_of(const struct gw_field *f)
         return 0;
     case GW_F_CHOICE:
         return sizeof(int);
+    case GW_F_DURATION:
+        return sizeof(uint32_t);
     case GW_F_OPTIONAL:
         return sizeof(void *);
     default:
@@ -34,6 +36,16 @@ bool gw_single_given(const struct gw_config *c, const struct gw_field *f)
 static void put(struct gw_config *c, const struct gw_config *from, const struct gw_field *f)
 {
     memcpy((char *)c + f->offset, (const char *)from + f->offset, bytes_of(f));
+}
+
+bool gw_singles_both(const struct gw_config *a, const struct gw_config *b)
+{
+    for (size_t i = 0; i < gw_type_config.nfields; i++) {
+        if (gw_single_given(a, &gw_type_config.fields[i]) && gw_single_given(b, &gw_type_config.fields[i])) {
+            return true;
+        }
+    }
+    return false;
 }
 
 void gw_singles_add(struct gw_config *c, const struct gw_config *part, struct gw_reader *r,

@@ -12,6 +12,8 @@ bool gw_single_given(const struct gw_config *c, const struct gw_field *f);
  */
 void gw_singles_add(struct gw_config *c, const struct gw_config *part, struct gw_reader *r,
                     const struct gw_node *doc);
+/* Is there one that both give? */
+bool gw_singles_both(const struct gw_config *a, const struct gw_config *b);
 /* Put those of `over` in the place of those of `c`. */
 void gw_singles_overlay(struct gw_config *c, const struct gw_config *over);
 

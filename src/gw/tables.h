@@ -32,9 +32,17 @@ struct gw_group {
     uint32_t first, n; /* of gw_routes.candidates */
 };
 
+/* Routes of a host with the same exact path, or the same prefix. */
+struct gw_path_group {
+    struct str path;
+    struct gw_group group;
+    bool prefix;
+};
+
 /* All routes for one host pattern. */
 struct gw_vhost {
     struct gw_group regexes, all; /* `all`: prefix "/" */
+    uint32_t first, n;            /* of gw_routes.paths */
     uint32_t max_segments;        /* of its prefixes */
 };
 
@@ -55,8 +63,9 @@ struct gw_routes {
     uint32_t any_host;     /* vhost, or GW_NONE */
     size_t max_suffix;     /* bytes of the longest suffix */
     struct gw_vhost *vhosts;
-    struct gw_table paths; /* exact and prefix paths to groups; space: 2 * vhost + (prefix) */
-    struct gw_group *groups;
+    struct gw_path_group *paths;
+    uint32_t *hashes;               /* of them: of path and prefix */
+    struct gw_table many_paths;     /* of vhosts with many: to `paths`; space: 2 * vhost + (prefix) */
     uint32_t *candidates;           /* route indices */
     struct gw_route_checks *checks; /* by route */
 };

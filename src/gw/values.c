@@ -399,8 +399,8 @@ void gw_check_listener(struct gw_reader *r, const struct gw_node *node, const st
     } else if (l->protocol != GW_TCP && l->service_name.at != NULL) {
         gw_problem_at(r, node, path, "service is only for protocol: tcp; requests of http go by routes");
     }
-    if (l->protocol != GW_HTTPS && l->tls != NULL) {
-        gw_problem_at(r, node, &(struct gw_path){path, "tls", 0}, "is only for protocol: https");
+    if (l->protocol == GW_HTTP && l->tls != NULL) {
+        gw_problem_at(r, node, &(struct gw_path){path, "tls", 0}, "is only for protocol: https or tcp");
     }
 }
 

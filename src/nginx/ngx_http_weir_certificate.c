@@ -1,7 +1,8 @@
 /*
- * ngx_http_weir_certificate.c - certificates of HTTPS listeners, which are data of the generation.
+ * ngx_http_weir_certificate.c - certificates of listeners with TLS, which are data of the generation.
  *
- * nginx's context of such a listener has no certificate. When a client's first message is there, and before anything
+ * nginx's context of an HTTPS listener has no certificate, and neither has that of tcp listeners
+ * (ngx_stream_weir_tls.c). When a client's first message is there, and before anything
  * is chosen, a callback gives its connection what the generation in force says: the oldest version, the certificates
  * for the name asked for, and whose certificates the client may show. So a change counts for the next handshake, and
  * no connection notices.
@@ -256,7 +257,7 @@ ngx_http_weir_certificates_init(ngx_http_weir_generation_t *g)
 
     for (i = 0; i < config->nlisteners; i++) {
 
-        if (config->listeners[i].protocol == GW_HTTPS
+        if (gw_listener_has_tls(&config->listeners[i])
             && !listener_init(&g->listeners[i], config->listeners[i].tls))
         {
             return NGX_ERROR;
@@ -364,32 +365,20 @@ show(ngx_ssl_conn_t *ssl, ngx_http_weir_generation_t *g, const ngx_http_weir_lis
 }
 
 
-/* The listener may be gone, or speak another protocol: then nginx is about to be reloaded, and this worker to end. */
-
-static int
-client_hello(ngx_ssl_conn_t *ssl, int *alert, void *data)
+int
+ngx_http_weir_certificates_hello(SSL *ssl, int *alert, ngx_http_weir_generation_t *g, uint32_t listener)
 {
-    size_t                       len;
-    uint32_t                     index, n, found[GW_KEY_KINDS];
-    struct str                   name = STR("");
-    const u_char                *extension;
-    ngx_connection_t            *c = ngx_ssl_get_connection(ssl);
-    ngx_http_weir_listener_t    *l;
-    ngx_http_weir_srv_conf_t    *scf = data;
-    ngx_http_weir_generation_t  *g = ngx_http_weir_worker.generation;
-
-    *alert = SSL_AD_INTERNAL_ERROR;
-    index = gw_generation_find_listener(g->gw, GW_HTTPS, ngx_http_weir_str(&scf->tls));
-
-    if (index == GW_NONE) {
-        return SSL_CLIENT_HELLO_ERROR;
-    }
+    size_t                     len;
+    uint32_t                   n, found[GW_KEY_KINDS];
+    struct str                 name = STR("");
+    const u_char              *extension;
+    ngx_connection_t          *c = ngx_ssl_get_connection(ssl);
+    ngx_http_weir_listener_t  *l = &g->listeners[listener];
 
     if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &extension, &len) == 1) {
         name = gw_sni_host(str_make(extension, len));
     }
 
-    l = &g->listeners[index];
     n = gw_generation_certificates(g->gw, name, found);
 
     if (n == 0) {
@@ -401,11 +390,32 @@ client_hello(ngx_ssl_conn_t *ssl, int *alert, void *data)
     if (SSL_set_min_proto_version(ssl, l->min_version) != 1 || ask_client(ssl, l) != NGX_OK
         || show(ssl, g, l, found, n) != NGX_OK)
     {
+        *alert = SSL_AD_INTERNAL_ERROR;
         ngx_ssl_error(NGX_LOG_ERR, c->log, 0, "[weir] tls: a handshake cannot be prepared");
         return SSL_CLIENT_HELLO_ERROR;
     }
 
     return SSL_CLIENT_HELLO_SUCCESS;
+}
+
+
+/* The listener may be gone, or speak another protocol: then nginx is about to be reloaded, and this worker to end. */
+
+static int
+client_hello(ngx_ssl_conn_t *ssl, int *alert, void *data)
+{
+    uint32_t                     index;
+    ngx_http_weir_srv_conf_t    *scf = data;
+    ngx_http_weir_generation_t  *g = ngx_http_weir_worker.generation;
+
+    index = gw_generation_find_listener(g->gw, GW_HTTPS, ngx_http_weir_str(&scf->tls));
+
+    if (index == GW_NONE) {
+        *alert = SSL_AD_INTERNAL_ERROR;
+        return SSL_CLIENT_HELLO_ERROR;
+    }
+
+    return ngx_http_weir_certificates_hello(ssl, alert, g, index);
 }
 
 

@@ -1,7 +1,8 @@
 /*
  * ngx_http_weir_crash.c - reports of traps go to the control process.
  *
- * A report says which plugin, route and request (x-request-id) it was, and nothing of its headers or body.
+ * A report says which plugin, route and request (x-request-id) it was, and nothing of its body.  The log's
+ * lines come without values of headers (pw/redact.h).
  */
 
 #include "ngx_http_weir_module.h"

@@ -42,6 +42,9 @@
 #define NGX_HTTP_WEIR_NAME_BYTES    256     /* of a generation's file */
 
 
+#include "ngx_http_weir_counts.h"
+
+
 typedef struct ngx_http_weir_tls_s  ngx_http_weir_tls_t;     /* ngx_http_weir_tls.c: a TLS context */
 typedef struct ngx_http_weir_certificate_s  ngx_http_weir_certificate_t; /* ngx_http_weir_certificate.c */
 typedef struct ngx_http_weir_listener_s  ngx_http_weir_listener_t;      /* likewise */
@@ -61,6 +64,7 @@ typedef struct {
     char                            sha256[HASH_SHA256_HEX]; /* of the module */
     struct pw_plugin               *plugin;     /* NULL: the module did not load */
     uint32_t                       *roots;      /* for each of conf->configs its index in the plugin */
+    ngx_http_weir_plugin_counts_t  *counts;     /* of all plugins with this name; a reference */
     char                            error[512]; /* why it did not load or start, or "" */
 } ngx_http_weir_plugin_t;
 
@@ -80,7 +84,7 @@ struct ngx_http_weir_generation_s {
     ngx_http_weir_service_t        *services;   /* as config->services */
     ngx_http_weir_plugin_t         *plugins;    /* as config->plugins */
     ngx_http_weir_certificate_t   **certificates; /* as config->certificates */
-    ngx_http_weir_listener_t       *listeners;  /* as config->listeners; filled for HTTPS */
+    ngx_http_weir_listener_t       *listeners;  /* as config->listeners; filled where there is TLS */
     struct gw_location            **locations;  /* with weir_plugins, made when first asked for; or NULL */
 };
 
@@ -307,8 +311,11 @@ void ngx_http_weir_abort(ngx_http_request_t *r);
 ngx_int_t ngx_http_weir_request_verdict(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx,
     enum pw_verdict verdict);
 
-/* ngx_http_weir_client.c: for this request, the connection's address becomes the client's. */
+/* ngx_http_weir_client.c: for this request, the connection's address becomes the client's. NGX_ERROR: no memory;
+ * NGX_DECLINED: what a trusted proxy's PROXY header says is no address, logged. */
 ngx_int_t ngx_http_weir_find_client(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx);
+/* The same for good, for a TCP connection, which has only the PROXY header. */
+ngx_int_t ngx_http_weir_find_tcp_client(ngx_connection_t *c, const ngx_http_weir_generation_t *g);
 
 /* ngx_http_weir_body.c */
 void ngx_http_weir_body_init(void);
@@ -346,8 +353,11 @@ ngx_uint_t ngx_http_weir_too_large(ngx_http_request_t *r, ngx_http_weir_ctx_t *c
 /* ngx_http_weir_log.c: the line of a request in the access log */
 ngx_int_t ngx_http_weir_log_add_variable(ngx_conf_t *cf);
 ngx_int_t ngx_http_weir_log_init(ngx_conf_t *cf);
-/* Note what became of the plugins; `stream` is finished, NULL: none was made. */
-void ngx_http_weir_log_steps(ngx_http_weir_ctx_t *ctx, const struct pw_stream *stream);
+/* What became of the plugins of a chain, of a request or a connection; `stream` is finished, NULL: none was made. NULL:
+ * there are none, or there is no memory. */
+ngx_http_weir_steps_log_t *ngx_http_weir_steps_log(ngx_pool_t *pool, const ngx_http_weir_link_t *chain, size_t n,
+    const struct pw_stream *stream);
+void ngx_http_weir_steps_write(struct strbuf *b, const ngx_http_weir_steps_log_t *log);    /* NULL: [] */
 
 /* ngx_http_weir_http2.c: services that speak HTTP/2, and gRPC on its way to any service */
 char *ngx_http_weir_http2_upstream(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
@@ -404,6 +414,9 @@ void ngx_http_weir_close_connection(ngx_connection_t *c);
  * that failed, or none. NGX_ERROR: no memory, logged. */
 ngx_int_t ngx_http_weir_certificates_init(ngx_http_weir_generation_t *g);
 void ngx_http_weir_certificates_fini(ngx_http_weir_generation_t *g);
+/* What the listener of this number agrees on with a client, whose first message is there: as OpenSSL's callback for that
+ * answers. */
+int ngx_http_weir_certificates_hello(SSL *ssl, int *alert, ngx_http_weir_generation_t *g, uint32_t listener);
 /* Have handshakes of this context, which is of nginx's for a server, take what the worker's generation says. */
 void ngx_http_weir_certificates_use(SSL_CTX *ctx, ngx_http_weir_srv_conf_t *scf);
 
@@ -475,15 +488,37 @@ uint64_t ngx_http_weir_now_ns(void *server, void *stream);
 uint64_t ngx_http_weir_monotonic_ns(void *server);
 struct pw_shared *ngx_http_weir_shared(void *server);
 
+/* ngx_http_weir_connection.c: properties of a client's connection, with or without TLS. Strings are there until the next
+ * one is asked for. */
+typedef struct {
+    const char                     *root, *child;   /* child NULL: the property has one segment */
+} ngx_http_weir_property_name_t;
+
+bool ngx_http_weir_property_is(const ngx_http_weir_property_name_t *name, const struct str *path, size_t segments);
+bool ngx_http_weir_connection_property(ngx_connection_t *c, const struct str *path, size_t segments,
+    struct pw_value *out);
+/* Fill *out; true. */
+bool ngx_http_weir_is_string(struct pw_value *out, struct str s);
+bool ngx_http_weir_is_int(struct pw_value *out, int64_t n);
+
 /* ngx_http_weir_property.c */
 bool ngx_http_weir_property(ngx_http_weir_ctx_t *ctx, const struct str *path, size_t segments,
     struct pw_value *out);
+
+/* ngx_http_weir_counts.c: the request is over. */
+void ngx_http_weir_count_request(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx);
+
+/* ngx_http_weir_status.c: the worker, or a list of its services; and what the control process asks for, into a file
+ * (ngx_http_weir_channel.h). */
+void ngx_http_weir_status_json(struct strbuf *b, bool services);
+void ngx_http_weir_report(void *data, struct str words, int file);
 
 /* ngx_http_weir_shared.c. A worker opens zone->data by pw_shared_open. */
 ngx_shm_zone_t *ngx_http_weir_shared_zone(ngx_conf_t *cf, size_t size);
 void ngx_http_weir_shared_json(struct strbuf *b, struct pw_shared *shared);  /* ,"shared":{...},"metrics":[...] */
 void ngx_http_weir_timer_set(void *server, struct pw_timer *timer, uint32_t delay_ms);
 void ngx_http_weir_timer_clear(void *server, struct pw_timer *timer);
+size_t ngx_http_weir_timer_count(void);     /* of all nginx runs in this worker, plugins' among them */
 
 /* ngx_http_weir_notify.c: init in the master, start and stop in a worker. */
 ngx_int_t ngx_http_weir_notify_init(ngx_cycle_t *cycle);

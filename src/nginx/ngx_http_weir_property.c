@@ -1,8 +1,8 @@
 /*
  * ngx_http_weir_property.c - properties of a request: what plugins ask for that is no header.
  *
- * A table from path ("source", "address") to a function. Times are nanoseconds; what nginx
- * counts in milliseconds has their resolution. cluster_name has Istio's four parts,
+ * A table from path ("request", "time") to a function; what is the connection's is in ngx_http_weir_connection.c. Times
+ * are nanoseconds; what nginx counts in milliseconds has their resolution. cluster_name has Istio's four parts,
  * outbound|PORT||SERVICE.static, because plugins split it.
  */
 
@@ -14,139 +14,9 @@ typedef bool (*ngx_http_weir_property_pt)(ngx_http_weir_ctx_t *ctx, ngx_http_req
 
 
 static bool
-is_string(struct pw_value *out, ngx_str_t *s)
-{
-    out->kind = PW_VALUE_STRING;
-    out->string = ngx_http_weir_str(s);
-
-    return true;
-}
-
-
-static bool
-is_int(struct pw_value *out, int64_t n)
-{
-    out->kind = PW_VALUE_INT;
-    out->integer = n;
-
-    return true;
-}
-
-
-static bool
-sockaddr_string(ngx_http_request_t *r, struct sockaddr *sa, socklen_t len, struct pw_value *out)
-{
-    u_char     *p;
-    ngx_str_t   s;
-
-    p = ngx_pnalloc(r->pool, NGX_SOCKADDR_STRLEN);
-    if (p == NULL) {
-        return false;
-    }
-
-    s.data = p;
-    s.len = ngx_sock_ntop(sa, len, p, NGX_SOCKADDR_STRLEN, 1);
-
-    return is_string(out, &s);
-}
-
-
-static bool
-source_address(ngx_http_weir_ctx_t *ctx, ngx_http_request_t *r, struct pw_value *out)
-{
-    return sockaddr_string(r, r->connection->sockaddr, r->connection->socklen, out);
-}
-
-
-static bool
-source_port(ngx_http_weir_ctx_t *ctx, ngx_http_request_t *r, struct pw_value *out)
-{
-    return is_int(out, ngx_inet_get_port(r->connection->sockaddr));
-}
-
-
-static bool
-destination_address(ngx_http_weir_ctx_t *ctx, ngx_http_request_t *r, struct pw_value *out)
-{
-    if (ngx_connection_local_sockaddr(r->connection, NULL, 0) != NGX_OK) {
-        return false;
-    }
-
-    return sockaddr_string(r, r->connection->local_sockaddr, r->connection->local_socklen, out);
-}
-
-
-static bool
-destination_port(ngx_http_weir_ctx_t *ctx, ngx_http_request_t *r, struct pw_value *out)
-{
-    if (ngx_connection_local_sockaddr(r->connection, NULL, 0) != NGX_OK) {
-        return false;
-    }
-
-    return is_int(out, ngx_inet_get_port(r->connection->local_sockaddr));
-}
-
-
-static bool
-connection_id(ngx_http_weir_ctx_t *ctx, ngx_http_request_t *r, struct pw_value *out)
-{
-    return is_int(out, (int64_t) r->connection->number);
-}
-
-
-static bool
-connection_mtls(ngx_http_weir_ctx_t *ctx, ngx_http_request_t *r, struct pw_value *out)
-{
-    out->kind = PW_VALUE_BOOL;
-    out->boolean = false;
-
-#if (NGX_HTTP_SSL)
-    if (r->connection->ssl) {
-        X509  *cert = SSL_get1_peer_certificate(r->connection->ssl->connection);
-
-        out->boolean = cert != NULL;
-        X509_free(cert);
-    }
-#endif
-
-    return true;
-}
-
-
-static bool
-requested_server_name(ngx_http_weir_ctx_t *ctx, ngx_http_request_t *r, struct pw_value *out)
-{
-    ngx_str_t  name = ngx_null_string;
-
-#if (NGX_HTTP_SSL)
-    if (r->connection->ssl) {
-        (void) ngx_ssl_get_server_name(r->connection, r->pool, &name);
-    }
-#endif
-
-    return is_string(out, &name);
-}
-
-
-static bool
-tls_version(ngx_http_weir_ctx_t *ctx, ngx_http_request_t *r, struct pw_value *out)
-{
-    ngx_str_t  name;
-
-    if (r->connection->ssl == NULL || ngx_ssl_get_protocol(r->connection, r->pool, &name) != NGX_OK) {
-        return false;
-    }
-
-    name.len = ngx_strlen(name.data);   /* nginx leaves it to its variables */
-
-    return is_string(out, &name);
-}
-
-
-static bool
 request_time(ngx_http_weir_ctx_t *ctx, ngx_http_request_t *r, struct pw_value *out)
 {
-    return is_int(out, ((int64_t) r->start_sec * 1000 + (int64_t) r->start_msec) * 1000000);
+    return ngx_http_weir_is_int(out, ((int64_t) r->start_sec * 1000 + (int64_t) r->start_msec) * 1000000);
 }
 
 
@@ -159,7 +29,7 @@ request_duration(ngx_http_weir_ctx_t *ctx, ngx_http_request_t *r, struct pw_valu
     tp = ngx_timeofday();
     ms = ((int64_t) tp->sec - r->start_sec) * 1000 + ((int64_t) tp->msec - (int64_t) r->start_msec);
 
-    return is_int(out, ngx_max(ms, 0) * 1000000);
+    return ngx_http_weir_is_int(out, ngx_max(ms, 0) * 1000000);
 }
 
 
@@ -206,14 +76,14 @@ request_scheme(ngx_http_weir_ctx_t *ctx, ngx_http_request_t *r, struct pw_value 
 static bool
 request_size(ngx_http_weir_ctx_t *ctx, ngx_http_request_t *r, struct pw_value *out)
 {
-    return is_int(out, ngx_max(r->headers_in.content_length_n, 0));
+    return ngx_http_weir_is_int(out, ngx_max(r->headers_in.content_length_n, 0));
 }
 
 
 static bool
 request_total_size(ngx_http_weir_ctx_t *ctx, ngx_http_request_t *r, struct pw_value *out)
 {
-    return is_int(out, r->request_length);
+    return ngx_http_weir_is_int(out, r->request_length);
 }
 
 
@@ -224,24 +94,22 @@ response_code(ngx_http_weir_ctx_t *ctx, ngx_http_request_t *r, struct pw_value *
         return false;
     }
 
-    return is_int(out, (int64_t) r->headers_out.status);
+    return ngx_http_weir_is_int(out, (int64_t) r->headers_out.status);
 }
 
 
 static bool
 response_code_details(ngx_http_weir_ctx_t *ctx, ngx_http_request_t *r, struct pw_value *out)
 {
-    ngx_str_t  upstream = ngx_string("via_upstream");
-
     if (ctx->details.len != 0) {
-        return is_string(out, &ctx->details);
+        return ngx_http_weir_is_string(out, ngx_http_weir_str(&ctx->details));
     }
 
     if (r->upstream == NULL || r->upstream->headers_in.status_n == 0) {
         return false;
     }
 
-    return is_string(out, &upstream);
+    return ngx_http_weir_is_string(out, STR("via_upstream"));
 }
 
 
@@ -277,21 +145,21 @@ response_flags(ngx_http_weir_ctx_t *ctx, ngx_http_request_t *r, struct pw_value 
         flags |= DOWNSTREAM_CONNECTION_TERMINATION;
     }
 
-    return is_int(out, flags);
+    return ngx_http_weir_is_int(out, flags);
 }
 
 
 static bool
 response_size(ngx_http_weir_ctx_t *ctx, ngx_http_request_t *r, struct pw_value *out)
 {
-    return is_int(out, ngx_max(r->connection->sent - (off_t) r->header_size, 0));
+    return ngx_http_weir_is_int(out, ngx_max(r->connection->sent - (off_t) r->header_size, 0));
 }
 
 
 static bool
 response_total_size(ngx_http_weir_ctx_t *ctx, ngx_http_request_t *r, struct pw_value *out)
 {
-    return is_int(out, r->connection->sent);
+    return ngx_http_weir_is_int(out, r->connection->sent);
 }
 
 
@@ -315,7 +183,7 @@ upstream_address(ngx_http_weir_ctx_t *ctx, ngx_http_request_t *r, struct pw_valu
 {
     ngx_str_t  *peer = upstream_peer(r);
 
-    return peer != NULL && is_string(out, peer);
+    return peer != NULL && ngx_http_weir_is_string(out, ngx_http_weir_str(peer));
 }
 
 
@@ -334,7 +202,7 @@ upstream_port(ngx_http_weir_ctx_t *ctx, ngx_http_request_t *r, struct pw_value *
 
     port = ngx_atoi(peer->data + i, peer->len - i);
 
-    return port != NGX_ERROR && is_int(out, port);
+    return port != NGX_ERROR && ngx_http_weir_is_int(out, port);
 }
 
 
@@ -352,54 +220,38 @@ static bool
 cluster_name(ngx_http_weir_ctx_t *ctx, ngx_http_request_t *r, struct pw_value *out)
 {
     if (ctx->attached != NULL) {
-        return ctx->attached->service.len != 0 && is_string(out, (ngx_str_t *) &ctx->attached->service);
+        out->kind = PW_VALUE_STRING;
+        out->string = str_make(ctx->attached->service.data, ctx->attached->service.len);
+        return out->string.len != 0;
     }
 
-    return ctx->service != NULL && is_string(out, &ctx->service->cluster);
-}
-
-
-static bool
-listener_direction(ngx_http_weir_ctx_t *ctx, ngx_http_request_t *r, struct pw_value *out)
-{
-    return is_int(out, 2);    /* Envoy's OUTBOUND, a gateway's */
+    return ctx->service != NULL && ngx_http_weir_is_string(out, ngx_http_weir_str(&ctx->service->cluster));
 }
 
 
 static const struct {
-    const char                 *root, *child;   /* child NULL: the property has one segment */
-    ngx_http_weir_property_pt   get;
+    ngx_http_weir_property_name_t   name;
+    ngx_http_weir_property_pt       get;
 } properties[] = {
-    { "source", "address", source_address },
-    { "source", "port", source_port },
-    { "destination", "address", destination_address },
-    { "destination", "port", destination_port },
-    { "connection", "id", connection_id },
-    { "connection", "mtls", connection_mtls },
-    { "connection", "requested_server_name", requested_server_name },
-    { "connection", "tls_version", tls_version },
-    { "request", "time", request_time },
-    { "request", "duration", request_duration },
-    { "request", "id", request_id },
-    { "request", "protocol", request_protocol },
-    { "request", "scheme", request_scheme },
-    { "request", "size", request_size },
-    { "request", "total_size", request_total_size },
-    { "response", "code", response_code },
-    { "response", "code_details", response_code_details },
-    { "response", "flags", response_flags },
-    { "response", "size", response_size },
-    { "response", "total_size", response_total_size },
-    { "upstream", "address", upstream_address },
-    { "upstream", "port", upstream_port },
-    { "xds", "route_name", route_name },
-    { "xds", "cluster_name", cluster_name },
-    { "xds", "listener_direction", listener_direction },
-    { "route_name", NULL, route_name },
-    { "cluster_name", NULL, cluster_name },
-    { "listener_direction", NULL, listener_direction },
-    { "connection_id", NULL, connection_id },
-    { "x_request_id", NULL, request_id },
+    { { "request", "time" }, request_time },
+    { { "request", "duration" }, request_duration },
+    { { "request", "id" }, request_id },
+    { { "request", "protocol" }, request_protocol },
+    { { "request", "scheme" }, request_scheme },
+    { { "request", "size" }, request_size },
+    { { "request", "total_size" }, request_total_size },
+    { { "response", "code" }, response_code },
+    { { "response", "code_details" }, response_code_details },
+    { { "response", "flags" }, response_flags },
+    { { "response", "size" }, response_size },
+    { { "response", "total_size" }, response_total_size },
+    { { "upstream", "address" }, upstream_address },
+    { { "upstream", "port" }, upstream_port },
+    { { "xds", "route_name" }, route_name },
+    { { "xds", "cluster_name" }, cluster_name },
+    { { "route_name", NULL }, route_name },
+    { { "cluster_name", NULL }, cluster_name },
+    { { "x_request_id", NULL }, request_id },
 };
 
 
@@ -411,15 +263,10 @@ ngx_http_weir_property(ngx_http_weir_ctx_t *ctx, const struct str *path, size_t 
 
     for (i = 0; i < sizeof(properties) / sizeof(properties[0]); i++) {
 
-        if (segments != (properties[i].child == NULL ? 1 : 2)
-            || !str_eq(path[0], str_of(properties[i].root))
-            || (segments == 2 && !str_eq(path[1], str_of(properties[i].child))))
-        {
-            continue;
+        if (ngx_http_weir_property_is(&properties[i].name, path, segments)) {
+            return properties[i].get(ctx, ctx->request, out);
         }
-
-        return properties[i].get(ctx, ctx->request, out);
     }
 
-    return false;
+    return ngx_http_weir_connection_property(ctx->request->connection, path, segments, out);
 }

@@ -1,7 +1,8 @@
 /*
  * ngx_stream_weir_proxy.c - a TCP session: two connections, the chain of plugins between them, two flows of bytes.
  *
- * Everything that happens (bytes, room to write, a resumption, a close asked for) ends in run(), which goes on until
+ * With TLS to the client its handshake is first (ngx_stream_weir_tls.c). Then everything that happens (bytes, room to
+ * write, a resumption, a close asked for) ends in run(), which goes on until
  * nothing more can be done; only finish() ends a session. The upstream is connected once the chain has let
  * the connection through. An end of one direction is passed on as such (half-close); the session ends when both
  * are, when a side breaks, when a plugin closes it (what was let through is written first), or when
@@ -21,7 +22,8 @@
 static u_char  piece[PIECE_BYTES];
 
 
-static ngx_int_t make_stream(ngx_stream_weir_ctx_t *ctx, ngx_uint_t listener);
+static void shake_hands(ngx_stream_weir_ctx_t *ctx);
+static ngx_int_t make_stream(ngx_stream_weir_ctx_t *ctx);
 static void run(ngx_stream_weir_ctx_t *ctx);
 static void finish(ngx_stream_weir_ctx_t *ctx);
 static void connect_upstream(ngx_stream_weir_ctx_t *ctx);
@@ -30,6 +32,7 @@ static void client_handler(ngx_event_t *ev);
 static void upstream_handler(ngx_event_t *ev);
 static void wake_handler(ngx_event_t *ev);
 static void idle_handler(ngx_event_t *ev);
+static void resolved_handler(ngx_event_t *ev);
 
 
 /* ---- the two ends ---- */
@@ -435,8 +438,13 @@ connected(ngx_stream_weir_ctx_t *ctx)
     c->read->handler = upstream_handler;
     c->write->handler = upstream_handler;
 
+    if (c->ssl != NULL) {
+        ngx_stream_weir_tls_relay(c);
+    }
+
     ctx->connecting = 0;
     ctx->connected = 1;
+    ctx->service->group->counts.connections++;
     ngx_http_weir_peer_answered(ctx->peer, 0);
     ctx->active = ngx_current_msec;
 }
@@ -450,7 +458,7 @@ connect_failed(ngx_stream_weir_ctx_t *ctx, const char *why)
     ngx_log_error(NGX_LOG_ERR, ctx->session->connection->log, 0, "[weir] upstream %V: %s", &ctx->peer->name, why);
 
     close_upstream(ctx);
-    ngx_http_weir_peer_failed(ctx->peer);
+    ngx_http_weir_peer_failed(ctx->peer, why);
     connect_upstream(ctx);
 }
 
@@ -500,6 +508,41 @@ tls_handler(ngx_connection_t *c)
 }
 
 
+/* No address of the service is known yet: wait for the first one, for as long as connecting may take. */
+
+static void
+stop_waiting(ngx_stream_weir_ctx_t *ctx)
+{
+    ngx_http_weir_wait_end(&ctx->waiter);
+
+    if (ctx->resolved.timer_set) {
+        ngx_del_timer(&ctx->resolved);
+    }
+
+    if (ctx->resolved.posted) {
+        ngx_delete_posted_event(&ctx->resolved);
+    }
+}
+
+
+static bool
+wait_for_address(ngx_stream_weir_ctx_t *ctx)
+{
+    if (ctx->waited || !ngx_http_weir_service_resolving(ctx->service)) {
+        stop_waiting(ctx);
+        return false;
+    }
+
+    ngx_http_weir_wait(ctx->service, &ctx->waiter, &ctx->resolved);
+
+    if (!ctx->resolved.timer_set) {
+        ngx_add_timer(&ctx->resolved, ctx->service->conf->connect_timeout_ms);
+    }
+
+    return true;
+}
+
+
 /* One endpoint after the other, until one answers or is on the way. */
 
 static void
@@ -511,6 +554,10 @@ connect_upstream(ngx_stream_weir_ctx_t *ctx)
     ngx_connection_t       *c;
     ngx_http_weir_peer_t   *peer;
     ngx_peer_connection_t   pc;
+
+    if (wait_for_address(ctx)) {
+        return;
+    }
 
     has_key = ctx->service->conf->hash != NULL && ctx->service->conf->hash->address;
     key = hash_bytes(ctx->session->connection->addr_text.data, ctx->session->connection->addr_text.len, 0);
@@ -565,12 +612,30 @@ connect_upstream(ngx_stream_weir_ctx_t *ctx)
         }
 
         close_upstream(ctx);
-        ngx_http_weir_peer_failed(ctx->peer);
+        ngx_http_weir_peer_failed(ctx->peer, "cannot be reached");
     }
 }
 
 
 /* ---- events ---- */
+
+static void
+resolved_handler(ngx_event_t *ev)
+{
+    ngx_stream_weir_ctx_t  *ctx = ev->data;
+
+    if (ev->timedout) {
+        ev->timedout = 0;
+        ctx->waited = 1;
+    }
+
+    if (!ctx->closing) {
+        connect_upstream(ctx);
+    }
+
+    run(ctx);
+}
+
 
 static void
 client_handler(ngx_event_t *ev)
@@ -584,6 +649,11 @@ client_handler(ngx_event_t *ev)
     if (c->close) {
         close_early(ctx, NGX_STREAM_OK, "shutdown");
         finish(ctx);
+        return;
+    }
+
+    if (ctx->shaking) {
+        shake_hands(ctx);
         return;
     }
 
@@ -666,51 +736,41 @@ idle_handler(ngx_event_t *ev)
 
 /* ---- beginning and end ---- */
 
-void
-ngx_stream_weir_start(ngx_stream_session_t *s, ngx_str_t *listener)
+bool
+ngx_stream_weir_take_generation(ngx_stream_weir_ctx_t *ctx, struct str listener)
 {
     uint32_t                     index;
-    ngx_connection_t            *c = s->connection;
-    ngx_stream_weir_ctx_t       *ctx;
-    ngx_http_weir_generation_t  *g = ngx_http_weir_worker.generation;
+    ngx_http_weir_generation_t  *g = ngx_http_weir_worker.generation, *before = ctx->generation;
 
-    index = g == NULL ? GW_NONE : gw_generation_find_listener(g->gw, GW_TCP, ngx_http_weir_str(listener));
+    index = g == NULL ? GW_NONE : gw_generation_find_listener(g->gw, GW_TCP, listener);
 
     if (index == GW_NONE) {
-        ngx_log_error(NGX_LOG_ERR, c->log, 0, "[weir] the generation has no tcp listener %V", listener);
-        ngx_stream_finalize_session(s, NGX_STREAM_INTERNAL_SERVER_ERROR);
-        return;
+        return false;
     }
 
-    ctx = ngx_pcalloc(c->pool, sizeof(ngx_stream_weir_ctx_t));
-    if (ctx == NULL) {
-        ngx_stream_finalize_session(s, NGX_STREAM_INTERNAL_SERVER_ERROR);
-        return;
-    }
-
-    ctx->session = s;
+    g->refs++;
     ctx->generation = g;
     ctx->listener = &g->config->listeners[index];
     ctx->service = &g->services[ctx->listener->service];
-    ctx->status = NGX_STREAM_OK;
-    ctx->active = ngx_current_msec;
-    ctx->wake.handler = wake_handler;
-    ctx->wake.data = ctx;
-    ctx->wake.log = c->log;
-    ctx->idle.handler = idle_handler;
-    ctx->idle.data = ctx;
-    ctx->idle.log = c->log;
-    g->refs++;
-    ngx_http_weir_worker.connections++;
-    ngx_stream_set_ctx(s, ctx, ngx_stream_weir_module);
 
-    c->log->action = "proxying a connection";
-    c->read->handler = client_handler;
-    c->write->handler = client_handler;
-    (void) ngx_tcp_nodelay(c);
+    if (before != NULL) {
+        ngx_http_weir_generation_unref(before);
+    }
+
+    return true;
+}
+
+
+/* What comes from the client from here on is for the plugins and the upstream. */
+
+static void
+begin(ngx_stream_weir_ctx_t *ctx)
+{
+    ctx->active = ngx_current_msec;
+    ctx->session->connection->log->action = "proxying a connection";
     ngx_add_timer(&ctx->idle, ctx->service->conf->read_timeout_ms);
 
-    if (make_stream(ctx, index) == NGX_OK) {
+    if (make_stream(ctx) == NGX_OK) {
         take_verdict(ctx, PW_REQUEST, ctx->stream == NULL ? PW_CONTINUE : pw_connection_on_new(ctx->stream));
     }
 
@@ -718,29 +778,113 @@ ngx_stream_weir_start(ngx_stream_session_t *s, ngx_str_t *listener)
 }
 
 
+static void
+shake_hands(ngx_stream_weir_ctx_t *ctx)
+{
+    ngx_int_t          rc;
+    ngx_connection_t  *c = ctx->session->connection;
+
+    ctx->shaking = 1;
+    rc = ngx_stream_weir_tls_handshake(ctx, ctx->ssl);
+
+    c->read->handler = client_handler;      /* nginx put its own ones there */
+    c->write->handler = client_handler;
+
+    if (rc == NGX_AGAIN) {
+        return;
+    }
+
+    ctx->shaking = 0;
+
+    if (rc == NGX_OK) {
+        begin(ctx);
+        return;
+    }
+
+    close_early(ctx, NGX_STREAM_BAD_REQUEST, c->timedout ? "tls_handshake_timeout" : "tls_handshake_failed");
+    finish(ctx);
+}
+
+
+void
+ngx_stream_weir_start(ngx_stream_session_t *s, ngx_str_t *listener, ngx_ssl_t *ssl)
+{
+    ngx_connection_t       *c = s->connection;
+    ngx_stream_weir_ctx_t  *ctx;
+
+    ctx = ngx_pcalloc(c->pool, sizeof(ngx_stream_weir_ctx_t));
+    if (ctx == NULL) {
+        ngx_stream_finalize_session(s, NGX_STREAM_INTERNAL_SERVER_ERROR);
+        return;
+    }
+
+    if (!ngx_stream_weir_take_generation(ctx, ngx_http_weir_str(listener))) {
+        ngx_log_error(NGX_LOG_ERR, c->log, 0, "[weir] the generation has no tcp listener %V", listener);
+        ngx_stream_finalize_session(s, NGX_STREAM_INTERNAL_SERVER_ERROR);
+        return;
+    }
+
+    ctx->session = s;
+    ctx->ssl = ssl;
+    ctx->status = NGX_STREAM_OK;
+    ctx->wake.handler = wake_handler;
+    ctx->wake.data = ctx;
+    ctx->wake.log = c->log;
+    ctx->idle.handler = idle_handler;
+    ctx->idle.data = ctx;
+    ctx->idle.log = c->log;
+    ctx->resolved.handler = resolved_handler;
+    ctx->resolved.data = ctx;
+    ctx->resolved.log = c->log;
+    ngx_http_weir_worker.connections++;
+    ngx_stream_set_ctx(s, ctx, ngx_stream_weir_module);
+
+    c->read->handler = client_handler;
+    c->write->handler = client_handler;
+    (void) ngx_tcp_nodelay(c);
+
+    if (ngx_http_weir_find_tcp_client(c, ctx->generation) != NGX_OK) {
+        close_early(ctx, NGX_STREAM_BAD_REQUEST, "bad_proxy_header");
+        finish(ctx);
+        return;
+    }
+
+    if (ctx->listener->tls != NULL) {
+        shake_hands(ctx);
+
+    } else {
+        begin(ctx);
+    }
+}
+
+
 /* A plugin that does not run fails the connection, or is passed by. */
 
 static ngx_int_t
-make_stream(ngx_stream_weir_ctx_t *ctx, ngx_uint_t listener)
+make_stream(ngx_stream_weir_ctx_t *ctx)
 {
-    uint32_t                 i, n, nsteps;
+    uint32_t                 i, n, nsteps, listener;
     ngx_pool_t              *pool = ctx->session->connection->pool;
     struct pw_step          *steps;
     const struct gw_step    *found;
     ngx_http_weir_plugin_t  *plugin;
 
+    listener = (uint32_t) (ctx->listener - ctx->generation->config->listeners);
     found = gw_generation_connection_plugins(ctx->generation->gw, listener, &n);
 
     steps = ngx_pcalloc(pool, (n + 1) * sizeof(struct pw_step));
     ctx->steps = ngx_pcalloc(pool, (n + 1) * sizeof(ngx_http_weir_plugin_t *));
+    ctx->chain = ngx_pcalloc(pool, (n + 1) * sizeof(ngx_http_weir_link_t));
 
-    if (steps == NULL || ctx->steps == NULL) {
+    if (steps == NULL || ctx->steps == NULL || ctx->chain == NULL) {
         close_early(ctx, NGX_STREAM_INTERNAL_SERVER_ERROR, "internal_error");
         return NGX_ERROR;
     }
 
     for (i = 0, nsteps = 0; i < n; i++) {
         plugin = &ctx->generation->plugins[found[i].plugin];
+        ctx->chain[ctx->nchain].plugin = plugin;
+        ctx->chain[ctx->nchain++].step = plugin->plugin == NULL ? -1 : (ngx_int_t) nsteps;
 
         if (plugin->plugin != NULL) {
             steps[nsteps].plugin = plugin->plugin;
@@ -789,6 +933,8 @@ end_stream(ngx_stream_weir_ctx_t *ctx)
     }
 
     ctx->stream = NULL;
+    pw_stream_finish(stream);
+    ctx->steps_log = ngx_http_weir_steps_log(ctx->session->connection->pool, ctx->chain, ctx->nchain, stream);
     pw_stream_end(stream);
 }
 
@@ -801,9 +947,13 @@ finish(ngx_stream_weir_ctx_t *ctx)
 
     if (ctx->stream != NULL) {
         end_stream(ctx);
+
+    } else {
+        ctx->steps_log = ngx_http_weir_steps_log(ctx->session->connection->pool, ctx->chain, ctx->nchain, NULL);
     }
 
     close_upstream(ctx);
+    stop_waiting(ctx);
 
     if (ctx->idle.timer_set) {
         ngx_del_timer(&ctx->idle);

@@ -95,100 +95,9 @@ no_route_cache(void *stream)
 /* ---- properties ---- */
 
 static bool
-is_string(struct pw_value *out, struct str s)
-{
-    out->kind = PW_VALUE_STRING;
-    out->string = s;
-
-    return true;
-}
-
-
-static bool
-is_int(struct pw_value *out, int64_t n)
-{
-    out->kind = PW_VALUE_INT;
-    out->integer = n;
-
-    return true;
-}
-
-
-static bool
-is_address(ngx_stream_weir_ctx_t *ctx, struct sockaddr *sa, socklen_t len, struct pw_value *out)
-{
-    u_char  *p;
-
-    p = ngx_pnalloc(ctx->session->connection->pool, NGX_SOCKADDR_STRLEN);
-
-    return p != NULL && is_string(out, str_make(p, ngx_sock_ntop(sa, len, p, NGX_SOCKADDR_STRLEN, 1)));
-}
-
-
-static bool
-source_address(ngx_stream_weir_ctx_t *ctx, struct pw_value *out)
-{
-    ngx_connection_t  *c = ctx->session->connection;
-
-    return is_address(ctx, c->sockaddr, c->socklen, out);
-}
-
-
-static bool
-source_port(ngx_stream_weir_ctx_t *ctx, struct pw_value *out)
-{
-    return is_int(out, ngx_inet_get_port(ctx->session->connection->sockaddr));
-}
-
-
-static bool
-destination_address(ngx_stream_weir_ctx_t *ctx, struct pw_value *out)
-{
-    ngx_connection_t  *c = ctx->session->connection;
-
-    return ngx_connection_local_sockaddr(c, NULL, 0) == NGX_OK
-           && is_address(ctx, c->local_sockaddr, c->local_socklen, out);
-}
-
-
-static bool
-destination_port(ngx_stream_weir_ctx_t *ctx, struct pw_value *out)
-{
-    ngx_connection_t  *c = ctx->session->connection;
-
-    return ngx_connection_local_sockaddr(c, NULL, 0) == NGX_OK
-           && is_int(out, ngx_inet_get_port(c->local_sockaddr));
-}
-
-
-static bool
-connection_id(ngx_stream_weir_ctx_t *ctx, struct pw_value *out)
-{
-    return is_int(out, (int64_t) ctx->session->connection->number);
-}
-
-
-static bool
-connection_mtls(ngx_stream_weir_ctx_t *ctx, struct pw_value *out)
-{
-    out->kind = PW_VALUE_BOOL;
-    out->boolean = false;
-
-    return true;
-}
-
-
-static bool
-requested_server_name(ngx_stream_weir_ctx_t *ctx, struct pw_value *out)
-{
-    return is_string(out, STR(""));
-}
-
-
-static bool
 upstream_address(ngx_stream_weir_ctx_t *ctx, struct pw_value *out)
 {
-    return ctx->peer != NULL && is_string(out, ngx_http_weir_str(&ctx->peer->name));
+    return ctx->peer != NULL && ngx_http_weir_is_string(out, ngx_http_weir_str(&ctx->peer->name));
 }
 
 
@@ -196,61 +105,46 @@ static bool
 upstream_port(ngx_stream_weir_ctx_t *ctx, struct pw_value *out)
 {
     return ctx->peer != NULL
-           && is_int(out, ngx_inet_get_port((struct sockaddr *) &ctx->peer->sockaddr));
+           && ngx_http_weir_is_int(out, ngx_inet_get_port((struct sockaddr *) &ctx->peer->sockaddr));
 }
 
 
 static bool
 cluster_name(ngx_stream_weir_ctx_t *ctx, struct pw_value *out)
 {
-    return is_string(out, ngx_http_weir_str(&ctx->service->cluster));
-}
-
-
-static bool
-listener_direction(ngx_stream_weir_ctx_t *ctx, struct pw_value *out)
-{
-    return is_int(out, 2);    /* Envoy's OUTBOUND, a gateway's */
+    return ngx_http_weir_is_string(out, ngx_http_weir_str(&ctx->service->cluster));
 }
 
 
 static const struct {
-    const char   *root, *child;     /* child NULL: the property has one segment */
-    bool        (*get)(ngx_stream_weir_ctx_t *ctx, struct pw_value *out);
+    ngx_http_weir_property_name_t   name;
+    bool                          (*get)(ngx_stream_weir_ctx_t *ctx, struct pw_value *out);
 } properties[] = {
-    { "source", "address", source_address },
-    { "source", "port", source_port },
-    { "destination", "address", destination_address },
-    { "destination", "port", destination_port },
-    { "connection", "id", connection_id },
-    { "connection", "mtls", connection_mtls },
-    { "connection", "requested_server_name", requested_server_name },
-    { "upstream", "address", upstream_address },
-    { "upstream", "port", upstream_port },
-    { "xds", "cluster_name", cluster_name },
-    { "xds", "listener_direction", listener_direction },
-    { "cluster_name", NULL, cluster_name },
-    { "listener_direction", NULL, listener_direction },
-    { "connection_id", NULL, connection_id },
+    { { "upstream", "address" }, upstream_address },
+    { { "upstream", "port" }, upstream_port },
+    { { "xds", "cluster_name" }, cluster_name },
+    { { "cluster_name", NULL }, cluster_name },
 };
 
 
 static bool
 server_property(void *server, void *stream, const struct str *path, size_t segments, struct pw_value *out)
 {
-    size_t  i;
+    size_t                  i;
+    ngx_stream_weir_ctx_t  *ctx = stream;
 
-    for (i = 0; stream != NULL && i < sizeof(properties) / sizeof(properties[0]); i++) {
+    if (ctx == NULL) {
+        return false;
+    }
 
-        if (segments == (properties[i].child == NULL ? 1 : 2)
-            && str_eq(path[0], str_of(properties[i].root))
-            && (segments == 1 || str_eq(path[1], str_of(properties[i].child))))
-        {
-            return properties[i].get(stream, out);
+    for (i = 0; i < sizeof(properties) / sizeof(properties[0]); i++) {
+
+        if (ngx_http_weir_property_is(&properties[i].name, path, segments)) {
+            return properties[i].get(ctx, out);
         }
     }
 
-    return false;
+    return ngx_http_weir_connection_property(ctx->session->connection, path, segments, out);
 }
 
 
@@ -344,6 +238,7 @@ const struct pw_server  ngx_stream_weir_server = {
     .shared = ngx_http_weir_shared,
     .notify = ngx_http_weir_notify,
     .crashed = ngx_stream_weir_crashed,
+    .trapped = ngx_http_weir_count_trap,
     .foreign = foreign_functions,
     .upstream_host = server_upstream_host,
     .override_upstream = server_override_upstream,

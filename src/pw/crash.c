@@ -5,19 +5,18 @@
 
 #include "base/mem.h"
 #include "pw/plugin.h"
+#include "pw/redact.h"
 #include "pw/stream.h"
 
 #define SECOND_NS 1000000000ull
 
-void pw_tail_add(struct pw_tail **tail, struct str line)
+void pw_tail_add(struct pw_tail **tail, const struct pw_stream *s, struct str line)
 {
     if (*tail == NULL) {
         *tail = mem_zalloc(sizeof **tail);
     }
     struct pw_tail *t = *tail;
-    struct str cut = str_slice(line, 0, PW_TAIL_LINE_BYTES);
-    memcpy(t->text[t->next], cut.at, cut.len);
-    t->len[t->next] = (uint8_t)cut.len;
+    t->len[t->next] = (uint8_t)pw_redact(s, line, t->text[t->next], PW_TAIL_LINE_BYTES);
     t->next = (t->next + 1) % PW_TAIL_LINES;
     t->count += t->count < PW_TAIL_LINES;
 }
@@ -59,6 +58,9 @@ void pw_crash_tell(struct pw_vm *vm, const char *where, weir_status st, const st
     char exited[64];
     bool trapped = st == WEIR_E_TRAP || st == WEIR_E_EXIT;
 
+    if (p->server->trapped != NULL) {
+        p->server->trapped(p->server_data, p->opt.name);
+    }
     if (p->server->crashed == NULL || !may_tell(p)) {
         return;
     }
@@ -71,7 +73,7 @@ void pw_crash_tell(struct pw_vm *vm, const char *where, weir_status st, const st
                   : st == WEIR_E_EXIT ? exited
                                       : weir_status_name(st),
         .trap = trapped ? trap : NULL,
-        .memory_bytes = vm->inst == NULL ? 0 : vm->inst->memory_bytes,
+        .memory_bytes = vm->inst == NULL ? 0 : weir_instance_bytes(vm->inst),
         .dropped = p->crash_rate.dropped,
         .lines = lines,
         .nlines = tail_lines(vm->tail, lines),

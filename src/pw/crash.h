@@ -5,6 +5,7 @@
 #include "base/str.h"
 #include "weir/engine.h"
 
+struct pw_stream;
 struct pw_vm;
 
 enum { PW_TAIL_LINES = 12, PW_TAIL_LINE_BYTES = 200 };
@@ -16,7 +17,8 @@ struct pw_tail {
     char text[PW_TAIL_LINES][PW_TAIL_LINE_BYTES];
 };
 
-void pw_tail_add(struct pw_tail **tail, struct str line);
+/* `s`: the stream it is about, whose headers' values are left out (redact.h); or NULL. */
+void pw_tail_add(struct pw_tail **tail, const struct pw_stream *s, struct str line);
 
 /* At most this many reports a second of one plugin; the rest is counted and told with the next. */
 enum { PW_CRASHES_PER_SECOND = 10 };

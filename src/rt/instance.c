@@ -94,7 +94,6 @@ static weir_status make_memories(struct rt_instance *inst, struct weir_report *r
 {
     const struct wasm_module *w = rt_instance_wasm(inst);
     uint32_t n = w->nmemories - w->nimported_memories;
-    uint64_t total = 0;
     for (uint32_t i = 0; i < n; i++) {
         struct rt_memory *m = &inst->own_memories[i];
         weir_status st =
@@ -102,8 +101,8 @@ static weir_status make_memories(struct rt_instance *inst, struct weir_report *r
         if (st != WEIR_OK) {
             return st;
         }
-        total += m->bytes;
-        if (inst->memory_limit_bytes != 0 && total > inst->memory_limit_bytes) {
+        inst->held_bytes += m->bytes;
+        if (!rt_instance_may_hold(inst, 0)) {
             return weir_report_set(rep, WEIR_E_LIMIT, WEIR_NO_OFFSET, "memory",
                                    "the initial memories together are over the limit");
         }
@@ -123,6 +122,11 @@ static weir_status make_tables(struct rt_instance *inst, struct weir_report *rep
         if (total > WASM_MAX_TABLE) {
             return weir_report_set(rep, WEIR_E_LIMIT, WEIR_NO_OFFSET, "table",
                                    "the initial tables have more than %d elements", (int)WASM_MAX_TABLE);
+        }
+        inst->held_bytes += type->limits.min * sizeof(uint64_t);
+        if (!rt_instance_may_hold(inst, 0)) {
+            return weir_report_set(rep, WEIR_E_LIMIT, WEIR_NO_OFFSET, "table",
+                                   "the initial memories and tables together are over the limit");
         }
         *t = (struct rt_table){.length = type->limits.min,
                                .max = type->limits.max,

@@ -150,12 +150,13 @@ struct rt_instance {
     const void *exec_module; /* what executor->module_prepare made */
     uintptr_t guard_low,
         guard_high; /* a fault in [low, high) is STACK_EXHAUSTED: the executor's stack guard, or 0, 0 */
-    uint64_t memory_limit_bytes;
-    uint64_t budget_ns;   /* of CPU time for a call from outside; 0: none */
-    uint32_t stack_bytes; /* never 0 */
-    bool bent;            /* the imports were bent to a trap (trap.c) */
-    bool started;         /* false: it failed to start and lives on for its functions in others' tables */
-    uint8_t *dropped;     /* one byte per element segment, then one per data segment: 1 once dropped */
+    uint64_t memory_limit_bytes; /* of held_bytes; 0: none */
+    uint64_t held_bytes;         /* in its memories and tables, and what it made imported ones grow by */
+    uint64_t budget_ns;          /* of CPU time for a call from outside; 0: none */
+    uint32_t stack_bytes;        /* never 0 */
+    bool bent;                   /* the imports were bent to a trap (trap.c) */
+    bool started;     /* false: it failed to start and lives on for its functions in others' tables */
+    uint8_t *dropped; /* one byte per element segment, then one per data segment: 1 once dropped */
     struct rt_memory *own_memories;
     struct rt_table *own_tables;
     struct rt_instance *memory_user; /* next in rt_memory.users */
@@ -173,6 +174,12 @@ static inline void *rt_instance_at(const struct rt_instance *inst, uint64_t offs
 static inline const struct wasm_module *rt_instance_wasm(const struct rt_instance *inst)
 {
     return inst->module->wasm;
+}
+
+/* May its memories and tables have so many bytes more? */
+static inline bool rt_instance_may_hold(const struct rt_instance *inst, uint64_t bytes)
+{
+    return inst->memory_limit_bytes == 0 || inst->held_bytes + bytes <= inst->memory_limit_bytes;
 }
 
 /* The bits of a global, wherever it lives. */

@@ -23,7 +23,8 @@ struct rt_snapshot {
     const void *exec_module;
     uintptr_t origin; /* where the saved instance was: references into it move with the instance */
     uint64_t scratch[4];
-    uint8_t *globals; /* layout.globals .. layout.tables */
+    uint64_t held_bytes; /* of its memories and tables */
+    uint8_t *globals;    /* layout.globals .. layout.tables */
     struct rt_func *funcs;
     uint8_t *dropped;
     struct rt_saved_memory *memories;
@@ -91,6 +92,7 @@ weir_status rt_snapshot_new(struct rt_instance *inst, struct rt_snapshot **out, 
     s->exec_module = inst->exec_module;
     s->origin = (uintptr_t)inst;
     memcpy(s->scratch, inst->scratch, sizeof s->scratch);
+    s->held_bytes = inst->held_bytes;
     s->globals = copy(rt_instance_at(inst, m->layout.globals), globals_bytes(m));
     s->funcs = copy(rt_slot_at(inst, 0), m->nfunc_slots * sizeof(struct rt_func));
     s->dropped = copy(inst->dropped, (size_t)w->nelems + w->ndatas);
@@ -213,6 +215,7 @@ static bool put_state(struct rt_instance *inst, const struct rt_snapshot *s)
         memcpy(inst->dropped, s->dropped, nsegments);
     }
     memcpy(inst->scratch, s->scratch, sizeof s->scratch);
+    inst->held_bytes = s->held_bytes;
     for (uint32_t i = 0; i < own_tables(w); i++) {
         if (!put_table(inst, s, i)) {
             return false;
@@ -260,6 +263,10 @@ weir_status rt_instance_new_from(const struct rt_snapshot *s, const struct weir_
     for (uint32_t i = 0; st == WEIR_OK && i < own_memories(w); i++) {
         st = rt_memory_new_saved(&inst->own_memories[i], w->memories[i].limits, inst->memory_limit_bytes,
                                  &s->memories[i], rep);
+    }
+    if (st == WEIR_OK && !rt_instance_may_hold(inst, 0)) {
+        st = weir_report_set(rep, WEIR_E_LIMIT, WEIR_NO_OFFSET, "memory",
+                             "the saved memories and tables together are over the limit");
     }
     if (st == WEIR_OK) {
         rt_instance_bind(inst);

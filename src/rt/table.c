@@ -35,7 +35,8 @@ uint32_t rt_table_grow(struct rt_instance *inst, uint32_t tableidx, uint64_t ele
 {
     struct rt_table *t = rt_table_at(inst, tableidx);
     uint64_t before = t->length, length = before + delta;
-    if (length > WASM_MAX_TABLE || (t->has_max && length > t->max)) {
+    uint64_t more = (uint64_t)delta * sizeof(uint64_t);
+    if (length > WASM_MAX_TABLE || (t->has_max && length > t->max) || !rt_instance_may_hold(inst, more)) {
         return UINT32_MAX;
     }
     if (delta == 0) {
@@ -51,6 +52,7 @@ uint32_t rt_table_grow(struct rt_instance *inst, uint32_t tableidx, uint64_t ele
         t->elems[i] = elem;
     }
     t->length = length;
+    inst->held_bytes += more;
     return (uint32_t)before;
 }
 

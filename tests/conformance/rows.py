@@ -147,6 +147,9 @@ ROWS = {
     "connection.mtls": Row({"log": "prophex connection~mtls"}, {"prophex connection~mtls": "0 00"}, properties={"connection.mtls": False}),
     "connection.requested_server_name": text("connection.requested_server_name", "", "0 (null)?"),
     "connection.tls_version": prop("connection.tls_version", "1"),
+    **{f"connection.{name}": prop(f"connection.{name}", "1") for name in [
+        "subject_peer_certificate", "subject_local_certificate", "dns_san_peer_certificate", "dns_san_local_certificate", "uri_san_peer_certificate",
+        "uri_san_local_certificate", "sha256_peer_certificate_digest"]},
     **{name: text(name, "a-route", "0 a-route") for name in ["xds.route_name", "route_name"]},
     **{name: text(name, "outbound|80||echo.static", r"0 outbound\|\d+\|\|echo\.static") for name in ["xds.cluster_name", "cluster_name"]},
     "plugin_name": prop("plugin_name", "0 .+"),

@@ -24,11 +24,16 @@ PATIENCE_S = 60 if SANITIZED else 20
 BAD = re.compile(r"\[alert\]|\[emerg\]|bug:|AddressSanitizer|runtime error:|assertion", re.I)
 
 
-def free_port():
-    with socket.socket() as s:
-        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+def free_port(given=set()):
+    """One that this run of the tests has not been given before: the system may name a port again that nobody listens on yet."""
+    while True:
+        with socket.socket() as s:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            s.bind(("127.0.0.1", 0))
+            port = s.getsockname()[1]
+        if port not in given:
+            given.add(port)
+            return port
 
 
 def wait_for(what, condition, patience_s=PATIENCE_S):

@@ -1,12 +1,12 @@
 """A day in some minutes: valid load, traps, deadlines, plugin updates, Redis that goes and comes, workers that are killed.
 
-  [WEIR_BUILD=build/san] day_storm.py [--minutes 20]
+  [WEIR_BUILD=build/san] day_storm.py [--minutes 20] [--out FILE]
 
 Two workers; the older one is never killed, so what leaks shows there. The time is cut into rounds: load and events, then silence, in which the
 worker, nginx's master and the control process are looked at. Ends with figures, and exits 1 unless
 - every request was answered as it deserves: 200, 401 or 403 by its key, 503 only where its own plugin trapped; a connection may break only
   if a worker was killed while it was open, and the next one must serve;
-- from the first round after the warm-up to the last: no more memory (6 MiB), descriptors, contexts, generations or wakeups in silence;
+- from the first round after the warm-up to the last: no more memory (6 MiB), descriptors, timers, contexts, bodies, generations or wakeups in silence;
 - the error log says nothing but the traps, and who was killed."""
 import argparse
 import http.client
@@ -22,6 +22,7 @@ import time
 import conftest
 from conftest import BUILD, GUESTS, KEY_AUTH, ROOT, SANITIZED, wait_for
 from redis_server import RedisServer
+from storm_kit import descriptors, finish, heading, proc, rss_kb
 from test_failures import KINDS
 
 LIMIT = "file:" + os.path.join(ROOT, "build/plugins/cluster-key-rate-limit.wasm")
@@ -114,15 +115,6 @@ WORK = [[("/key", {"x-k": "ann-key"}, None, (200,)), ("/key", {"x-k": "no"}, Non
         list(traps("interp")), list(traps("aot"))]
 
 
-def proc(pid, name):
-    with open(f"/proc/{pid}/status", encoding="ascii") as f:
-        return int(re.search(rf"^{name}:\s+(\d+)", f.read(), re.M).group(1))
-
-
-def nfds(pid):
-    return len(os.listdir(f"/proc/{pid}/fd"))
-
-
 class Storm:
     def __init__(self, folder, large):
         self.large = large
@@ -205,20 +197,21 @@ class Storm:
         pid, master, control = self.survivor, self.gateway.master(), self.gateway.child.pid
         switches = proc(pid, "voluntary_ctxt_switches")
         time.sleep(1)
-        return {"rss_kb": proc(pid, "VmRSS"), "fds": nfds(pid), "contexts": status["live"]["contexts"], "heap_kb": status["heap_bytes"] >> 10,
+        return {"rss_kb": rss_kb(pid), "fds": descriptors(pid), "contexts": status["live"]["contexts"], "heap_kb": status["heap_bytes"] >> 10,
                 "wakeups": proc(pid, "voluntary_ctxt_switches") - switches, "peers": status["peers"],
-                "master_rss_kb": proc(master, "VmRSS"), "master_fds": nfds(master),
-                "control_rss_kb": proc(control, "VmRSS"), "control_fds": nfds(control)}
+                "timers": status["timers"], "bodies": status["live"]["bodies"],
+                "master_rss_kb": rss_kb(master), "master_fds": descriptors(master),
+                "control_rss_kb": rss_kb(control), "control_fds": descriptors(control)}
 
     def judge(self, looks):
-        bounds = {"rss_kb": GROWTH_KB, "heap_kb": 1024, "fds": SLACK_FDS, "contexts": 0, "wakeups": 60, "peers": 0, "master_rss_kb": 1024,
+        bounds = {"rss_kb": GROWTH_KB, "heap_kb": 1024, "fds": SLACK_FDS, "contexts": 0, "wakeups": 60, "peers": 0, "timers": 4, "bodies": 0, "master_rss_kb": 1024,
                   "master_fds": 0, "control_rss_kb": GROWTH_KB, "control_fds": 1}
         for name, most in bounds.items():
             if SANITIZED and name.endswith("_kb"):
                 continue  # freed memory is kept for a while
             values = [look[name] for look in looks]
             begin, end = values[1:3], values[-2:]
-            if min(end) - min(begin) > most:
+            if min(end) - max(begin) > most:  # a round in which the machine was busy with something else shows less than there is
                 self.wrong.append(f"{name} grows: {values}")
         for line in self.gateway.bad_lines():
             if not KILLED.search(line):
@@ -265,16 +258,18 @@ def day(folder, seconds, rounds=6, large="auto"):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=20)
+    parser.add_argument("--out")
     args = parser.parse_args()
     assert os.path.exists(os.path.join(BUILD, "weir")), "make it first"
+    head = heading("make storm-day", f"{args.minutes:g} minutes of valid load, traps, deadlines, plugin updates, Redis restarts and killed workers; 2 workers, "
+                   "the older one is looked at in silence, six times")
     folder = tempfile.mkdtemp(prefix="weir-day-")
     figures, wrong = day(folder, args.minutes * 60)
-    print("\n".join(wrong + [figures]))
     if wrong:
-        print(f"logs are in {folder}")
+        wrong.append(f"logs are in {folder}")
     else:
         shutil.rmtree(folder)
-    return 1 if wrong else 0
+    return finish([*head, figures], wrong, args.out)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@ import socket
 import subprocess
 import threading
 
+import pytest
+
 from conftest import PATIENCE_S, free_port, wait_for
 
 
@@ -93,6 +95,22 @@ class RedisServer:
             self.child.send_signal(signal.SIGCONT)
             self.child.kill()
         self.child.wait(PATIENCE_S)
+
+
+@pytest.fixture(name="redis", scope="module")
+def fixture_redis(tmp_path_factory):
+    """One that the tests of a module share; whoever takes it from here must import fixture_redis."""
+    r = RedisServer(tmp_path_factory.mktemp("redis"))
+    yield r
+    r.kill()
+
+
+@pytest.fixture(name="own_redis")
+def fixture_own_redis(tmp_path):
+    """One that a test may stop and kill; import fixture_own_redis."""
+    r = RedisServer(tmp_path / "redis")
+    yield r
+    r.kill()
 
 
 class Cluster:

@@ -288,6 +288,37 @@ def test_aot_waits_for_its_image(gateway, echo, fake, strategy, before):
     assert g.send(headers=HEADERS).seen_header("x-mse-consumer") == "a" and g.send().status == 401
 
 
+def test_an_update_waits_for_its_image(gateway, echo, fake, tmp_path):
+    """Where only compiled code may run, the version of before serves until the new one is compiled; the first one leaves nothing behind."""
+    stamp = os.path.join(ROOT, "build/guests/host/stamp.wasm")
+    g = gateway(config(echo, "file:" + stamp, name="stamp", vm={"runtime": "aot"}, defaultConfig={"mark": "a"}), "--workers", "1", "--weirc",
+                fake('if grep -q module=11111111 "$1"; then while [ ! -e go ]; do sleep 0.05; done; fi\n' + PASS_ON))
+    wait_compiled(g)
+
+    def said():
+        found = json.loads(subprocess.run([os.path.join(BUILD, "weir"), "status", "--json", "--state", g.state], capture_output=True,
+                                          check=False).stdout)["plugins"][0]
+        return found["state"], found["kept"], found["cause"]
+
+    def marks():
+        response = g.send()
+        assert response.status == 200, response.status
+        return response.header("x-stamp")
+    assert said() == ("ready", False, "")
+    with open(stamp, "rb") as f:
+        (tmp_path / "next.wasm").write_bytes(f.read().replace(b"module=00000000", b"module=11111111"))
+    with open(g.config + ".new", "w", encoding="utf-8") as f:
+        json.dump(again(g, url=f"file:{tmp_path}/next.wasm", defaultConfig={"mark": "b"}), f)
+    os.rename(g.config + ".new", g.config)
+    wait_for("the compiler", lambda: len(calls(g)) == 2)
+    wait_for("the word of it", lambda: said()[2])
+    assert said()[1:] == (True, "it is being compiled") and [marks() for _ in range(10)] == ["00000000/a"] * 10
+    with open(g.state + "/store/compile/go", "w", encoding="ascii"):
+        pass
+    wait_for("the next version", lambda: marks() == "11111111/b", 120)
+    assert said() == ("ready", False, "") and tiers(g) == ["aot"]
+
+
 @pytest.fixture(name="precompiled", scope="module")
 def fixture_precompiled(tmp_path_factory):
     """key-auth as a module with its image inside; three more with an image that does not fit."""

@@ -1,8 +1,10 @@
 """HTTPS listeners: certificates are data of the generation, chosen by the name a client asks for, and change under load."""
+import hashlib
 import http.client
 import json
 import os
 import re
+import shutil
 import socket
 import ssl
 import subprocess
@@ -199,6 +201,35 @@ class TestClientCertificates:
         for line in ("connection~tls_version = 0 TLSv1.3", "connection~requested_server_name = 0 shop.example", "request~scheme = 0 https"):
             assert gw.error_log.count(f"prop {line}") == 2, line
 
+    def test_plugins_see_certificates(self, gateway, echo, ca, clients):
+        """What the client showed and what it was shown, also on a connection that resumes a session; without one, without TLS."""
+        gw = self.gw(gateway, echo, ca, clients, False)
+        gw.allowed = []
+        names = ["subject_peer_certificate", "dns_san_peer_certificate", "uri_san_peer_certificate", "sha256_peer_certificate_digest",
+                 "subject_local_certificate", "dns_san_local_certificate", "uri_san_local_certificate"]
+        ann = clients.make("ann", "IP:127.0.0.1,DNS:ann.example,DNS:other.example,URI:spiffe://example/ann,URI:spiffe://example/other")
+        plain = clients.make("bob", "IP:127.0.0.1")
+        digest = subprocess.run(["openssl", "x509", "-in", ann[0], "-outform", "DER"], capture_output=True, check=True).stdout
+        digest = hashlib.sha256(digest).hexdigest()
+        own = ["= 0 CN=one", "= 0 shop.example", "= 1"]
+        expected = {"ann": ["= 0 CN=ann", "= 0 ann.example", "= 0 spiffe://example/ann", "= 0 " + digest, *own],
+                    "bob": ["= 0 CN=bob", "= 1", "= 1", "= 0 ", *own], "nobody": ["= 0", "= 1", "= 1", "= 0", *own]}
+        contexts = {"ann": client(ca, ann), "bob": client(ca, plain), "nobody": client(ca)}
+        contexts["ann"].maximum_version = ssl.TLSVersion.TLSv1_2
+        session = None
+        for who in ("ann", "ann", "bob", "nobody"):
+            before = len(gw.error_log)
+            with handshake(gw.port, contexts[who], "shop.example", session) as s:
+                assert s.session_reused == (session is not None)
+                script = ";".join("prop connection~" + name for name in names) + ";log 4 done"
+                s.sendall(f"GET / HTTP/1.1\r\nHost: h\r\nx-request: {script}\r\nConnection: close\r\n\r\n".encode())
+                while s.recv(65536):
+                    pass
+                session = s.session if session is None and who == "ann" else None
+            wait_for("the plugin's lines", lambda before=before: "log 4 done" in gw.error_log[before:])
+            for name, value in zip(names, expected[who]):
+                assert f"prop connection~{name} {value}" in gw.error_log[before:], (who, name, value)
+
     def test_a_session_from_before_does_not_get_around_it(self, gateway, echo, ca, clients):
         gw = gateway(config(echo, [entry(ca.make("one", "DNS:shop.example"))]))
         context = client(ca)
@@ -287,6 +318,55 @@ def test_a_broken_certificate_keeps_the_old_one(gateway, echo, ca, tmp_path):
         assert answer.returncode != 0
         assert re.search(rf"gateway\.yaml:\d+: certificates\[0\]\.{field}: .*{why}", answer.stdout + answer.stderr)
         assert shown(gw.port, "shop.example") == "good"
+
+
+def swap_files(folder, pair):
+    """As certbot does: a new file takes the name of the old one."""
+    for source, name in zip(pair, ("tls.crt", "tls.key")):
+        shutil.copy(source, folder / ".new")
+        os.replace(folder / ".new", folder / name)
+
+
+def swap_links(folder, pair):
+    """As Kubernetes does: one link leads to another folder."""
+    number = len(list(folder.glob("..[0-9]*")))
+    data = folder / f"..{number}"
+    data.mkdir()
+    for source, name in zip(pair, ("tls.crt", "tls.key")):
+        shutil.copy(source, data / name)
+        if number == 0:
+            (folder / name).symlink_to("..data/" + name)
+    (folder / "..tmp").symlink_to(data.name)
+    os.replace(folder / "..tmp", folder / "..data")
+
+
+@pytest.mark.parametrize("swap", [swap_files, swap_links])
+def test_a_renewed_certificate_is_taken(gateway, echo, ca, tmp_path, swap):
+    """Nobody touches the configuration. What is broken keeps the one before in force, and is looked at again."""
+    swap(tmp_path, ca.make("first", "DNS:shop.example"))
+    gw = gateway(config(echo, [entry((str(tmp_path / "tls.crt"), str(tmp_path / "tls.key")))]), "--workers", "1")
+    assert shown(gw.port, "shop.example") == "first"
+    swap(tmp_path, ca.make("second", "DNS:shop.example"))
+    wait_for("the renewed certificate", lambda: shown(gw.port, "shop.example") == "second")
+    broken = tmp_path / "broken.pem"
+    broken.write_text("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", encoding="ascii")
+    swap(tmp_path, (str(broken), ca.make("third", "DNS:shop.example")[1]))
+    wait_for("what is wrong", lambda: "number 1 is damaged" in gw.output() and "stays in force" in gw.output())
+    assert shown(gw.port, "shop.example") == "second"
+    swap(tmp_path, ca.make("fourth", "DNS:shop.example"))
+    wait_for("the one after", lambda: shown(gw.port, "shop.example") == "fourth")
+
+
+def test_a_certificate_that_came_late_is_taken(gateway, echo, ca, tmp_path):
+    """A change names a file that is not there yet: it is refused, and comes into force when the file does."""
+    gw = gateway(config(echo, [entry(ca.make("early", "DNS:shop.example"))]), "--workers", "1")
+    late = (str(tmp_path / "late.pem"), str(tmp_path / "late.key"))
+    rewrite(gw, lambda m: m.update(certificates=[entry(late)]))
+    wait_for("the refusal", lambda: "stays in force" in gw.output())
+    swap = ca.make("late", "DNS:shop.example")
+    shutil.copy(swap[1], late[1])
+    shutil.copy(swap[0], late[0])
+    wait_for("the late certificate", lambda: shown(gw.port, "shop.example") == "late")
 
 
 def test_an_old_certificate_is_said_to_be_old(gateway, echo, ca):

@@ -11,7 +11,7 @@ import pytest
 
 from conftest import ROOT, free_port, wait_for
 from redis_load import SLOW, Load, outage, settled
-from redis_server import RedisServer
+from redis_server import fixture_own_redis, fixture_redis  # pylint: disable=unused-import
 
 MODULE = "file:" + os.path.join(ROOT, "build/plugins/jwt-logout.wasm")
 OAUTH = "file:" + os.path.join(ROOT, "build/plugins/oauth.wasm")
@@ -24,7 +24,11 @@ def b64(data):
 
 
 def sign(claims, secret=SECRET):
-    text = b64(b'{"alg":"HS256"}') + "." + b64(json.dumps(claims).encode())
+    return sign_bytes(json.dumps(claims).encode(), secret)
+
+
+def sign_bytes(claims, secret=SECRET):
+    text = b64(b'{"alg":"HS256"}') + "." + b64(claims)
     return text + "." + b64(hmac.new(secret.encode(), text.encode(), hashlib.sha256).digest())
 
 
@@ -36,20 +40,6 @@ def token(sub="ann", ttl=600, age=10, secret=SECRET, **claims):
 
 def bearer(of):
     return [("Authorization", "Bearer " + of)]
-
-
-@pytest.fixture(name="redis", scope="module")
-def fixture_redis(tmp_path_factory):
-    r = RedisServer(tmp_path_factory.mktemp("redis"))
-    yield r
-    r.kill()
-
-
-@pytest.fixture(name="own_redis")
-def fixture_own_redis(tmp_path):
-    r = RedisServer(tmp_path / "redis")
-    yield r
-    r.kill()
 
 
 def config(echo, redis, *before, timeout=1000, **fields):
@@ -143,6 +133,24 @@ def test_nobody_logs_out_others(pair):
         assert ask(pair[0], forged).status == 401
     assert ask(pair[1], mine).status == 200
     assert ask(pair[0], mine, "/logout").status == 405 and pair[0].send("/logout", method="POST").status == 401
+
+
+def unsigned(header, claims):
+    return b64(header) + "." + b64(claims) + "."
+
+
+HOSTILE = ["", ".", "..", "a.b.c", "e30.e30.", "x" * 7000, "." * 7000, "\xff\xfe.\x80.\xc3", unsigned(b'{"alg":"none"}', b'{"iss":"tests"}'),
+           sign_bytes(b'{"iss":"tests","jti":"1","jti":"2"}'), sign_bytes(b'{"iss":"tests","jti":"\xff"}'), sign_bytes(b'{"iss":"tests","iss":"tests"}'),
+           sign_bytes(b"[" * 5000), sign({"iss": "tests"}) + "=", sign({"iss": "tests"}) + ".x"]
+
+
+@pytest.mark.parametrize("hostile", HOSTILE, ids=lambda t: repr(t[:40]))
+def test_hostile_tokens(pair, redis, hostile):
+    """Refused where they are checked and where they would be logged out, and nothing of them is recorded."""
+    before = redis.ask("DBSIZE")
+    for path, method in (("/", "GET"), ("/logout", "POST")):
+        assert pair[0].send(path, method=method, headers=[("Authorization", "Bearer " + hostile)]).status == 401
+    assert redis.ask("DBSIZE") == before
 
 
 def test_each_place_is_looked_at(pair):

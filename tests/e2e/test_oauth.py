@@ -91,6 +91,22 @@ def test_the_upstream_hears_nothing_of_the_endpoint(gw):
         assert gw.access(path="/oauth2/token/../../oauth2/token")["upstream"] == ""
 
 
+def test_tokens_of_one_route(gateway, echo):
+    """global_credentials: false; and a rule's allow list."""
+    consumers = [{"name": "consumer1", "client_id": CLIENT, "client_secret": SECRET}, {"name": "other", "client_id": "o", "client_secret": "s"}]
+    g = gateway({"services": [{"name": "echo", "endpoints": [echo.address]}],
+                 "routes": [{"name": n, "match": {"path": {"prefix": "/" + n}}, "service": "echo"} for n in ("one", "two")],
+                 "plugins": [{"name": "oauth", "url": f"file:{ROOT}/build/plugins/oauth.wasm", "phase": "AUTHN", "defaultConfig": {
+                     "consumers": consumers, "global_credentials": False, "_rules_": [{"_match_route_": ["one", "two"], "allow": ["consumer1"]}]}}]})
+
+    def given(route, client, secret):
+        form = {"grant_type": "client_credentials", "client_id": client, "client_secret": secret}
+        return json.loads(g.send(f"/{route}/oauth2/token?" + urllib.parse.urlencode(form)).body)["access_token"]
+    token = given("one", CLIENT, SECRET)
+    assert [ask(g, token, "/" + route).status for route in ("one", "two")] == [200, 403]
+    assert ask(g, given("one", "o", "s"), "/one").status == 403
+
+
 @pytest.mark.parametrize("token", ["", ".", "..", "a.b.c", "\xff\xfe.\x80.\xc3", "e30.e30.", "x" * 7000, "." * 7000,
                                    "eyJhbGciOiJub25lIn0.e30."], ids=repr)
 def test_hostile_tokens(gw, token):

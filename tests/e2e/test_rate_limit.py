@@ -7,24 +7,10 @@ import pytest
 
 from conftest import ROOT, free_port
 from redis_load import SLOW, Load, ask_all, outage, settled
-from redis_server import RedisServer
+from redis_server import fixture_own_redis, fixture_redis  # pylint: disable=unused-import
 
 MODULE = "file:" + os.path.join(ROOT, "build/plugins/cluster-key-rate-limit.wasm")
 KEY_AUTH = "file:" + os.path.join(ROOT, "build/plugins/key-auth.wasm")
-
-
-@pytest.fixture(name="redis", scope="module")
-def fixture_redis(tmp_path_factory):
-    r = RedisServer(tmp_path_factory.mktemp("redis"))
-    yield r
-    r.kill()
-
-
-@pytest.fixture(name="own_redis")
-def fixture_own_redis(tmp_path):
-    r = RedisServer(tmp_path / "redis")
-    yield r
-    r.kill()
 
 
 def config(echo, redis, *before, timeout=1000, **fields):

@@ -7,7 +7,7 @@ import struct
 import threading
 
 import pytest
-from conftest import GUESTS, PATIENCE_S, SANITIZED, free_port, wait_for
+from conftest import GUESTS, PATIENCE_S, SANITIZED, free_port, make, wait_for
 from certificates import Authority, over_tls, server_context
 from upstreams import Upstream, keepalive
 
@@ -40,12 +40,13 @@ def plugin(name, config=None, url=PROBE, **fields):
 class Tcp:
     """A gateway with one TCP listener before one service."""
 
-    def __init__(self, start, address, plugins=(), service=(), services=(), routes=(), options=("--workers", "1")):
+    def __init__(self, start, address, plugins=(), service=(), services=(), routes=(), options=("--workers", "1"), listener=(), **more):
         self.port = free_port()
         services = [{"name": "db", "endpoints": [address] if isinstance(address, str) else address, **dict(service)}, *services]
         self.gateway = start({
-            "listeners": [f"127.0.0.1:{free_port()}", {"address": f"127.0.0.1:{self.port}", "name": "front", "protocol": "tcp", "service": "db"}],
-            "services": services, "routes": list(routes), "plugins": list(plugins)}, *options)
+            "listeners": [f"127.0.0.1:{free_port()}", {"address": f"127.0.0.1:{self.port}", "name": "front", "protocol": "tcp", "service": "db",
+                                                           **dict(listener)}],
+            "services": services, "routes": list(routes), "plugins": list(plugins), **more}, *options)
 
     def connect(self):
         return socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE_S)
@@ -343,6 +344,27 @@ def test_a_plugin_that_does_not_start(tcp, upstream):
     assert t.talk(b"hello") == b"hello"
 
 
+def test_the_log_says_what_each_plugin_did(tcp, upstream):
+    """In their order, with the time it took."""
+    t = tcp(upstream, [plugin("fine", priority=9), plugin("trapped", script(down="trap"), failStrategy="FAIL_OPEN", priority=8),
+                       plugin("stopped", script(configure="ret 0"), failStrategy="FAIL_OPEN", priority=7),
+                       plugin("closing", script(down="ret 0|close 2"), priority=6)])
+    with t.connect() as s:
+        s.sendall(b"first")
+        assert s.recv(5) == b"first"
+        s.sendall(b"second")
+        assert read_all(s) in (b"", b"<reset>")
+    line = t.logged(plugin="closing")
+    assert [(p["name"], p["outcome"]) for p in line["plugins"]] == [
+        ("fine", "ok"), ("trapped", "trapped"), ("stopped", "stopped"), ("closing", "closed")]
+    assert all(0 < p["time_us"] < 1e7 for p in line["plugins"] if p["outcome"] != "stopped") and 0 <= line["duration_s"] < PATIENCE_S
+    assert t.gateway.send("/").status == 404  # the gateway lives
+    t.gateway.stop()
+    t = tcp(upstream, [plugin("fine", priority=9), plugin("stopped", script(configure="ret 0"))])
+    assert t.talk(b"x") in (b"", b"<reset>")
+    assert [(p["name"], p["outcome"]) for p in t.logged(status=503)["plugins"]] == [("fine", "ok"), ("stopped", "stopped")]
+
+
 def test_properties(tcp, upstream):
     t = tcp(upstream, [plugin("a", script(new="prop source~address; prop destination~address; prop cluster_name; prop upstream~address; "
                                               "prophex connection~id; prophex connection~mtls; prop connection~requested_server_name; "
@@ -409,7 +431,7 @@ def test_compiled_code_serves_connections(tcp, upstream):
 
 def test_connections_end_with_the_gateway(tcp, upstream):
     """A connection that stays open does not keep a worker longer than nginx.conf's worker_shutdown_timeout."""
-    t = tcp(upstream, [plugin("a")])
+    t = tcp(upstream, [plugin("a")], options=("--workers", "1", "--drain-timeout", "1"))
     with t.connect() as s:
         s.sendall(b"a")
         assert s.recv(1) == b"a"
@@ -451,3 +473,103 @@ def test_storm(tcp, upstream):
     assert not wrong, wrong[:5]
     for _ in range(10):  # whichever worker answers
         t.wait_no_streams()
+
+
+# ---- the C SDK's callbacks -----------------------------------------------------------------------
+
+
+@pytest.fixture(name="lines", scope="session")
+def fixture_lines():
+    ok, why = make("build/guests/sdk_tcp.wasm")
+    assert ok, why
+    return "file:" + os.path.join(GUESTS, "sdk_tcp.wasm")
+
+
+def lines_gateway(tcp, upstream, lines, tier, config=None):
+    t = tcp(upstream, [plugin("lines", config, url=lines, vm={"runtime": tier})], options=["--workers", "1", "--plugin-log-level", "info"])
+    if tier == "auto":
+        wait_for("compiled code", lambda: t.gateway.worker_status()["plugins"][0]["tier"] == "aot", 120)
+    return t
+
+
+@pytest.mark.parametrize("tier", ["interp", "auto"])
+def test_a_plugin_of_the_sdk(tcp, lines, tier):
+    """tests/guests/sdk_tcp.c: data changed both ways, whole lines only, what is held and resumed, who closed."""
+    heard = []
+
+    def at_the_end(_u, s):
+        heard.append(read_all(s))
+        s.sendall(b"hi")
+
+    def when_nothing_comes(_u, s):
+        s.settimeout(0.2)
+        try:
+            heard.append(s.recv(100))
+        except TimeoutError:
+            heard.append("silence")
+        s.settimeout(PATIENCE_S)
+        s.sendall(b"go")
+        heard.append(read_all(s))
+
+    def greet(_u, s):
+        s.sendall(b"hi")
+        heard.append(read_all(s))
+
+    def connected():
+        """The gateway has both connections."""
+        s = t.connect()
+        assert s.recv(100) == b"[hi]"
+        return s
+
+    def hang_up(_u, s):
+        s.sendall(b"bye")
+
+    u = Upstream(at_the_end)
+    t = lines_gateway(tcp, u, lines, tier)
+    assert t.talk(b"hel", b"lo\nb\ntail") == b"[hi]" and heard == [b"1.1 hello\n1.2 b\n1.3 tail\n"]
+
+    u.serve = when_nothing_comes
+    heard.clear()
+    with t.connect() as s:
+        s.sendall(b"wait\n")
+        assert s.recv(100) == b"[go]"
+        s.shutdown(socket.SHUT_WR)
+        assert read_all(s) == b""
+    wait_for("the upstream's end", lambda: len(heard) == 2)
+    assert heard == ["silence", b"2.1 wait\n"]
+
+    u.serve = greet
+    with connected() as s:
+        s.sendall(b"quit\n")
+        assert read_all(s) in (b"", b"<reset>")
+    t.gateway.wait_log("3: client gone, local")
+    t.wait_no_streams()
+    heard.clear()
+    with connected() as s:
+        s.sendall(b"hang up\n")
+        wait_for("the upstream's end", lambda: heard)
+        assert read_all(s) in (b"", b"<reset>")
+    t.gateway.wait_log("4: upstream gone, local")
+    s = connected()
+    s.sendall(b"a\n")
+    reset(s)
+    t.gateway.wait_log("5: client gone, remote")
+    u.serve = hang_up
+    with t.connect() as s:
+        assert read_all(s) == b"[bye]"
+    t.gateway.wait_log("6: upstream gone, remote")
+    for n, count in enumerate([3, 1, 1, 1, None, 0], 1):
+        if count is not None:
+            t.gateway.wait_log(f"{n}: over after {count} lines")
+    t.wait_no_streams()
+    u.close()
+
+
+@pytest.mark.parametrize("tier", ["interp", "auto"])
+def test_a_plugin_of_the_sdk_that_lets_nobody_in(tcp, lines, tier):
+    u = Upstream(echo_bytes)
+    t = lines_gateway(tcp, u, lines, tier, {"closed": True})
+    assert t.talk(b"a\n") in (b"", b"<reset>") and u.connections == 0
+    t.gateway.wait_log("1: client gone, local")
+    t.wait_no_streams()
+    u.close()

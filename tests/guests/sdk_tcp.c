@@ -2,7 +2,7 @@
  *
  * A line protocol: lines from the client are numbered and passed on when they are whole, what the upstream
  * says is put in brackets.  The line "quit" closes the client's connection, "hang up" the upstream's; "wait"
- * is held until the upstream says something.  With the configuration "closed" nobody gets in. */
+ * is held until the upstream says something.  With the configuration {"closed":true} nobody gets in. */
 #include "weir_plugin.h"
 
 struct root {
@@ -19,7 +19,7 @@ WP_PLUGIN(struct root, struct stream)
 
 static bool configure(struct root *root, struct wp_str config)
 {
-    root->closed = wp_str_eq(config, WP_STR("closed"));
+    root->closed = wp_str_eq(config, WP_STR("{\"closed\":true}"));
     return true;
 }
 

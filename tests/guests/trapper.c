@@ -2,7 +2,7 @@
  *
  * Built with DWARF and the name section, so that tests can look for functions, files and lines in a crash
  * report.  x-trap-in says where: request (the default) or response.  A configuration "trap" traps in
- * configure. */
+ * configure.  Built with clang's checks for null pointers, which make a trap of an access through one. */
 #include "weir_plugin.h"
 
 struct root {
@@ -22,6 +22,26 @@ static volatile uint32_t sink;
 __attribute__((noinline)) static void trap_unreachable(void)
 {
     __builtin_trap();
+}
+
+static uint32_t *volatile nowhere;
+
+__attribute__((noinline)) static void trap_null(void)
+{
+    sink = *nowhere; /* address 0 is memory like any other: the check in front of it traps */
+}
+
+__attribute__((import_module("env"), import_name("abort"))) void
+script_abort(const void *message, const void *file, uint32_t line, uint32_t column);
+
+/* What AssemblyScript makes of an exception that nobody catches. */
+__attribute__((noinline)) static void trap_throw(void)
+{
+    static const struct {
+        uint32_t bytes;
+        uint16_t units[4];
+    } message = {8, {'o', 'o', 'p', 's'}}, file = {8, {'a', '.', 't', 's'}};
+    script_abort(message.units, file.units, 12, 3);
 }
 
 __attribute__((noinline)) static void trap_oob(void)
@@ -75,6 +95,47 @@ __attribute__((noinline)) static void trap_loop(void)
     }
 }
 
+/* Recursion that never gets deep, and never ends. */
+__attribute__((noinline)) static uint32_t branch(uint32_t depth)
+{
+    return depth == 0 ? sink : branch(depth - 1) + branch(depth - 1) * 3;
+}
+
+__attribute__((noinline)) static void trap_fib(void)
+{
+    for (;;) {
+        sink = branch(20);
+    }
+}
+
+__attribute__((import_module("env"), import_name("proxy_call_foreign_function"))) uint32_t
+foreign(const void *name, uint32_t name_len, const void *args, uint32_t len, void **at, uint32_t *result_len);
+
+/* Nearly all of the time is the host's: it compresses. */
+__attribute__((noinline)) static void trap_work(void)
+{
+    static unsigned char noise[512 << 10];
+    uint32_t x = 88172645;
+
+    for (uint32_t i = 0; i < sizeof noise; i++) {
+        x = x * 1664525u + 1013904223u;
+        noise[i] = (unsigned char)(x >> 24);
+    }
+    for (;;) {
+        foreign("compress", 8, noise, sizeof noise, NULL, NULL);
+    }
+}
+
+/* Nearly all of the time is the host's: it copies. */
+__attribute__((noinline)) static void trap_copy(void)
+{
+    static char bytes[256 << 10];
+
+    for (;;) {
+        wp_property_set(WP_STR("copied"), (struct wp_str){bytes, sizeof bytes});
+    }
+}
+
 __attribute__((noinline)) static void trap_host(void)
 {
     for (;;) {
@@ -93,7 +154,12 @@ __attribute__((noinline)) static void trap_by(const char *how)
                  {"stack", trap_stack},
                  {"call", trap_call},
                  {"alloc", trap_alloc},
+                 {"null", trap_null},
+                 {"throw", trap_throw},
                  {"loop", trap_loop},
+                 {"fib", trap_fib},
+                 {"work", trap_work},
+                 {"copy", trap_copy},
                  {"host", trap_host}};
     for (size_t i = 0; i < sizeof traps / sizeof *traps; i++) {
         if (strcmp(how, traps[i].name) == 0) {

@@ -103,5 +103,5 @@ def test_connections(tier, tmp_path):
     assert gone[5] == ["info: 6: client gone, local", "info: 6: upstream gone, remote"]
     assert gone[6] == ["info: 7: client gone, remote", "info: 7: upstream gone, local"]
     assert all(f"info: {n}: over after {of} lines" in line["logs"] for n, of, line in zip(range(1, 8), (3, 2, 1, 1, 1, 0, 0), lines))
-    code, lines = run_try(module, "closed", [{"connection": [{"downstream": "a\n"}, {"upstream": "b"}]}], tier, tmp_path)
+    code, lines = run_try(module, '{"closed":true}', [{"connection": [{"downstream": "a\n"}, {"upstream": "b"}]}], tier, tmp_path)
     assert code == 0 and lines[0]["action"] == "closed" and lines[0]["upstream_got"] == lines[0]["downstream_got"] == ""

@@ -44,6 +44,12 @@ def test_memory_to_its_limit(run):
     assert said == {"too much": 1, "pages": 1} and line["action"] == "continue"
 
 
+def test_memories_and_tables_to_their_limit(run):
+    """Three memories and three tables have 128 MiB together, however often they ask."""
+    result = run("hoard", [FINE] * 2, "", "--cpu-budget-ms", "5000")
+    assert [line["logs"] for line in result.lines] == [["info: held 0128 MiB"]] * 2
+
+
 @pytest.mark.parametrize("how,trap", [("recurse", "call stack exhausted|out of bounds memory access"), ("reenter-allocator", "nest too deep")])
 def test_recursion(run, how, trap):
     said, line = attack(run, how)

@@ -1,8 +1,9 @@
 """Log, clocks, foreign functions, WASI, bad pointers, calls without a feature yet."""
+import os
 import re
 
 import pytest
-from conftest import ABIS, outcomes, statuses
+from conftest import ABIS, ROOT, outcomes, statuses
 
 
 def test_log_levels(probe):
@@ -46,6 +47,20 @@ def test_bad_pointers(run):
     for name, status in got.items():
         assert status == rest.get(name, "6"), name
     assert result["action"] == "continue" and len(result["request_headers"]) == 4
+
+
+def test_every_pointer_of_every_call_is_a_bad_one_once():
+    """bad_pointers.c has as many calls of a function as it has pointers, each with another one bad."""
+    with open(os.path.join(ROOT, "src/pw/abi.def"), encoding="utf-8") as f:
+        calls = re.findall(r'PW_CALL\((\w+), \w+, "([^"]*)"', f.read())
+    with open(os.path.join(ROOT, "tests/guests/host/bad_pointers.c"), encoding="utf-8") as f:
+        made = re.findall(r'say_status\("([\w.]+)",\s*(\w+)\(([^;]*)\)\);', f.read())
+    assert len(calls) > 50
+    for name, letters in calls:
+        pointers = sum({"d": 1, "o": 1, "O": 1, "r": 2, "R": 2}.get(letter, 0) for letter in letters)
+        bad = [re.split(r", ", args) for _, called, args in made if called == name]
+        places = {tuple(i for i, a in enumerate(args) if a in ("BAD", "WHERE", "WORD", "LONG")) for args in bad}
+        assert len({p for p in places if len(p) == 1}) == pointers, (name, places)
 
 
 @pytest.mark.parametrize("mode,statuses_", [("small", ["value=0", "pairs=0"]), ("zero", ["value=6", "pairs=6"]),

@@ -1,13 +1,6 @@
 /* bot-detect's verdicts, by its exports, against the fake host; and its built-in list, row by row. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <cmocka.h>
-
-#include "fake_host.h"
+#include "plugin_test.h"
 #include "weir_regex.h"
-
-enum { ROOT = 1, STREAM = 2 };
 
 static const struct row {
     const char *group, *pattern, *example;
@@ -84,28 +77,16 @@ static const char *const browsers[] = {
 };
 enum { NBROWSERS = sizeof browsers / sizeof *browsers };
 
-static bool configure(const char *json)
-{
-    fake_reset();
-    fake.config = wp_str_of(json);
-    return proxy_on_configure(ROOT, (uint32_t)fake.config.len);
-}
-
 /* 0: passed; else the status of the refusal. */
 static uint32_t ask_on(const char *agent, const char *route)
 {
-    fake.request.n = fake.properties.n = 0;
-    fake.responded = false;
+    begin_request();
     fake_set(&fake.request, WP_STR(":authority"), "Example.com:80");
     fake_set(&fake.properties, WP_STR("route_name"), route);
     if (agent) {
         fake_set(&fake.request, WP_STR("user-agent"), agent);
     }
-    proxy_on_context_create(STREAM, ROOT);
-    uint32_t action = proxy_on_request_headers(STREAM, (uint32_t)fake.request.n, 1);
-    proxy_on_delete(STREAM);
-    assert_int_equal(action, fake.responded ? WP_PAUSE : WP_CONTINUE);
-    return fake.responded ? fake.status : 0;
+    return run_request();
 }
 
 static uint32_t ask(const char *agent)
@@ -295,7 +276,6 @@ static void test_refused_configurations(void **state)
 
 int main(void)
 {
-    proxy_on_context_create(ROOT, 0);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_each_row_finds_its_example_and_no_browser),
         cmocka_unit_test(test_defaults),
@@ -306,5 +286,5 @@ int main(void)
         cmocka_unit_test(test_rules),
         cmocka_unit_test(test_refused_configurations),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return RUN_PLUGIN_TESTS(tests);
 }

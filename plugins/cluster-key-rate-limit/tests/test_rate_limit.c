@@ -1,27 +1,12 @@
 /* cluster-key-rate-limit by its exports, against the fake host: what waits, what is sent, what follows. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <cmocka.h>
-
-#include "fake_host.h"
+#include "plugin_test.h"
 #include "ip.h"
-
-enum { ROOT = 1, STREAM = 2 };
 
 #define REDIS "\"redis\":{\"service_name\":\"redis\"}"
 #define TEN "\"query_per_minute\":10"
 #define GLOBAL "{\"rule_name\":\"r\"," REDIS ",\"global_threshold\":{" TEN "}"
 
 uint32_t proxy_on_response_headers(uint32_t id, uint32_t count, uint32_t end_of_stream);
-
-static bool configure(const char *json)
-{
-    proxy_on_context_create(ROOT, 0);
-    fake_reset();
-    fake.config = wp_str_of(json);
-    return proxy_on_configure(ROOT, (uint32_t)fake.config.len);
-}
 
 static uint32_t begin(const char *header, const char *value)
 {
@@ -142,7 +127,7 @@ static void patterns(void **state)
         {"^(a+)+$", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!", WP_CONTINUE},
     };
     (void)state;
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    for (size_t i = 0; i < COUNT(rows); i++) {
         char config[512];
         wp_snprintf(config, sizeof config,
                     "{\"rule_name\":\"r\"," REDIS ",\"rule_items\":[{\"limit_by_per_header\":\"a\","
@@ -220,10 +205,10 @@ static void addresses(void **state)
     static const char *const none[] = {
         "",    " ", "1.2.3",         "1.2.3.4.5", "1.2.3.256",         "[::1",     "[]",
         "::g", ":", "1.2.3.4:80:90", "a",         "1:2:3:4:5:6:7:8:9", "1.2.3.4/8"};
-    for (size_t i = 0; i < sizeof same / sizeof *same; i++) {
+    for (size_t i = 0; i < COUNT(same); i++) {
         assert_string_equal(formatted(same[i][0]), same[i][1]);
     }
-    for (size_t i = 0; i < sizeof none / sizeof *none; i++) {
+    for (size_t i = 0; i < COUNT(none); i++) {
         assert_null(formatted(none[i]));
     }
 }
@@ -253,7 +238,7 @@ static void networks(void **state)
     static const char *const none[] = {"1.2.3.4/33", "1.2.3.4/", "1.2.3.4/-1", "1.2.3.4/0x8", "::/129",
                                        "::/1234",    "/8",       "1.2.3.4:80", "1.2.3.4/8/8"};
     struct ip_net net;
-    for (size_t i = 0; i < sizeof none / sizeof *none; i++) {
+    for (size_t i = 0; i < COUNT(none); i++) {
         assert_false(ip_net_parse(wp_str_of(none[i]), &net));
     }
 }
@@ -272,5 +257,5 @@ int main(void)
         cmocka_unit_test(addresses),
         cmocka_unit_test(networks),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return RUN_PLUGIN_TESTS(tests);
 }

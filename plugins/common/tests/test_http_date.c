@@ -6,23 +6,15 @@
 #include <time.h>
 #include <cmocka.h>
 
-#include "fake_host.h"
+#include "bare_plugin.h"
 #include "http_date.h"
-
-struct root {
-    struct wp_root wp;
-};
-struct stream {
-    struct wp_stream wp;
-};
-WP_PLUGIN(struct root, struct stream)
 
 static void test_forms(void **state)
 {
     (void)state;
     static const char *const texts[] = {"Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT",
                                         "Sun Nov  6 08:49:37 1994", "Sun, 06 Nov 1994 08:49:37 GMT+00:00"};
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+    for (size_t i = 0; i < COUNT(texts); i++) {
         int64_t t = 0;
         assert_true(http_date_parse(wp_str_of(texts[i]), &t));
         assert_int_equal(t, 784111777);
@@ -39,7 +31,7 @@ static void test_the_calendar(void **state)
         time_t time = (time_t)t;
         struct tm tm;
         gmtime_r(&time, &tm);
-        for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
+        for (size_t i = 0; i < COUNT(formats); i++) {
             char text[64];
             int64_t parsed = -1;
             strftime(text, sizeof text, formats[i], &tm);
@@ -76,7 +68,7 @@ static void test_no_dates(void **state)
         "1525872629832",
         "2018-05-09T13:30:29Z",
     };
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+    for (size_t i = 0; i < COUNT(texts); i++) {
         int64_t t = 7;
         if (http_date_parse(wp_str_of(texts[i]), &t) || t != 7) {
             fail_msg("accepted '%s'", texts[i]);

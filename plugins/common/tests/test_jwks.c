@@ -4,18 +4,9 @@
 #include <stdio.h>
 #include <cmocka.h>
 
-#include "fake_host.h"
+#include "bare_plugin.h"
 #include "jwks.h"
 
-struct root {
-    struct wp_root wp;
-};
-struct stream {
-    struct wp_stream wp;
-};
-WP_PLUGIN(struct root, struct stream)
-
-#define COUNT(a) (sizeof(a) / sizeof *(a))
 static struct wp_arena arena;
 
 static bool parse(const char *keys, struct jwks *set)

@@ -7,19 +7,9 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
-#include "fake_host.h"
+#include "bare_plugin.h"
 #include "jws_vectors.h"
 #include "jwt.h"
-
-struct root {
-    struct wp_root wp;
-};
-struct stream {
-    struct wp_stream wp;
-};
-WP_PLUGIN(struct root, struct stream)
-
-#define COUNT(table) (sizeof(table) / sizeof *(table))
 
 static void empty_arena(void)
 {
@@ -188,6 +178,13 @@ static void test_refused(void **state)
         {"eyJhbGciOiJIUzI1NiJ9.e31.AAAA", JWT_PAYLOAD_NOT_BASE64}, /* loose bits: another spelling */
         {"eyJhbGciOiJIUzI1NiJ9 .e30.AAAA", JWT_HEADER_NOT_BASE64},
         {"eyJhbGciOiJIUzI1NiJ9.e30.AA\xc3\xa4", JWT_SIGNATURE_NOT_BASE64},
+        /* RFC 7515, appendix A.5: not signed; and appendix E: an extension that must be understood. */
+        {"eyJhbGciOiJub25lIn0."
+         "eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ.",
+         JWT_ALG_UNKNOWN},
+        {"eyJhbGciOiJub25lIiwNCiAiY3JpdCI6WyJodHRwOi8vZXhhbXBsZS5jb20vVU5ERUZJTkVEIl0sDQogImh0dHA6Ly9leGFtcGx"
+         "lLmNvbS9VTkRFRklORUQiOnRydWUNCn0.RkFJTA.",
+         JWT_ALG_UNKNOWN},
         {"eyJhbGciOiJIUzI1NiJ9.e30.", JWT_OK}, /* empty signatures parse, and verify nothing */
     };
     for (size_t i = 0; i < COUNT(bad); i++) {

@@ -1,15 +1,7 @@
 /* jwt-auth's verdicts, by its exports, against the fake host. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <cmocka.h>
-
-#include "fake_host.h"
+#include "plugin_test.h"
 #include "jws_vectors.h"
 #include "jwt.h"
-
-enum { ROOT = 1, STREAM = 2 };
-#define COUNT(a) (sizeof(a) / sizeof *(a))
 
 #define SECRET "secret"
 #define JWKS(kid) "{\\\"keys\\\":[{\\\"kty\\\":\\\"oct\\\",\\\"k\\\":\\\"c2VjcmV0\\\"" kid "}]}"
@@ -17,13 +9,13 @@ enum { ROOT = 1, STREAM = 2 };
 #define CONSUMER(name, more) "{\"name\":\"" name "\",\"jwks\":\"" JWKS("") "\"" more "}"
 #define CONFIG(more) "{\"consumers\":[" CONSUMER("alice", more) "]}"
 
-static bool configure(const char *json)
+/* The clock goes on. */
+static bool reconfigure(const char *json)
 {
     uint64_t now_ns = fake.now_ns;
-    fake_reset();
+    bool ok = configure(json);
     fake.now_ns = now_ns;
-    fake.config = wp_str_of(json);
-    return proxy_on_configure(ROOT, (uint32_t)fake.config.len);
+    return ok;
 }
 
 struct request {
@@ -34,8 +26,7 @@ struct request {
 /* 0: passed; else the status of the answer. */
 static uint32_t ask(struct request r)
 {
-    fake.request.n = fake.properties.n = 0;
-    fake.responded = false;
+    begin_request();
     fake_set(&fake.request, WP_STR(":scheme"), "https");
     fake_set(&fake.request, WP_STR(":authority"), "example.com:8443");
     fake_set(&fake.request, WP_STR(":method"), "GET");
@@ -51,11 +42,7 @@ static uint32_t ask(struct request r)
     for (size_t i = 0; i + 1 < COUNT(r.headers) && r.headers[i]; i += 2) {
         fake_set(&fake.request, wp_str_of(r.headers[i]), r.headers[i + 1]);
     }
-    proxy_on_context_create(STREAM, ROOT);
-    uint32_t action = proxy_on_request_headers(STREAM, (uint32_t)fake.request.n, true);
-    proxy_on_delete(STREAM);
-    assert_int_equal(action, fake.responded ? WP_PAUSE : WP_CONTINUE);
-    return fake.responded ? fake.status : 0;
+    return run_request();
 }
 #define ASK(...) ask((struct request){__VA_ARGS__})
 
@@ -139,7 +126,7 @@ static void test_every_algorithm(void **state)
     fake.now_ns = 1300819380 * 1000000000ull; /* when those of the RFC still count */
     for (size_t i = 0; i < COUNT(jws_vectors); i++) {
         const struct jws_vector *v = &jws_vectors[i];
-        if (!configure(config_of(v))) {
+        if (!reconfigure(config_of(v))) {
             fail_msg("%s: %s", v->name, fake.log);
         }
         uint32_t status = ASK(.token = v->token);
@@ -181,7 +168,7 @@ static void test_algorithm_confusion(void **state)
     assert_true(wp_base64url_decode(wp_str_of(rsa->n), &n));
     assert_null(memchr(n.at, '\0', n.len));
     snprintf(secret, sizeof secret, "%.*s", WP_ARG(n));
-    assert_true(configure(config_of(rsa)));
+    assert_true(reconfigure(config_of(rsa)));
     assert_int_equal(ASK(.token = sign_with("{\"alg\":\"HS256\"}", "{}", secret)), 401);
     assert_refused("Jwks doesn't have key to match kid or alg from Jwt",
                    "Jwks_doesn't_have_key_to_match_kid_or_alg_from_Jwt");
@@ -193,10 +180,10 @@ static void test_algorithm_confusion(void **state)
     char *alg = strstr(config, ",\\\"alg\\\":\\\"RS256\\\"");
     memmove(alg, alg + strlen(",\\\"alg\\\":\\\"RS256\\\""),
             strlen(alg + strlen(",\\\"alg\\\":\\\"RS256\\\"")) + 1);
-    assert_true(configure(config));
+    assert_true(reconfigure(config));
     assert_int_equal(ASK(.token = sign_with("{\"alg\":\"HS256\"}", "{}", secret)), 401);
     assert_refused("Jwt verification fails", "Jwt_verification_fails");
-    assert_true(configure(CONFIG("")));
+    assert_true(reconfigure(CONFIG("")));
     assert_int_equal(ASK(.token = "eyJhbGciOiJub25lIn0.e30."), 401);
     assert_refused("Jwt header [alg] is not supported", "Jwt_header_[alg]_is_not_supported");
     assert_int_equal(ASK(.token = "eyJhbGciOiJub25lIn0.e30.AAAA"), 401);
@@ -209,7 +196,7 @@ static void test_algorithm_confusion(void **state)
 static void test_refused(void **state)
 {
     (void)state;
-    assert_true(configure(CONFIG(",\"issuer\":\" me \"")));
+    assert_true(reconfigure(CONFIG(",\"issuer\":\" me \"")));
     assert_int_equal(ASK(.path = "/a\"b?q=1"), 401);
     assert_refused("Jwt is missing", "Jwt_is_missing");
     assert_string_equal(fake.www_authenticate, "Bearer realm=\"https://example.com:8443/a_b?q=1\"");
@@ -240,7 +227,7 @@ static void test_refused(void **state)
 static void test_time(void **state)
 {
     (void)state;
-    assert_true(configure(CONFIG("")));
+    assert_true(reconfigure(CONFIG("")));
     fake.now_ns = 1000 * 1000000000ull + 999999999;
     assert_int_equal(ASK(.token = sign("{\"exp\":940}")), 0);
     assert_int_equal(ASK(.token = sign("{\"exp\":939}")), 401);
@@ -250,11 +237,11 @@ static void test_time(void **state)
     assert_refused("Jwt not yet valid", "Jwt_not_yet_valid");
     assert_int_equal(ASK(.token = sign("{\"exp\":\"1\"}")), 401);
     /* A century does not fit 32 bits. */
-    assert_true(configure(CONFIG(",\"clock_skew_seconds\":3153600000")));
+    assert_true(reconfigure(CONFIG(",\"clock_skew_seconds\":3153600000")));
     fake.now_ns = (3153600000ull + 939) * 1000000000ull;
     assert_int_equal(ASK(.token = sign("{\"exp\":939}")), 0);
     assert_int_equal(ASK(.token = sign("{\"exp\":938}")), 401);
-    assert_true(configure(CONFIG(",\"clock_skew_seconds\":\"9223372036854775807\"")));
+    assert_true(reconfigure(CONFIG(",\"clock_skew_seconds\":\"9223372036854775807\"")));
     assert_int_equal(ASK(.token = sign("{\"exp\":0,\"nbf\":9223372036854775807}")), 0);
     fake.now_ns = 0;
 }
@@ -266,7 +253,7 @@ static void test_places(void **state)
     (void)state;
     const char *good = sign("{\"a\":1}");
     char text[1200];
-    assert_true(configure(CONFIG("")));
+    assert_true(reconfigure(CONFIG("")));
     snprintf(text, sizeof text, "/?x=1&access_token=%s&y", good);
     assert_int_equal(ASK(.path = text), 0);
     assert_int_equal(ASK(.path = text, .token = good), 0);
@@ -279,9 +266,9 @@ static void test_places(void **state)
     snprintf(text, sizeof text, "Basic x, Bearer %s", good);
     assert_int_equal(ASK(.headers = {"Authorization", text}), 0);
 
-    assert_true(configure(CONFIG(",\"from_headers\":[{\"name\":\"x-b\",\"value_prefix\":\"\"},"
-                                 "{\"name\":\"x-a\",\"value_prefix\":\"T \"}],\"keep_token\":false,"
-                                 "\"from_cookies\":[\"jwt\"],\"from_params\":[\"t\"]")));
+    assert_true(reconfigure(CONFIG(",\"from_headers\":[{\"name\":\"x-b\",\"value_prefix\":\"\"},"
+                                   "{\"name\":\"x-a\",\"value_prefix\":\"T \"}],\"keep_token\":false,"
+                                   "\"from_cookies\":[\"jwt\"],\"from_params\":[\"t\"]")));
     assert_int_equal(ASK(.token = good), 401);
     assert_refused("Jwt is missing", "Jwt_is_missing");
     snprintf(text, sizeof text, "T %s", good);
@@ -303,11 +290,11 @@ static void test_a_second_header_of_the_name(void **state)
 {
     (void)state;
     const char *good = sign("{}");
-    assert_true(configure(CONFIG(",\"from_headers\":[{\"name\":\"x-a\",\"value_prefix\":\"\"}]")));
+    assert_true(reconfigure(CONFIG(",\"from_headers\":[{\"name\":\"x-a\",\"value_prefix\":\"\"}]")));
     assert_int_equal(ASK(.headers = {"x-a", good, "x-b", "1", "X-A", "forged"}), 0);
     assert_header("x-a", good);
     assert_int_equal(ASK(.headers = {"x-a", "forged", "x-a", good}), 401);
-    assert_true(configure(
+    assert_true(reconfigure(
         CONFIG(",\"from_headers\":[{\"name\":\"x-a\",\"value_prefix\":\"\"}],\"keep_token\":\"false\"")));
     assert_int_equal(ASK(.headers = {"x-a", good, "x-a", "forged"}), 0);
     assert_header("x-a", NULL);
@@ -318,7 +305,7 @@ static void test_cookies(void **state)
     (void)state;
     const char *good = sign("{}");
     char text[1200];
-    assert_true(configure(CONFIG(",\"from_cookies\":[\"jwt\"]")));
+    assert_true(reconfigure(CONFIG(",\"from_cookies\":[\"jwt\"]")));
     assert_int_equal(ASK(.token = good), 401);
     snprintf(text, sizeof text, "a=b; jwt=%s; jwt=bad", good);
     assert_int_equal(ASK(.headers = {"cookie", text}), 0);
@@ -340,8 +327,8 @@ static void test_cookies(void **state)
 static void test_claims_of_consumers(void **state)
 {
     (void)state;
-    assert_true(configure(CONFIG(",\"claims\":{\"iss\":\"a\",\"level\":3,\"realm.owner\":\"me\",\"none\":"
-                                 "\"\"},\"issuer\":\"not used\"")));
+    assert_true(reconfigure(CONFIG(",\"claims\":{\"iss\":\"a\",\"level\":3,\"realm.owner\":\"me\",\"none\":"
+                                   "\"\"},\"issuer\":\"not used\"")));
     assert_int_equal(ASK(.token = sign("{\"iss\":\"a\",\"level\":\"3\",\"realm\":{\"owner\":\"me\"}}")), 0);
     assert_int_equal(ASK(.token = sign("{\"iss\":\"a\",\"level\":\"3\",\"realm.owner\":\"me\"}")), 0);
     assert_int_equal(ASK(.token = sign("{\"iss\":\"a\",\"level\":3,\"realm\":{\"owner\":\"me\"}}")), 401);
@@ -356,10 +343,10 @@ static void test_claims_of_consumers(void **state)
 static void test_claims_to_headers(void **state)
 {
     (void)state;
-    assert_true(configure(CONFIG(",\"claims_to_headers\":[{\"claim\":\"sub\",\"header\":\"x-sub\"},"
-                                 "{\"claim\":\"n\",\"header\":\"x-n\",\"override\":true},"
-                                 "{\"claim\":\"more\",\"header\":\"x-more\",\"override\":false},"
-                                 "{\"claim\":\"a.b\",\"header\":\"x-ab\"}]")));
+    assert_true(reconfigure(CONFIG(",\"claims_to_headers\":[{\"claim\":\"sub\",\"header\":\"x-sub\"},"
+                                   "{\"claim\":\"n\",\"header\":\"x-n\",\"override\":true},"
+                                   "{\"claim\":\"more\",\"header\":\"x-more\",\"override\":false},"
+                                   "{\"claim\":\"a.b\",\"header\":\"x-ab\"}]")));
     assert_int_equal(ASK(.token = sign("{\"sub\":\"s\",\"n\":-5,\"more\":\"m\",\"a\":{\"b\":18}}"),
                          .headers = {"x-sub", "forged", "x-more", "first"}),
                      0);
@@ -385,7 +372,7 @@ static void test_claims_to_headers(void **state)
 static void test_consumers_and_rules(void **state)
 {
     (void)state;
-    assert_true(configure("{\"consumers\":[" CONSUMER("alice", ",\"issuer\":\"a\"") "," CONSUMER(
+    assert_true(reconfigure("{\"consumers\":[" CONSUMER("alice", ",\"issuer\":\"a\"") "," CONSUMER(
         "bob", ",\"issuer\":\"b\"") "," CONSUMER("both",
                                                  ",\"from_params\":[\"t\"]") "],\"global_auth\":true,"
                                                                              "\"_rules_\":[{\"_match_route_"
@@ -424,7 +411,7 @@ static void test_consumers_and_rules(void **state)
 static void test_enable_headers(void **state)
 {
     (void)state;
-    assert_true(configure("{\"consumers\":[" CONSUMER("a", "") "],\"enable_headers\":[\"x-a\",\"x-b\"]}"));
+    assert_true(reconfigure("{\"consumers\":[" CONSUMER("a", "") "],\"enable_headers\":[\"x-a\",\"x-b\"]}"));
     assert_int_equal(ASK(0), 0);
     assert_int_equal(ASK(.headers = {"x-a", ""}), 0);
     assert_int_equal(ASK(.headers = {"x-b", "1"}), 401);
@@ -435,14 +422,14 @@ static void test_enable_headers(void **state)
 static void test_kid(void **state)
 {
     (void)state;
-    assert_true(configure("{\"consumers\":[{\"name\":\"a\",\"jwks\":\"" JWKS(KID("k1")) "\"}]}"));
+    assert_true(reconfigure("{\"consumers\":[{\"name\":\"a\",\"jwks\":\"" JWKS(KID("k1")) "\"}]}"));
     assert_int_equal(ASK(.token = sign("{}")), 0);
     assert_int_equal(ASK(.token = sign_with("{\"alg\":\"HS256\",\"kid\":\"k1\"}", "{}", SECRET)), 0);
     assert_int_equal(ASK(.token = sign_with("{\"alg\":\"HS256\",\"kid\":\"k2\"}", "{}", SECRET)), 401);
     assert_refused("Jwks doesn't have key to match kid or alg from Jwt",
                    "Jwks_doesn't_have_key_to_match_kid_or_alg_from_Jwt");
     assert_int_equal(ASK(.token = sign_with("{\"alg\":\"HS256\",\"kid\":1}", "{}", SECRET)), 401);
-    assert_true(configure(CONFIG("")));
+    assert_true(reconfigure(CONFIG("")));
     assert_int_equal(ASK(.token = sign_with("{\"alg\":\"HS256\",\"kid\":\"k2\"}", "{}", SECRET)), 0);
 }
 
@@ -471,7 +458,7 @@ static void test_many_keys(void **state)
                          i != 0 ? "," : "", i, v->x, v->y);
         }
         strcpy(p, "]}");
-        assert_true(configure(config));
+        assert_true(reconfigure(config));
         assert_int_equal(ASK(.token = own->token), wrong == 32 ? 0 : 401);
     }
 }
@@ -481,7 +468,7 @@ static void test_many_keys(void **state)
 static void test_configurations(void **state)
 {
     (void)state;
-    assert_true(configure(CONFIG("")));
+    assert_true(reconfigure(CONFIG("")));
     static const char *const bad[] = {
         "{}",
         "[]",
@@ -518,34 +505,16 @@ static void test_configurations(void **state)
         "{\"consumers\":[" CONSUMER("a", "") "],\"_rules_\":[{\"_match_route_\":1}]}",
         "{\"consumers\":[" CONSUMER("a", "") "],\"_rules_\":[{\"_match_route_\":[\"a\"],\"consumers\":[]}]}",
     };
-    for (size_t i = 0; i < COUNT(bad); i++) {
-        if (configure(bad[i]) || fake.log[0] == '\0') {
-            fail_msg("accepted, or refused without a word: %s", bad[i]);
-        }
-    }
+    assert_all_refused(bad, COUNT(bad));
     assert_int_equal(ASK(0), 401); /* the last good one is in force */
     assert_int_equal(ASK(.token = sign("{}")), 0);
     assert_true(
-        configure("{\"consumers\":[" CONSUMER("a", "") "],\"_rules_\":[{\"_match_route_\":[\"r\"],"
-                                                       "\"consumers\":[" CONSUMER("local", "") "]}]}"));
+        reconfigure("{\"consumers\":[" CONSUMER("a", "") "],\"_rules_\":[{\"_match_route_\":[\"r\"],"
+                                                         "\"consumers\":[" CONSUMER("local", "") "]}]}"));
     assert_int_equal(ASK(.route = "r", .token = sign("{}")), 0);
     assert_header("x-mse-consumer", "local");
-    assert_true(configure(""));
+    assert_true(reconfigure(""));
     assert_int_equal(ASK(0), 0);
-}
-
-static int setup(void **state)
-{
-    (void)state;
-    proxy_on_context_create(ROOT, 0);
-    return 0;
-}
-
-/* The root's keys go with its last configuration: nothing is left for a leak checker. */
-static int teardown(void **state)
-{
-    (void)state;
-    return configure("") ? 0 : -1;
 }
 
 int main(void)
@@ -566,5 +535,5 @@ int main(void)
         cmocka_unit_test(test_many_keys),
         cmocka_unit_test(test_configurations),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return RUN_PLUGIN_TESTS(tests);
 }

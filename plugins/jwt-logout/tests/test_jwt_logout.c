@@ -1,22 +1,18 @@
 /* jwt-logout by its exports, against the fake host: what happens between a question and its answer; and the
  * cache by itself. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <cmocka.h>
-
-#include "fake_host.h"
+#include "plugin_test.h"
 #include "jwt.h"
 #include "verdict_cache.h"
 
-enum { ROOT = 1, STREAM = 2, OTHER = 3, FIRST = 7, SECOND = 11, THIRD = 15 };
+enum { OTHER = 3, FIRST = 7, SECOND = 11, THIRD = 15 };
 
 #define BASE                                                                                                 \
     "{\"keys\":[{\"secret\":\"s\"}],\"redis\":{\"service_name\":\"redis\"},\"logout_path\":\"/logout\""
 #define CLEAN "*3\r\n$-1\r\n$-1\r\n$-1\r\n"
 #define REVOKED "*3\r\n$-1\r\n$1\r\n1\r\n$-1\r\n"
 
-static bool configure(const char *json)
+/* While requests wait. */
+static bool reconfigure(const char *json)
 {
     fake.config = wp_str_of(json);
     return proxy_on_configure(ROOT, (uint32_t)fake.config.len);
@@ -24,8 +20,6 @@ static bool configure(const char *json)
 
 static void begin_test(const char *json)
 {
-    proxy_on_context_create(ROOT, 0);
-    fake_reset();
     assert_true(configure(json));
 }
 
@@ -136,17 +130,17 @@ static void configured_meanwhile(void **state)
     (void)state;
     begin_test(BASE ",\"cache_ms\":60000,\"on_failure\":\"open\"}");
     ask_as(STREAM, "1", "/");
-    assert_true(configure(BASE ",\"cache_ms\":60000,\"on_failure\":\"open\"}"));
+    assert_true(reconfigure(BASE ",\"cache_ms\":60000,\"on_failure\":\"open\"}"));
     answer(FIRST, CLEAN);
     assert_int_equal(fake.continued, 1);
     proxy_on_delete(STREAM);
     assert_int_equal(ask_as(STREAM, "1", "/"), WP_PAUSE); /* the new cache is empty */
-    assert_true(configure(BASE ",\"on_failure\":\"open\"}"));
+    assert_true(reconfigure(BASE ",\"on_failure\":\"open\"}"));
     answer(SECOND, "-ERR\r\n");
     assert_int_equal(fake.status, 503);
     proxy_on_delete(STREAM);
     ask_as(STREAM, "1", "/logout");
-    assert_true(configure(""));
+    assert_true(reconfigure(""));
     answer(THIRD, "+OK\r\n");
     assert_int_equal(fake.status, 204);
     proxy_on_delete(STREAM);
@@ -159,7 +153,7 @@ static void a_refused_configuration_changes_nothing(void **state)
     (void)state;
     begin_test(BASE ",\"cache_ms\":60000}");
     ask_as(STREAM, "1", "/");
-    assert_false(configure(BASE ",\"on_failure\":\"never\"}"));
+    assert_false(reconfigure(BASE ",\"on_failure\":\"never\"}"));
     assert_non_null(strstr(fake.log, "configuration: on_failure: must be open, closed or cache-only"));
     answer(FIRST, CLEAN);
     proxy_on_delete(STREAM);
@@ -288,5 +282,5 @@ int main(void)
         cmocka_unit_test(a_flood),
         cmocka_unit_test(cache_of_many),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return RUN_PLUGIN_TESTS(tests);
 }

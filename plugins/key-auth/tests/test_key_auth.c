@@ -1,29 +1,5 @@
 /* key-auth's verdicts, by its exports, against the fake host. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <cmocka.h>
-
-#include "fake_host.h"
-
-enum { ROOT = 1, STREAM = 2 };
-
-static bool configure(const char *json)
-{
-    fake_reset();
-    fake.config = wp_str_of(json);
-    return proxy_on_configure(ROOT, (uint32_t)fake.config.len);
-}
-
-/* 0: passed; else the status of the refusal.  The request's headers are taken as they stand. */
-static uint32_t run(void)
-{
-    proxy_on_context_create(STREAM, ROOT);
-    uint32_t action = proxy_on_request_headers(STREAM, (uint32_t)fake.request.n, 1);
-    proxy_on_delete(STREAM);
-    assert_int_equal(action, fake.responded ? WP_PAUSE : WP_CONTINUE);
-    return fake.responded ? fake.status : 0;
-}
+#include "plugin_test.h"
 
 struct request {
     const char *host, *path, *route, *cluster, *header, *value;
@@ -31,8 +7,7 @@ struct request {
 
 static uint32_t ask(struct request r)
 {
-    fake.request.n = fake.properties.n = 0;
-    fake.responded = false;
+    begin_request();
     fake_set(&fake.request, WP_STR(":authority"), r.host ? r.host : "example.com");
     fake_set(&fake.request, WP_STR(":path"), r.path ? r.path : "/");
     if (r.route) {
@@ -44,7 +19,7 @@ static uint32_t ask(struct request r)
     if (r.header) {
         fake_set(&fake.request, wp_str_of(r.header), r.value);
     }
-    return run();
+    return run_request();
 }
 
 #define ASK(...) ask((struct request){__VA_ARGS__})
@@ -154,7 +129,7 @@ static void test_consumer_header_is_replaced(void **state)
     assert_true(configure(consumers));
     fake_set(&fake.request, WP_STR("X-Mse-Consumer"), "admin");
     fake_set(&fake.request, WP_STR("apikey"), "c1");
-    assert_int_equal(run(), 0);
+    assert_int_equal(run_request(), 0);
     assert_int_equal(fake_count(&fake.request, "x-mse-consumer"), 1);
     assert_string_equal(consumer(), "one");
 }
@@ -295,7 +270,7 @@ static void test_refused_configurations(void **state)
         "{\"_rules_\":[{\"_match_route_\":[\"r\"],\"allow\":\"x\"}]}",
         "{\"_rules_\":[{\"_match_route_\":[\"r\"],\"keys\":[\"k\"]}]}",
     };
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+    for (size_t i = 0; i < COUNT(bad); i++) {
         if (configure(bad[i])) {
             fail_msg("accepted: %s", bad[i]);
         }
@@ -329,16 +304,9 @@ static void test_host_calls(void **state)
     fake.request.n = 0;
     fake_set(&fake.request, WP_STR("apikey"), "c1");
     fake.calls = 0;
-    assert_int_equal(run(), 0);
+    assert_int_equal(run_request(), 0);
     /* route_name, :authority for the third rule, apikey, X-Mse-Consumer */
     assert_int_equal(fake.calls, 4);
-}
-
-static int setup(void **state)
-{
-    (void)state;
-    proxy_on_context_create(ROOT, 0);
-    return 0;
 }
 
 int main(void)
@@ -357,5 +325,5 @@ int main(void)
         cmocka_unit_test(test_reconfigure),
         cmocka_unit_test(test_host_calls),
     };
-    return cmocka_run_group_tests(tests, setup, NULL);
+    return RUN_PLUGIN_TESTS(tests);
 }

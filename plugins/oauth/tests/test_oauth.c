@@ -1,39 +1,17 @@
 /* oauth's verdicts and tokens, by its exports, against the fake host. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <cmocka.h>
-
-#include "fake_host.h"
+#include "plugin_test.h"
 #include "jwt.h"
-
-enum { ROOT = 1, STREAM = 2 };
 
 #define CLIENT "9515b564-0b1d-11ee-9c4c-00163e1250b5"
 #define SECRET "9e55de56-0b1d-11ee-b8ec-00163e1250b5"
 #define CONSUMER "{\"name\":\"consumer1\",\"client_id\":\"" CLIENT "\",\"client_secret\":\"" SECRET "\"}"
 #define FORM "grant_type=client_credentials&client_id=" CLIENT "&client_secret=" SECRET
 
-static bool configure(const char *json)
-{
-    fake_reset();
-    fake.config = wp_str_of(json);
-    return proxy_on_configure(ROOT, (uint32_t)fake.config.len);
-}
-
 struct request {
     const char *method, *path, *route, *type, *token, *header;
     const char *body[3]; /* chunks; NULL: the headers are all */
     bool trailers;
 };
-
-/* 0: passed; else the status of the answer. */
-static uint32_t finish(uint32_t action)
-{
-    proxy_on_delete(STREAM);
-    assert_int_equal(action, fake.responded ? WP_PAUSE : WP_CONTINUE);
-    return fake.responded ? fake.status : 0;
-}
 
 static uint32_t send_body(const struct request *r, uint32_t action)
 {
@@ -50,8 +28,7 @@ static uint32_t send_body(const struct request *r, uint32_t action)
 
 static uint32_t ask(struct request r)
 {
-    fake.request.n = fake.properties.n = 0;
-    fake.responded = false;
+    begin_request();
     fake_set(&fake.request, WP_STR(":scheme"), "https");
     fake_set(&fake.request, WP_STR(":authority"), "example.com:8443");
     fake_set(&fake.request, WP_STR(":method"), r.method ? r.method : "GET");
@@ -72,7 +49,7 @@ static uint32_t ask(struct request r)
     if (!fake.responded && r.body[0]) {
         action = send_body(&r, action);
     }
-    return finish(action);
+    return end_request(action);
 }
 
 #define ASK(...) ask((struct request){__VA_ARGS__})
@@ -370,21 +347,10 @@ static void test_configurations(void **state)
         "{\"consumers\":[],\"keep_token\":1}",
         "{\"consumers\":[],\"auth_header\":\"\"}",
     };
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        if (configure(bad[i]) || fake.log[0] == '\0') {
-            fail_msg("accepted, or refused without a word: %s", bad[i]);
-        }
-    }
+    assert_all_refused(bad, COUNT(bad));
     assert_int_equal(ASK(.token = demo_token), 401); /* the last good one is in force */
     assert_true(configure(""));
     assert_int_equal(ASK(0), 0);
-}
-
-static int setup(void **state)
-{
-    (void)state;
-    proxy_on_context_create(ROOT, 0);
-    return 0;
 }
 
 int main(void)
@@ -400,5 +366,5 @@ int main(void)
         cmocka_unit_test(test_fields),
         cmocka_unit_test(test_configurations),
     };
-    return cmocka_run_group_tests(tests, setup, NULL);
+    return RUN_PLUGIN_TESTS(tests);
 }

@@ -5,19 +5,9 @@
 #include <stdio.h>
 #include <cmocka.h>
 
-#include "fake_host.h"
+#include "bare_plugin.h"
 #include "jws_vectors.h"
 #include "weir_crypto.h"
-
-struct root {
-    struct wp_root wp;
-};
-struct stream {
-    struct wp_stream wp;
-};
-WP_PLUGIN(struct root, struct stream)
-
-#define COUNT(table) (sizeof(table) / sizeof *(table))
 
 static void assert_hex(struct wp_str bytes, const char *hex)
 {
@@ -69,49 +59,137 @@ static struct wp_str hmac(enum wp_digest d, struct wp_str secret, struct wp_str 
     return mac;
 }
 
+/* A key or a text of the RFCs: a byte so many times, or characters. */
+struct bytes {
+    int c;
+    size_t n;
+    const char *text;
+};
+
+struct hmac_vector {
+    struct bytes key, text;
+    const char *mac[WP_SHA512 + 1]; /* by digest; case 5 of RFC 4231 is cut to 16 bytes there */
+};
+
+static struct wp_str bytes_of(struct bytes b, char *block)
+{
+    memset(block, b.c, b.n);
+    return b.text ? wp_str_of(b.text) : (struct wp_str){block, b.n};
+}
+
+static void check_hmacs(const struct hmac_vector *vectors, size_t n)
+{
+    char key[256], text[256];
+    for (size_t i = 0; i < n; i++) {
+        struct wp_str k = bytes_of(vectors[i].key, key), t = bytes_of(vectors[i].text, text);
+        for (enum wp_digest d = 0; d <= WP_SHA512; d++) {
+            if (vectors[i].mac[d]) {
+                assert_hex(hmac(d, k, t), vectors[i].mac[d]);
+            }
+        }
+    }
+}
+
+#define SEQUENCE "\1\2\3\4\5\6\7\10\11\12\13\14\15\16\17\20\21\22\23\24\25\26\27\30\31"
+
 static void test_hmac_of_rfc_2202(void **state)
 {
     (void)state;
-    struct wp_str hi = WP_STR("Hi There"), what = WP_STR("what do ya want for nothing?");
-    struct wp_str large = WP_STR("Test Using Larger Than Block-Size Key - Hash Key First");
-    assert_hex(hmac(WP_MD5, repeat(0x0b, 16), hi), "9294727a3638bb1c13f48ef8158bfc9d");
-    assert_hex(hmac(WP_MD5, WP_STR("Jefe"), what), "750c783e6ab0b503eaa86e310a5db738");
-    assert_hex(hmac(WP_MD5, repeat((char)0xaa, 80), large), "6b1ab7fe4bd7bf8f0b62e6ce61b9d0cd");
-    assert_hex(hmac(WP_SHA1, repeat(0x0b, 20), hi), "b617318655057264e28bc0b6fb378c8ef146be00");
-    assert_hex(hmac(WP_SHA1, WP_STR("Jefe"), what), "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79");
-    assert_hex(hmac(WP_SHA1, repeat((char)0xaa, 80), large), "aa4ae5e15272d00e95705637ce8a3b55ed402112");
+    static const struct hmac_vector vectors[] = {
+        {{.c = 0x0b, .n = 16}, {.text = "Hi There"}, {[WP_MD5] = "9294727a3638bb1c13f48ef8158bfc9d"}},
+        {{.text = "Jefe"},
+         {.text = "what do ya want for nothing?"},
+         {[WP_MD5] = "750c783e6ab0b503eaa86e310a5db738"}},
+        {{.c = 0xaa, .n = 16}, {.c = 0xdd, .n = 50}, {[WP_MD5] = "56be34521d144c88dbb8c733f0e8b3f6"}},
+        {{.text = SEQUENCE}, {.c = 0xcd, .n = 50}, {[WP_MD5] = "697eaf0aca3a3aea3a75164746ffaa79"}},
+        {{.c = 0x0c, .n = 16},
+         {.text = "Test With Truncation"},
+         {[WP_MD5] = "56461ef2342edc00f9bab995690efd4c"}},
+        {{.c = 0xaa, .n = 80},
+         {.text = "Test Using Larger Than Block-Size Key - Hash Key First"},
+         {[WP_MD5] = "6b1ab7fe4bd7bf8f0b62e6ce61b9d0cd"}},
+        {{.c = 0xaa, .n = 80},
+         {.text = "Test Using Larger Than Block-Size Key and Larger Than One Block-Size Data"},
+         {[WP_MD5] = "6f630fad67cda0ee1fb1f562db3aa53e"}},
+        {{.c = 0x0b, .n = 20},
+         {.text = "Hi There"},
+         {[WP_SHA1] = "b617318655057264e28bc0b6fb378c8ef146be00"}},
+        {{.text = "Jefe"},
+         {.text = "what do ya want for nothing?"},
+         {[WP_SHA1] = "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79"}},
+        {{.c = 0xaa, .n = 20},
+         {.c = 0xdd, .n = 50},
+         {[WP_SHA1] = "125d7342b9ac11cd91a39af48aa17b4f63f175d3"}},
+        {{.text = SEQUENCE}, {.c = 0xcd, .n = 50}, {[WP_SHA1] = "4c9007f4026250c6bc8414f9bf50c86c2d7235da"}},
+        {{.c = 0x0c, .n = 20},
+         {.text = "Test With Truncation"},
+         {[WP_SHA1] = "4c1a03424b55e07fe7f27be1d58bb9324a9a5a04"}},
+        {{.c = 0xaa, .n = 80},
+         {.text = "Test Using Larger Than Block-Size Key - Hash Key First"},
+         {[WP_SHA1] = "aa4ae5e15272d00e95705637ce8a3b55ed402112"}},
+        {{.c = 0xaa, .n = 80},
+         {.text = "Test Using Larger Than Block-Size Key and Larger Than One Block-Size Data"},
+         {[WP_SHA1] = "e8e99d0f45237d786d6bbaa7965c7808bbff1a91"}},
+    };
+    check_hmacs(vectors, COUNT(vectors));
 }
 
 static void test_hmac_of_rfc_4231(void **state)
 {
     (void)state;
-    struct wp_str hi = WP_STR("Hi There"), what = WP_STR("what do ya want for nothing?");
-    struct wp_str large = WP_STR("Test Using Larger Than Block-Size Key - Hash Key First");
-    struct wp_str larger = WP_STR("This is a test using a larger than block-size key and a larger than "
-                                  "block-size data. The key needs to be hashed before being used by the "
-                                  "HMAC algorithm.");
-    struct wp_str key1 = repeat(0x0b, 20);
-    assert_hex(hmac(WP_SHA256, key1, hi), "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7");
-    assert_hex(hmac(WP_SHA384, key1, hi), "afd03944d84895626b0825f4ab46907f15f9dadbe4101ec682aa034c7cebc59c"
-                                          "faea9ea9076ede7f4af152e8b2fa9cb6");
-    assert_hex(hmac(WP_SHA512, key1, hi), "87aa7cdea5ef619d4ff0b4241a1d6cb02379f4e2ce4ec2787ad0b30545e17cde"
-                                          "daa833b7d6b8a702038b274eaea3f4e4be9d914eeb61f1702e696c203a126854");
-    assert_hex(hmac(WP_SHA256, WP_STR("Jefe"), what),
-               "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
-    assert_hex(hmac(WP_SHA512, WP_STR("Jefe"), what),
-               "164b7a7bfcf819e2e395fbe73b56e0a387bd64222e831fd610270cd7ea250554"
-               "9758bf75c05a994a6d034f65f8f0e6fdcaeab1a34d4a6b4b636e070a38bce737");
-    struct wp_str key6 = repeat((char)0xaa, 131);
-    assert_hex(hmac(WP_SHA256, key6, large),
-               "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
-    assert_hex(hmac(WP_SHA384, key6, large),
-               "4ece084485813e9088d2c63a041bc5b44f9ef1012a2b588f3cd11f05033ac4c6"
-               "0c2ef6ab4030fe8296248df163f44952");
-    assert_hex(hmac(WP_SHA512, key6, large),
-               "80b24263c7c1a3ebb71493c1dd7be8b49b46d1f41b4aeec1121b013783f8f352"
-               "6b56d037e05f2598bd0fd2215d6a1e5295e64f73f63f0aec8b915a985d786598");
-    assert_hex(hmac(WP_SHA256, key6, larger),
-               "9b09ffa71b942fcb27635fbcd5b0e944bfdc63644f0713938a7f51535c3a35e2");
+    static const struct hmac_vector vectors[] = {
+        {{.c = 0x0b, .n = 20},
+         {.text = "Hi There"},
+         {[WP_SHA256] = "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7",
+          [WP_SHA384] = "afd03944d84895626b0825f4ab46907f15f9dadbe4101ec682aa034c7cebc59cfaea9ea9076ede7f4af1"
+                        "52e8b2fa9cb6",
+          [WP_SHA512] = "87aa7cdea5ef619d4ff0b4241a1d6cb02379f4e2ce4ec2787ad0b30545e17cdedaa833b7d6b8a702038b"
+                        "274eaea3f4e4be9d914eeb61f1702e696c203a126854"}},
+        {{.text = "Jefe"},
+         {.text = "what do ya want for nothing?"},
+         {[WP_SHA256] = "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843",
+          [WP_SHA384] = "af45d2e376484031617f78d2b58a6b1b9c7ef464f5a01b47e42ec3736322445e8e2240ca5e69e2c78b32"
+                        "39ecfab21649",
+          [WP_SHA512] = "164b7a7bfcf819e2e395fbe73b56e0a387bd64222e831fd610270cd7ea2505549758bf75c05a994a6d03"
+                        "4f65f8f0e6fdcaeab1a34d4a6b4b636e070a38bce737"}},
+        {{.c = 0xaa, .n = 20},
+         {.c = 0xdd, .n = 50},
+         {[WP_SHA256] = "773ea91e36800e46854db8ebd09181a72959098b3ef8c122d9635514ced565fe",
+          [WP_SHA384] = "88062608d3e6ad8a0aa2ace014c8a86f0aa635d947ac9febe83ef4e55966144b2a5ab39dc13814b94e3a"
+                        "b6e101a34f27",
+          [WP_SHA512] = "fa73b0089d56a284efb0f0756c890be9b1b5dbdd8ee81a3655f83e33b2279d39bf3e848279a722c806b4"
+                        "85a47e67c807b946a337bee8942674278859e13292fb"}},
+        {{.text = SEQUENCE},
+         {.c = 0xcd, .n = 50},
+         {[WP_SHA256] = "82558a389a443c0ea4cc819899f2083a85f0faa3e578f8077a2e3ff46729665b",
+          [WP_SHA384] = "3e8a69b7783c25851933ab6290af6ca77a9981480850009cc5577c6e1f573b4e6801dd23c4a7d679ccf8"
+                        "a386c674cffb",
+          [WP_SHA512] = "b0ba465637458c6990e5a8c5f61d4af7e576d97ff94b872de76f8050361ee3dba91ca5c11aa25eb4d679"
+                        "275cc5788063a5f19741120c4f2de2adebeb10a298dd"}},
+        {{.c = 0x0c, .n = 20},
+         {.text = "Test With Truncation"},
+         {[WP_SHA256] = "a3b6167473100ee06e0c796c2955552bfa6f7c0a6a8aef8b93f860aab0cd20c5",
+          [WP_SHA384] = "3abf34c3503b2a23a46efc619baef897f4c8e42c934ce55ccbae9740fcbc1af4ca62269e2a37cd88ba92"
+                        "6341efe4aeea",
+          [WP_SHA512] = "415fad6271580a531d4179bc891d87a650188707922a4fbb36663a1eb16da008711c5b50ddd0fc235084"
+                        "eb9d3364a1454fb2ef67cd1d29fe6773068ea266e96b"}},
+        {{.c = 0xaa, .n = 131},
+         {.text = "Test Using Larger Than Block-Size Key - Hash Key First"},
+         {[WP_SHA256] = "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54",
+          [WP_SHA384] = "4ece084485813e9088d2c63a041bc5b44f9ef1012a2b588f3cd11f05033ac4c60c2ef6ab4030fe829624"
+                        "8df163f44952",
+          [WP_SHA512] = "80b24263c7c1a3ebb71493c1dd7be8b49b46d1f41b4aeec1121b013783f8f3526b56d037e05f2598bd0f"
+                        "d2215d6a1e5295e64f73f63f0aec8b915a985d786598"}},
+        {{.c = 0xaa, .n = 131},
+         {.text = "This is a test using a larger than block-size key and a larger than block-size data. The "
+                  "key needs to be hashed before being used by the HMAC algorithm."},
+         {[WP_SHA256] = "9b09ffa71b942fcb27635fbcd5b0e944bfdc63644f0713938a7f51535c3a35e2",
+          [WP_SHA384] = "6617178e941f020d351e2f254e8fd32c602420feb0b8fb9adccebb82461e99c5a678cc31e799176d3860"
+                        "e6110c46523e",
+          [WP_SHA512] = "e37b6a775dc87dbaa4dfa9f96e5e3ffddebd71f8867289865df5a32d20cdc944b6022cac3c4982b10d5e"
+                        "eb55c3e4de15134676fb6de0446065c97440fa8c6a58"}},
+    };
+    check_hmacs(vectors, COUNT(vectors));
 }
 
 static void test_base64(void **state)

@@ -8,16 +8,8 @@
 #include <time.h>
 #include <cmocka.h>
 
-#include "fake_host.h"
+#include "bare_plugin.h"
 #include "weir_regex.h"
-
-struct root {
-    struct wp_root wp;
-};
-struct stream {
-    struct wp_stream wp;
-};
-WP_PLUGIN(struct root, struct stream)
 
 static struct wp_regex_set *set_of(enum wp_regex_mode mode, const char *const *patterns, size_t n)
 {
@@ -54,8 +46,8 @@ static void test_search(void **state)
          "bc\xff",
          0},
     };
-    struct wp_regex_set *set = set_of(WP_REGEX_SEARCH, words, sizeof words / sizeof *words);
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    struct wp_regex_set *set = set_of(WP_REGEX_SEARCH, words, COUNT(words));
+    for (size_t i = 0; i < COUNT(cases); i++) {
         struct wp_str text = wp_str_of(cases[i].text);
         assert_int_equal(wp_regex_set_find(set, text), cases[i].first);
         assert_int_equal(wp_regex_set_matches(set, text), cases[i].first >= 0);
@@ -122,7 +114,7 @@ static void test_refused_patterns(void **state)
     };
     struct wp_regex_set *set = wp_regex_set_new(WP_REGEX_SEARCH);
     struct wp_str error;
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < COUNT(cases); i++) {
         assert_false(wp_regex_set_add(set, wp_str_of(cases[i].pattern), &error));
         assert_string_equal(error.at, cases[i].error);
     }
@@ -176,7 +168,7 @@ static void test_time_is_linear(void **state)
         r = r * 1664525 + 1013904223;
         text[i] = "abxa"[r >> 30];
     }
-    for (size_t i = 0; i < sizeof hostile / sizeof *hostile; i++) {
+    for (size_t i = 0; i < COUNT(hostile); i++) {
         struct wp_regex_set *set = set_of(WP_REGEX_SEARCH, &hostile[i], 1);
         double small = seconds(set, (struct wp_str){text, SMALL});
         double large = seconds(set, (struct wp_str){text, LARGE});

@@ -8,6 +8,7 @@
 #include "weir_json.h"
 
 double wp_strtod(const char *s, char **end);
+int wp_print_real(char *dst, size_t cap, const char *fmt, ...);
 
 /* ---- a plugin that counts and echoes ---- */
 
@@ -406,6 +407,61 @@ static void test_strtod(void **state)
     assert_true(wp_strtod("1e999", NULL) > 1e308 && wp_strtod("1e-999", NULL) == 0);
 }
 
+static const char *printed(int precision, double v)
+{
+    static char text[64];
+    assert_int_equal(wp_print_real(text, sizeof text, "%.*g", precision, v), strlen(text));
+    return text;
+}
+
+static void test_print_real(void **state)
+{
+    (void)state;
+    static const struct {
+        double v;
+        int precision;
+        const char *text;
+    } exact[] = {
+        {0, 17, "0"},
+        {-0.0, 17, "-0"},
+        {1, 17, "1"},
+        {-1.5, 17, "-1.5"},
+        {0.1, 17, "0.1"},
+        {0.0625, 17, "0.0625"},
+        {120, 17, "120"},
+        {1e15, 17, "1000000000000000"},
+        {1e16, 17, "10000000000000000"},
+        {1e17, 17, "1e17"},
+        {1e-4, 17, "0.0001"},
+        {1.5e-5, 17, "1.5e-5"},
+        {9.96, 2, "10"},
+        {99.6, 2, "1e2"},
+        {3.14159, 3, "3.14"},
+        {123456, 1, "1e5"},
+        {2.6, 0, "3"},
+        {999999999999999.9, 17, "1000000000000000"},
+    };
+    for (size_t i = 0; i < sizeof exact / sizeof *exact; i++) {
+        assert_string_equal(printed(exact[i].precision, exact[i].v), exact[i].text);
+    }
+    /* Over the whole range: what is printed reads back as the number, but for its last digit. */
+    uint64_t bits = 1;
+    for (int i = 0; i < 200000; i++) {
+        double v;
+        bits = bits * 6364136223846793005u + 1442695040888963407u;
+        memcpy(&v, &bits, sizeof v);
+        if (v != v || v - v != 0 || (v < 1e-300 && v > -1e-300)) {
+            continue;
+        }
+        double back = strtod(printed(17, v), NULL), off = (back - v) / v;
+        if (off > 2e-14 || off < -2e-14) {
+            fail_msg("%.17g is printed as %s", v, printed(17, v));
+        }
+    }
+    assert_true(strtod(printed(17, 4.9406564584124654e-324), NULL) > 0);
+    assert_true(strtod(printed(17, 1.7976931348623157e308), NULL) > 1.79e308);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -416,7 +472,7 @@ int main(void)
         cmocka_unit_test(test_strings),         cmocka_unit_test(test_http),
         cmocka_unit_test(test_pairs),           cmocka_unit_test(test_buffers_and_properties),
         cmocka_unit_test(test_callback_arena),  cmocka_unit_test(test_json),
-        cmocka_unit_test(test_strtod),
+        cmocka_unit_test(test_strtod),          cmocka_unit_test(test_print_real),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

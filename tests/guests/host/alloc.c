@@ -1,6 +1,7 @@
-/* alloc - a guest whose allocator misbehaves in the way the configuration names, from the first request on:
- * trap, zero (no memory), wild (an address outside memory), nested (a host call that allocates again, without
- * end), change (it changes the header map that is being copied), small (fine). */
+/* alloc - a guest whose allocator misbehaves in the way the configuration (MODE or {"mode":"MODE"}) names,
+ * from the first request on: trap, zero (no memory), wild (an address outside memory), nested (a host call
+ * that allocates again, without end), change (it changes the header map that is being copied), small (fine).
+ */
 #define GUEST_NO_MALLOC
 #include "guest.h"
 
@@ -43,7 +44,14 @@ EXPORT(proxy_on_configure) u32 on_configure(u32 ctx, u32 size)
     (void)ctx;
     (void)size;
     proxy_get_buffer_bytes(7, 0, 100, &at, &len);
-    mode = *(const char *)at;
+    const char *text = at;
+    for (u32 i = 0; i + 2 < len; i++) { /* MODE, or {"mode":"MODE"} */
+        if (((const char *)at)[i] == ':') {
+            text = (const char *)at + i + 2;
+            break;
+        }
+    }
+    mode = *text;
     return 1;
 }
 

@@ -4,7 +4,7 @@
  * contexts    contexts that are not there, or not this plugin's
  * buffers     every buffer and map, whoever they belong to, outside of their callbacks
  * lengths     lengths that wrap around with their address
- * grow        memory, then tables, to their limits
+ * grow        memory to its limit (hoard.wat: several memories and tables)
  * recurse     without end, some memory on the stack of each call
  * reenter     the allocator calls the host, which calls the allocator
  * moved       the allocator grows the memory while a result is on its way */
@@ -121,7 +121,7 @@ static u32 recurse(u32 n)
     return n == 0xffffffff ? 0 : recurse(n + 1) + (u32)room[(n * 7) % 256];
 }
 
-EXPORT(malloc) void *attack_alloc(u32 size);
+EXPORT(proxy_on_memory_allocate) void *attack_alloc(u32 size);
 static void ask(void)
 {
     void *at;

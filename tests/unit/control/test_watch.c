@@ -64,6 +64,33 @@ static void test_a_change_before_other_files_are_watched(void **state)
     watch_free(w);
 }
 
+/* A rename, or a link that is swapped, needs no moment of quiet; a file that is written to, or one of a
+ * folder, does. */
+static void test_what_is_whole_is_seen_at_once(void **state)
+{
+    (void)state;
+    sh("echo a > whole.yaml; mkdir -p many/..1 many/..2; echo a > many/..1/a.yaml; ln -s ..1 many/..data;"
+       "ln -s ..data/a.yaml many/a.yaml");
+    struct watch *w = watch("whole.yaml");
+    watch_read(w, 5000);
+    sh("echo b > .new; mv .new whole.yaml");
+    watch_read(w, 6000);
+    assert_true(watch_due(w, 6000));
+    sh("echo c > whole.yaml");
+    watch_read(w, 7000);
+    assert_false(watch_due(w, 7000));
+    assert_true(watch_due(w, 7000 + WATCH_QUIET_MS));
+    watch_free(w);
+    w = watch("many");
+    sh("ln -s ..2 many/..tmp; mv -T many/..tmp many/..data");
+    watch_read(w, 8000);
+    assert_true(watch_due(w, 8000));
+    sh("echo b > .new; mv .new many/b.yaml");
+    watch_read(w, 9000);
+    assert_false(watch_due(w, 9000));
+    watch_free(w);
+}
+
 static void test_a_file(void **state)
 {
     (void)state;
@@ -236,6 +263,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_change_before_other_files_are_watched),
         cmocka_unit_test(test_a_file),
+        cmocka_unit_test(test_what_is_whole_is_seen_at_once),
         cmocka_unit_test(test_links_that_are_swapped),
         cmocka_unit_test(test_a_folder_on_the_way),
         cmocka_unit_test(test_a_folder_of_files),

@@ -92,6 +92,9 @@ static void test_problems(void **state)
     static const struct {
         const char *text, *problem;
     } cases[] = {
+        {"services: [{name: s, endpoints: ['h:1']}]\n"
+         "listeners: [{address: 'h:1', protocol: tcp, service: s, tls: {}}]\n",
+         "t:2: listeners[0]: tls needs a certificate; add it to certificates\n"},
         {"listeners: [{address: 'h:1', protocol: tcp}]\n",
          "t:1: listeners[0]: protocol: tcp needs service, to which connections go\n"},
         {"listeners: [{address: 'h:1', service: db}]\n",

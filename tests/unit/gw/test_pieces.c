@@ -45,6 +45,84 @@ static void test_shared(void **state)
     gw_config_free(two);
 }
 
+static void load_and_compare(struct gw_pieces *cache, const char *text)
+{
+    struct gw_config *whole = load_good(text), *c = load_cached(cache, text);
+    struct strbuf one = {0}, two = {0};
+
+    gw_config_write(whole, &one);
+    gw_config_write(c, &two);
+    assert_string_equal(one.at, two.at);
+    for (uint32_t i = 0; i < c->nroutes; i++) {
+        assert_int_equal(c->routes[i].at.line, whole->routes[i].at.line);
+        assert_int_equal(c->routes[i].backends[0].service, whole->routes[i].backends[0].service);
+    }
+    strbuf_fini(&one);
+    strbuf_fini(&two);
+    gw_config_free(whole);
+    gw_config_free(c);
+}
+
+#define SERVICE "services:\n  - name: a\n    endpoints: [10.0.0.1:80]\n"
+
+/* What followed the last time is what is compared first; it may be gone, changed, moved, longer or new. */
+static void test_orders(void **state)
+{
+    (void)state;
+    static const char *const routes[] = {
+        "  - {name: r1, service: a}\n  - {name: r2, service: a}\n  - {name: r3, service: a}\n",
+        "  - {name: r1, service: a}\n  - {name: r2, service: a}\n  - {name: r3, service: a}\n",
+        "  - {name: r1, service: a}\n  - {name: r3, service: a}\n",
+        "  - {name: r3, service: a}\n  - {name: new, service: a}\n  - {name: r1, service: a}",
+        "  - {name: r3, service: a}\n  - {name: new, service: a}\n  - {name: r1, service: a}\n",
+        "  - {name: r3, service: a}\n\n\n  - {name: new, service: a}\n    # with a remark\n"
+        "  - {name: r1, service: a}\n",
+        "  - {name: r3, service: a}\n  - {name: new, service: a}\n    # with a remark\n\n"
+        "  - {name: r1, service: a,\n     timeout: 5s}\n",
+        "- {name: r3, service: a}\n- {name: new, service: a}\n- {name: r1, service: a,\n   timeout: 5s}\n",
+    };
+    struct gw_pieces cache = {0};
+    for (size_t i = 0; i < 2 * sizeof routes / sizeof *routes; i++) {
+        struct strbuf text = {0};
+        strbuf_printf(&text, "%s%sroutes:\n%s", i % 3 == 1 ? "logLevel: debug\n" : "", SERVICE,
+                      routes[i % (sizeof routes / sizeof *routes)]);
+        load_and_compare(&cache, text.at);
+        assert_true(cache.n > 1); /* by parts, each of them */
+        strbuf_fini(&text);
+    }
+    gw_pieces_fini(&cache);
+}
+
+/* Single values are parts, too: in front, between lists, and at the end of the generation file. */
+static void test_singles(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {
+        "logLevel: debug\n" TWO,
+        TWO "logLevel: warn # a remark\n",
+        TWO "clientAddress:\n  # them\n  trusted: [10.0.0.0/8]\n\nlogLevel: warn\n",
+        "clientAddress: {trusted: [10.0.0.0/8]}\n" TWO,
+    };
+    struct gw_pieces cache = {0}, of_generations = {0};
+    for (size_t i = 0; i < 2 * sizeof texts / sizeof *texts; i++) {
+        struct gw_config *c = load_cached(&cache, texts[i / 2]), *back;
+        struct strbuf text = {0}, again = {0};
+        assert_int_equal(cache.n, i / 2 == 2 ? 5 : 4);
+        gw_config_write(c, &text);
+        back = load_cached(&of_generations, text.at);
+        assert_int_equal(of_generations.n, 4); /* the single values are one piece there */
+        gw_config_free(c);
+        gw_config_write(back, &again);
+        assert_string_equal(text.at, again.at);
+        assert_true((back->client_address != NULL) == (i / 2 >= 2));
+        gw_config_free(back);
+        strbuf_fini(&text);
+        strbuf_fini(&again);
+    }
+    gw_pieces_fini(&cache);
+    gw_pieces_fini(&of_generations);
+}
+
 /* Whatever cannot be cut for certain is read as a whole, and is right all the same. */
 static void test_not_cut(void **state)
 {
@@ -65,6 +143,29 @@ static void test_not_cut(void **state)
         gw_config_free(c);
         gw_pieces_fini(&cache);
     }
+}
+
+/* Two documents may not give the same single value, however they are read. */
+static void test_singles_twice(void **state)
+{
+    (void)state;
+    struct gw_source both[] = {{(char *)(uintptr_t)"a", STR("logLevel: info\n" TWO)},
+                               {(char *)(uintptr_t)"b", STR("logLevel: warn\n")}};
+    struct gw_sources sources = {{both, 2, 2}};
+    struct gw_pieces cache = {0};
+    struct gw_problems problems;
+    struct gw_config *c = NULL;
+
+    gw_problems_init(&problems);
+    assert_int_equal(gw_config_load_sources(&sources, "", STR(""), &cache, &c, &problems), WEIR_E_CONFIG);
+    assert_int_equal(problems.list.len, 1);
+    gw_problems_fini(&problems);
+    gw_problems_init(&problems);
+    assert_int_equal(
+        gw_config_load_cached("t", STR(TWO "logLevel: info\nlogLevel: warn\n"), &cache, &c, &problems),
+        WEIR_E_CONFIG);
+    gw_problems_fini(&problems);
+    gw_pieces_fini(&cache);
 }
 
 /* Messages are those of the whole. */
@@ -138,8 +239,10 @@ static void test_view(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_shared), cmocka_unit_test(test_not_cut),
-                                       cmocka_unit_test(test_problems),
-                                       cmocka_unit_test(test_overlay_and_diff), cmocka_unit_test(test_view)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_shared),           cmocka_unit_test(test_not_cut),
+        cmocka_unit_test(test_orders),           cmocka_unit_test(test_singles),
+        cmocka_unit_test(test_singles_twice),    cmocka_unit_test(test_problems),
+        cmocka_unit_test(test_overlay_and_diff), cmocka_unit_test(test_view)};
     return cmocka_run_group_tests_name("gw/pieces", tests, NULL, NULL);
 }

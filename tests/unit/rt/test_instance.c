@@ -88,12 +88,20 @@ static void test_memory_grow(void **state)
 static void test_memory_limit(void **state)
 {
     (void)state;
-    struct rt_instance *small = fake_instance(&a, 2 * 65536);
+    /* Its table counts, too. */
+    uint64_t table_bytes = rt_table_at(inst, 0)->length * sizeof(uint64_t);
+    struct rt_instance *small = fake_instance(&a, 2 * 65536 + table_bytes + 16);
+    assert_int_equal(small->held_bytes, 65536 + table_bytes);
     assert_int_equal(rt_memory_grow(small, 0, 2), UINT32_MAX);
     assert_int_equal(rt_memory_grow(small, 0, 1), 1);
+    assert_int_equal(rt_table_grow(small, 0, 0, 3), UINT32_MAX);
+    assert_int_equal(rt_table_grow(small, 0, 0, 2), rt_table_at(inst, 0)->length);
+    assert_int_equal(rt_table_grow(small, 0, 0, 1), UINT32_MAX);
+    assert_int_equal(rt_table_grow(small, 0, 0, 0), rt_table_at(inst, 0)->length + 2);
+    assert_int_equal(small->held_bytes, small->memory_limit_bytes);
     rt_instance_free(small, NULL);
 
-    struct weir_instance_options opt = {.memory_limit_bytes = 65535};
+    struct weir_instance_options opt = {.memory_limit_bytes = 65536 + table_bytes - 1};
     struct rt_instance *none = NULL;
     assert_int_equal(rt_instance_new(&a.rt, NULL, &fake_executor, NULL, &opt, &none, NULL, NULL),
                      WEIR_E_LIMIT);
