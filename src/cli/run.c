@@ -589,17 +589,11 @@ static weir_status go_on(struct run *run, bool *changed)
     return st;
 }
 
-static bool ask_worker(void *ctx, struct strbuf *out)
-{
-    const struct run *run = ctx;
-    return run->nginx.pid != 0 && nginx_process_status(&run->nginx, out);
-}
-
 static void drain(void *ctx);
 
 static int start_publishing(struct run *run)
 {
-    static struct api_host host = {all_have_it, set_watch, drain, ask_worker, half_written, NULL};
+    static struct api_host host = {all_have_it, set_watch, drain, half_written, NULL};
     struct weir_report rep;
     bool changed;
 
@@ -908,6 +902,7 @@ static int wait_ms(const struct run *run)
     next = sooner(next, run->stopping || !deploy_settled(&run->deploy) ? 0 : run->sweep_ms);
     next = sooner(next, crashes_when_ms(run->crashes));
     next = sooner(next, deploy_when_ms(&run->deploy));
+    next = sooner(next, api_when_ms(&run->api));
     if (images_busy(run->images) && (next == 0 || next > now + IMAGES_STEP_MS)) {
         next = now + IMAGES_STEP_MS;
     }

@@ -307,7 +307,7 @@ stalled(redis_conn_t *conn, const redis_command_t *command)
     conn->stalled = 1;
 
     if (conn->peer != NULL) {
-        ngx_http_weir_peer_failed(conn->peer);
+        ngx_http_weir_peer_failed(conn->peer, "it says nothing to commands");
     }
 
     ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
