@@ -102,8 +102,11 @@ def outage(load, redis, how, timeout_s, away_s=1.2):
     return load.between(gone + 0.05, end - timeout_s), load.between(recovered, done)
 
 
-def settled(gateways):
-    """Nothing is left behind: no stream, no command, no call of a plugin, in any worker."""
+def settled(gateways, redis=None):
+    """Nothing is left behind: no stream, no command, no call of a plugin, in any worker; and, as `redis` sees it, one connection of each at most."""
+    workers = sum(g.wanted_workers() for g in gateways)
+    if redis:
+        wait_for("no more connections than workers", lambda: len(redis.ask("CLIENT", "LIST").splitlines()) <= workers + 1)   # and that of ask()
     for g in gateways:
         def calm(g=g):
             status = g.worker_status()

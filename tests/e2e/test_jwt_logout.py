@@ -273,7 +273,7 @@ def test_redis_goes_and_comes_back(gateway, echo, own_redis, how, policy):
     assert {a.status for a in away} == {503 if policy == "closed" else 200} and len(away) > 4
     assert {a.status for a in later} == {200}
     assert {a.status for a in gone.answers} == {401}          # known to be revoked, without Redis too
-    settled(pair)
+    settled(pair, own_redis)
 
 
 def test_cache_only(gateway, echo, own_redis):

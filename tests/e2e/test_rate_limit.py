@@ -115,7 +115,7 @@ def test_redis_goes_and_comes_back(gateway, echo, own_redis, how, policy, status
     assert {a.status for a in later} <= {429} and later, statuses(later)
     if status == 503:
         assert {a.text for a in away} == {"Rate limit is not available"}
-    settled(gateways)
+    settled(gateways, own_redis)
 
 
 def test_complaints_are_few(gateway, echo):
