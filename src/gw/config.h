@@ -379,6 +379,12 @@ struct gw_alert { /* a webhook for crashes; only the control process reads it */
     uint32_t timeout_ms, rate_limit /* a minute */, repeat_after_ms;
 };
 
+/* A file that was read besides those of the configuration, because a field names it. */
+struct gw_outside {
+    const struct gw_outside *next;
+    const char *path;
+};
+
 struct gw_piece;
 enum { GW_CONFIG_LISTS = 16 };
 
@@ -389,7 +395,8 @@ struct gw_config {
     struct gw_piece **pieces; /* whose contents its parts have (gw/pieces.h), each a reference; on the heap */
     uint32_t npieces;
     struct gw_piece *
-        *piece_of[GW_CONFIG_LISTS]; /* by list in fields.c, then by part: its piece or NULL; or NULL */
+        *piece_of[GW_CONFIG_LISTS];   /* by list in fields.c, then by part: its piece or NULL; or NULL */
+    const struct gw_outside *outside; /* NULL: none */
     struct gw_alert *alerts;
     uint32_t nalerts;
     struct gw_listener *listeners;

@@ -667,7 +667,9 @@ static const struct gw_field vm_fields[] = {
      .offset = AT(gw_plugin, runtime),
      .choices = runtimes,
      .fallback = "auto",
-     .doc = "`auto`: compiled code as soon as it is there, the interpreter until then."},
+     .doc = "`auto`: compiled code as soon as it is there, the interpreter until then. `aot`: compiled code "
+            "only; until "
+            "it is there the version of before serves, or requests take `failStrategy` if there is none."},
     {.name = "allowPrecompiled",
      .kind = GW_F_BOOL,
      .offset = AT(gw_plugin, allow_precompiled),

@@ -497,8 +497,9 @@ fill_plugin(ngx_http_weir_worker_t *w, ngx_http_weir_generation_t *g, const char
 
     p->conf = &g->config->plugins[index];
     p->roots = ngx_palloc(g->pool, (p->conf->nconfigs + 1) * sizeof(uint32_t));
+    p->counts = ngx_http_weir_plugin_counts_get(p->conf->name);
 
-    if (p->roots == NULL) {
+    if (p->roots == NULL || p->counts == NULL) {
         return NGX_ERROR;
     }
 
@@ -619,6 +620,7 @@ free_generation(ngx_http_weir_worker_t *w, ngx_http_weir_generation_t *g)
 
     for (i = 0; g->plugins != NULL && i < g->config->nplugins; i++) {
         drop_plugin(&g->plugins[i]);
+        ngx_http_weir_plugin_counts_unref(g->plugins[i].counts);
     }
 
     ngx_http_weir_certificates_fini(g);

@@ -190,6 +190,8 @@ add_entry(ngx_http_weir_steps_log_t *log, ngx_pool_t *pool, ngx_http_weir_plugin
 {
     entry_t  *e;
 
+    ngx_http_weir_count_step(plugin->counts, &report);
+
     if (report.outcome == PW_OUTCOME_NONE) {
         return;
     }

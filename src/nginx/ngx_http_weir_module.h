@@ -42,6 +42,9 @@
 #define NGX_HTTP_WEIR_NAME_BYTES    256     /* of a generation's file */
 
 
+#include "ngx_http_weir_counts.h"
+
+
 typedef struct ngx_http_weir_tls_s  ngx_http_weir_tls_t;     /* ngx_http_weir_tls.c: a TLS context */
 typedef struct ngx_http_weir_certificate_s  ngx_http_weir_certificate_t; /* ngx_http_weir_certificate.c */
 typedef struct ngx_http_weir_listener_s  ngx_http_weir_listener_t;      /* likewise */
@@ -61,6 +64,7 @@ typedef struct {
     char                            sha256[HASH_SHA256_HEX]; /* of the module */
     struct pw_plugin               *plugin;     /* NULL: the module did not load */
     uint32_t                       *roots;      /* for each of conf->configs its index in the plugin */
+    ngx_http_weir_plugin_counts_t  *counts;     /* of all plugins with this name; a reference */
     char                            error[512]; /* why it did not load or start, or "" */
 } ngx_http_weir_plugin_t;
 
@@ -500,6 +504,14 @@ bool ngx_http_weir_is_int(struct pw_value *out, int64_t n);
 /* ngx_http_weir_property.c */
 bool ngx_http_weir_property(ngx_http_weir_ctx_t *ctx, const struct str *path, size_t segments,
     struct pw_value *out);
+
+/* ngx_http_weir_counts.c: the request is over. */
+void ngx_http_weir_count_request(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx);
+
+/* ngx_http_weir_status.c: the worker, or a list of its services; and what the control process asks for, into a file
+ * (ngx_http_weir_channel.h). */
+void ngx_http_weir_status_json(struct strbuf *b, bool services);
+void ngx_http_weir_report(void *data, struct str words, int file);
 
 /* ngx_http_weir_shared.c. A worker opens zone->data by pw_shared_open. */
 ngx_shm_zone_t *ngx_http_weir_shared_zone(ngx_conf_t *cf, size_t size);

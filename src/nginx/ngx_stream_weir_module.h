@@ -50,6 +50,8 @@ typedef struct {
 
     ngx_stream_weir_flow_t          flow[2];
     ngx_event_t                     wake;       /* posted: there is something to do */
+    ngx_http_weir_waiter_t          waiter;     /* for the service's first address */
+    ngx_event_t                     resolved;   /* posted when there may be one; its timer is connectTimeout */
     ngx_event_t                     idle;       /* timer */
     ngx_msec_t                      active;     /* when something was read or written last */
 
@@ -60,6 +62,7 @@ typedef struct {
     unsigned                        shaking:1;      /* hands, with the client */
     unsigned                        connecting:1;
     unsigned                        connected:1;    /* at some time */
+    unsigned                        waited:1;       /* for an address, as long as it may */
     unsigned                        closing:1;      /* write what is left, then end */
     unsigned                        client_gone:1;
     unsigned                        upstream_gone:1;

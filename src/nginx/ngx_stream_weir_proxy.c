@@ -32,6 +32,7 @@ static void client_handler(ngx_event_t *ev);
 static void upstream_handler(ngx_event_t *ev);
 static void wake_handler(ngx_event_t *ev);
 static void idle_handler(ngx_event_t *ev);
+static void resolved_handler(ngx_event_t *ev);
 
 
 /* ---- the two ends ---- */
@@ -443,6 +444,7 @@ connected(ngx_stream_weir_ctx_t *ctx)
 
     ctx->connecting = 0;
     ctx->connected = 1;
+    ctx->service->group->counts.connections++;
     ngx_http_weir_peer_answered(ctx->peer, 0);
     ctx->active = ngx_current_msec;
 }
@@ -456,7 +458,7 @@ connect_failed(ngx_stream_weir_ctx_t *ctx, const char *why)
     ngx_log_error(NGX_LOG_ERR, ctx->session->connection->log, 0, "[weir] upstream %V: %s", &ctx->peer->name, why);
 
     close_upstream(ctx);
-    ngx_http_weir_peer_failed(ctx->peer);
+    ngx_http_weir_peer_failed(ctx->peer, why);
     connect_upstream(ctx);
 }
 
@@ -506,6 +508,41 @@ tls_handler(ngx_connection_t *c)
 }
 
 
+/* No address of the service is known yet: wait for the first one, for as long as connecting may take. */
+
+static void
+stop_waiting(ngx_stream_weir_ctx_t *ctx)
+{
+    ngx_http_weir_wait_end(&ctx->waiter);
+
+    if (ctx->resolved.timer_set) {
+        ngx_del_timer(&ctx->resolved);
+    }
+
+    if (ctx->resolved.posted) {
+        ngx_delete_posted_event(&ctx->resolved);
+    }
+}
+
+
+static bool
+wait_for_address(ngx_stream_weir_ctx_t *ctx)
+{
+    if (ctx->waited || !ngx_http_weir_service_resolving(ctx->service)) {
+        stop_waiting(ctx);
+        return false;
+    }
+
+    ngx_http_weir_wait(ctx->service, &ctx->waiter, &ctx->resolved);
+
+    if (!ctx->resolved.timer_set) {
+        ngx_add_timer(&ctx->resolved, ctx->service->conf->connect_timeout_ms);
+    }
+
+    return true;
+}
+
+
 /* One endpoint after the other, until one answers or is on the way. */
 
 static void
@@ -517,6 +554,10 @@ connect_upstream(ngx_stream_weir_ctx_t *ctx)
     ngx_connection_t       *c;
     ngx_http_weir_peer_t   *peer;
     ngx_peer_connection_t   pc;
+
+    if (wait_for_address(ctx)) {
+        return;
+    }
 
     has_key = ctx->service->conf->hash != NULL && ctx->service->conf->hash->address;
     key = hash_bytes(ctx->session->connection->addr_text.data, ctx->session->connection->addr_text.len, 0);
@@ -571,12 +612,30 @@ connect_upstream(ngx_stream_weir_ctx_t *ctx)
         }
 
         close_upstream(ctx);
-        ngx_http_weir_peer_failed(ctx->peer);
+        ngx_http_weir_peer_failed(ctx->peer, "cannot be reached");
     }
 }
 
 
 /* ---- events ---- */
+
+static void
+resolved_handler(ngx_event_t *ev)
+{
+    ngx_stream_weir_ctx_t  *ctx = ev->data;
+
+    if (ev->timedout) {
+        ev->timedout = 0;
+        ctx->waited = 1;
+    }
+
+    if (!ctx->closing) {
+        connect_upstream(ctx);
+    }
+
+    run(ctx);
+}
+
 
 static void
 client_handler(ngx_event_t *ev)
@@ -774,6 +833,9 @@ ngx_stream_weir_start(ngx_stream_session_t *s, ngx_str_t *listener, ngx_ssl_t *s
     ctx->idle.handler = idle_handler;
     ctx->idle.data = ctx;
     ctx->idle.log = c->log;
+    ctx->resolved.handler = resolved_handler;
+    ctx->resolved.data = ctx;
+    ctx->resolved.log = c->log;
     ngx_http_weir_worker.connections++;
     ngx_stream_set_ctx(s, ctx, ngx_stream_weir_module);
 
@@ -891,6 +953,7 @@ finish(ngx_stream_weir_ctx_t *ctx)
     }
 
     close_upstream(ctx);
+    stop_waiting(ctx);
 
     if (ctx->idle.timer_set) {
         ngx_del_timer(&ctx->idle);

@@ -511,8 +511,15 @@ def test_a_plugin_of_the_sdk(tcp, lines, tier):
         s.sendall(b"go")
         heard.append(read_all(s))
 
-    def hear(_u, s):
+    def greet(_u, s):
+        s.sendall(b"hi")
         heard.append(read_all(s))
+
+    def connected():
+        """The gateway has both connections."""
+        s = t.connect()
+        assert s.recv(100) == b"[hi]"
+        return s
 
     def hang_up(_u, s):
         s.sendall(b"bye")
@@ -531,16 +538,20 @@ def test_a_plugin_of_the_sdk(tcp, lines, tier):
     wait_for("the upstream's end", lambda: len(heard) == 2)
     assert heard == ["silence", b"2.1 wait\n"]
 
-    u.serve = hear
-    assert t.talk(b"quit\n") in (b"", b"<reset>")
+    u.serve = greet
+    with connected() as s:
+        s.sendall(b"quit\n")
+        assert read_all(s) in (b"", b"<reset>")
     t.gateway.wait_log("3: client gone, local")
+    t.wait_no_streams()
     heard.clear()
-    assert t.talk(b"hang up\n") in (b"", b"<reset>")
+    with connected() as s:
+        s.sendall(b"hang up\n")
+        wait_for("the upstream's end", lambda: heard)
+        assert read_all(s) in (b"", b"<reset>")
     t.gateway.wait_log("4: upstream gone, local")
-    wait_for("the upstream's end", lambda: heard)
-    s = t.connect()
+    s = connected()
     s.sendall(b"a\n")
-    wait_for("the connection", lambda: u.connections == 5)
     reset(s)
     t.gateway.wait_log("5: client gone, remote")
     u.serve = hang_up
