@@ -350,7 +350,7 @@ body_is_read_handler(ngx_event_t *ev)
     ngx_http_request_t   *r = ctx->request;
     ngx_event_t          *rev = r->connection->read;
 
-    if (rev->timer_set && r->reading_body && r->lingering_time == 0 && ctx->request_failed == 0) {
+    if (rev->timer_set && (r->reading_body || ctx->buffering) && r->lingering_time == 0 && ctx->request_failed == 0) {
         ngx_del_timer(rev);
     }
 }

@@ -1,16 +1,20 @@
 """The chain of plugins in an nginx.conf that somebody wrote: `weir_state`, `weir_plugins`, `weir_route`.
 
 nginx is started by the tests as its owner would start it; `weir run --attach` is beside it, or was, or comes later."""
+import hashlib
 import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import threading
+import time
 
 import pytest
 
 from conftest import BAD, BUILD, GUESTS, PATIENCE_S, SANITIZED, WEIR, Process, free_port, send, title, wait_for
+from upstreams import Upstream, read_exactly, read_head
 
 NGINX = "/usr/sbin/nginx"
 STREAM = "/usr/lib/nginx/modules/ngx_stream_module.so"
@@ -31,6 +35,7 @@ http {{
     weir_plugin_log_level trace;
     log_format w '$uri $status route=$weir_route service=$weir_service plugin=$weir_plugin details=$weir_details';
     access_log {dir}/access.log w;
+    proxy_cache_path {dir}/cache keys_zone=cache:1m;
     client_body_temp_path {dir}/body;
     proxy_temp_path {dir}/proxy;
     fastcgi_temp_path {dir}/fastcgi; uwsgi_temp_path {dir}/uwsgi; scgi_temp_path {dir}/scgi;
@@ -349,3 +354,147 @@ def test_what_nginx_refuses(theirs, echo):
     nginx.allowed = [r"\[emerg\]"]
 
 
+
+
+SLOW = """
+        location /buffered {{ weir_plugins on; weir_route one; proxy_pass http://theirs; }}
+        location /cached {{ weir_plugins on; weir_route one; proxy_cache cache; proxy_cache_valid 1h; proxy_pass http://theirs; }}
+        location /small {{ weir_plugins on; weir_route one; proxy_pass http://theirs; proxy_max_temp_file_size 0; }}
+        location /unbuffered {{ weir_plugins on; weir_route one; proxy_buffering off; proxy_pass http://theirs; }}
+"""
+
+
+@pytest.mark.parametrize("path", ["/buffered?bytes=50000000", "/cached?bytes=50000000", "/small?bytes=50000000", "/unbuffered?bytes=50000000", "/files/large"])
+def test_a_client_that_does_not_read(theirs, echo, path):
+    """The worker's memory does not hold the response that a plugin changes; when the client reads, all of it comes."""
+    nginx, _ = theirs(plugins(echo), more=SLOW.format())
+    with open(nginx.dir + "/www/files/large", "wb") as f:
+        f.write(b"x" * 50000000)
+
+    def heap():
+        return max(nginx.send("/status").seen["heap_bytes"] for _ in range(8))  # of the workers that answer
+
+    if "/cached" in path:
+        assert len(nginx.send(path).body) == 50000000
+    before = heap()
+    with socket.create_connection(("127.0.0.1", nginx.port)) as s:
+        s.sendall(f"GET {path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\nx-respbody: setbuf 1 0 0 +\r\n\r\n".encode())
+        s.settimeout(PATIENCE_S)
+        s.recv(1)
+        most = [heap() for _ in range(10)]
+        got, last = 1, b""
+        while part := s.recv(1 << 20):
+            got, last = got + len(part), (last + part)[-5:]
+    assert got > 50000000 and last == b"0\r\n\r\n"
+    assert max(most) - before < 6 << 20, most
+
+
+def test_an_upstream_that_breaks_off(theirs, echo):
+    """Of what nginx had buffered the client gets all, then the end of the connection, not of the response."""
+    def half(_upstream, s):
+        read_head(s)
+        s.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 60000000\r\n\r\n" + b"x" * 20000000)
+    u = Upstream(half)
+    nginx, _ = theirs(plugins(echo), more=f"location /half {{ weir_plugins on; weir_route one; proxy_pass http://{u.address}; }}")
+    with socket.create_connection(("127.0.0.1", nginx.port)) as s:
+        s.sendall(b"GET /half HTTP/1.1\r\nHost: h\r\nConnection: close\r\nx-respbody: setbuf 1 0 0 +\r\n\r\n")
+        s.settimeout(PATIENCE_S)
+        wait_for("nginx to see its end", lambda: "upstream prematurely closed" in nginx.read("error.log"))
+        got, last = 0, b""
+        while part := s.recv(1 << 20):
+            got, last = got + len(part), (last + part)[-5:]
+    assert got > 19000000 and last != b"0\r\n\r\n"
+    u.close()
+
+
+def fastcgi(_upstream, s):
+    """A responder: the request's parameters that a test looks at, and a digest of its body, as JSON behind headers."""
+    params, body, at_end = b"", b"", False
+    while not at_end:
+        head = read_exactly(s, 8)
+        if len(head) < 8:
+            return
+        kind, request, length, padding = head[1], head[2:4], int.from_bytes(head[4:6], "big"), head[6]
+        content = read_exactly(s, length)
+        read_exactly(s, padding)
+        params += content if kind == 4 else b""
+        body += content if kind == 5 else b""
+        at_end = kind == 5 and not length
+    values, at = {}, 0
+    while at < len(params):
+        lengths = []
+        for _ in range(2):
+            n = params[at]
+            size = 1 if n < 128 else 4
+            lengths.append(int.from_bytes(params[at:at + size], "big") & 0x7fffffff)
+            at += size
+        name = params[at:at + lengths[0]].decode()
+        values[name] = params[at + lengths[0]:at + sum(lengths)].decode()
+        at += sum(lengths)
+    text = json.dumps({"length": values.get("CONTENT_LENGTH"), "body": hashlib.sha256(body).hexdigest(), "added": values.get("HTTP_X_BY_PLUGIN")})
+    out = f"Status: 201 Made\r\nContent-Type: application/json\r\nX-Own: php\r\n\r\n{text}".encode()
+    s.sendall(b"".join(bytes([1, t]) + request + len(c).to_bytes(2, "big") + b"\0\0" + c for t, c in ((6, out), (6, b""), (3, b"\0" * 8))))
+
+
+@pytest.mark.parametrize("size", [0, 1000, 300000])
+def test_fastcgi(theirs, echo, size):
+    """Headers and a body, with or without a change by the plugin, reach a FastCGI application; its answer passes the plugin."""
+    app = Upstream(fastcgi)
+    nginx, _ = theirs(plugins(echo), more=f"location /app {{ weir_plugins on; weir_route one; client_body_buffer_size 8k; fastcgi_pass {app.address}; "
+                      "fastcgi_param CONTENT_LENGTH $content_length; fastcgi_param REQUEST_METHOD $request_method; }")
+    body = bytes(i * 7 % 251 for i in range(size))
+    for scripts, wanted in (({}, body), ({"x-reqbody": "hold 1"}, body), ({"x-reqbody": "hold 1; setbuf 0 0 100000000 short"}, b"short" if size else b"")):
+        r = nginx.send("/app/x", "POST", headers={**scripts, "x-request": "add 0 x-by-plugin yes", "x-response": "add 2 x-on-response yes",
+                                                  "x-respbody": "hold 1; setbuf 1 0 0 _"}, body=body)
+        assert (r.status, r.header("x-own"), r.header("x-on-response")) == (201, "php", "yes"), nginx.read("error.log")[-1500:]
+        seen = json.loads(r.body.lstrip(b"_"))
+        assert seen["added"] == "yes"
+        if size:
+            assert (seen["length"], seen["body"]) == (str(len(wanted)), hashlib.sha256(wanted).hexdigest()), scripts
+    r = nginx.send("/app/x", "POST", headers={"x-request": "local 403 d own -1"}, body=body)
+    assert (r.status, r.text) == (403, "own")
+    app.close()
+
+
+@pytest.mark.parametrize("size", [0, 1, 1000, 70000, 1 << 20])
+def test_request_bodies_over_http2(theirs, echo, tmp_path, size):
+    """With and without a length; kept in memory and in a temporary file."""
+    port = free_port()
+    nginx, _ = theirs(plugins(echo), more="location /spool { weir_plugins on; weir_route one; client_body_buffer_size 8k; client_max_body_size 0; "
+                      "proxy_http_version 1.1; proxy_pass http://theirs; }} server { listen 127.0.0.1:%d http2; client_max_body_size 0; "
+                      "location / { weir_plugins on; weir_route one; proxy_pass http://theirs; } location /spool { weir_plugins on; weir_route one; "
+                      "client_body_buffer_size 8k; proxy_http_version 1.1; proxy_pass http://theirs; }" % port)
+    (tmp_path / "body").write_bytes(bytes(i * 7 % 251 for i in range(size)))
+    for path in ("/memory", "/spool"):
+        for upload in (["--data-binary", f"@{tmp_path}/body"], ["-T", "-", "-X", "POST"]):
+            for script, length in (("", size), ("hold 1", size), ("hold 1; setbuf 0 0 100000000 short", 5), ("ret 0|ret 0", size)):
+                with open(tmp_path / "body", "rb") as f:
+                    done = subprocess.run(["curl", "-sS", "--max-time", str(PATIENCE_S), "--http2-prior-knowledge", "-H", "Expect:", *upload,
+                                           *(["-H", "x-reqbody: " + script] if script else []), f"http://127.0.0.1:{port}{path}"],
+                                          stdin=f, capture_output=True, text=True, check=False)
+                assert done.returncode == 0, (path, upload, script, done.stderr)
+                assert json.loads(done.stdout)["body_bytes"] == length, (path, upload, script)
+
+
+def test_the_client_is_who_nginx_says(theirs, echo):
+    port = free_port()
+    nginx, _ = theirs(plugins(echo), more="}} server {{ listen 127.0.0.1:{0}; set_real_ip_from 127.0.0.1; real_ip_header X-Real; location / {{ weir_plugins on; "
+                      "weir_route one; return 204; }}".format(port))
+    send(port, "/", headers={"X-Real": "203.0.113.9", "x-request": "prop source~address; log 4 done"})
+    nginx.logged("log 4 done")
+    assert "prop source~address = 0 203.0.113.9:" in nginx.read("error.log")
+
+
+@pytest.mark.parametrize("protocol", ["--http1.1", "--http2-prior-knowledge"])
+def test_a_body_that_a_plugin_holds_has_no_timeout(theirs, echo, protocol):
+    """The client's time is over when it has sent all of it."""
+    port = free_port()
+    slow = Upstream(lambda _u, s: (read_head(s), time.sleep(2.5), s.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")))
+    config = plugins(echo)
+    config["services"].append({"name": "slow", "endpoints": [slow.address]})
+    nginx, _ = theirs(config, more="}} server {{ listen 127.0.0.1:{0}{1}; client_body_timeout 1s; location / {{ weir_plugins on; weir_route one; "
+                      "proxy_pass http://theirs; }}".format(port, " http2" if "2" in protocol else ""))
+    done = subprocess.run(["curl", "-sS", "--max-time", str(PATIENCE_S), protocol, "-d", "hello", "-H", "x-answered: effective @; continue 0",
+                           "-H", "x-reqbody: call slow / 10000 _ answered; ret 1", f"http://127.0.0.1:{port}/"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and json.loads(done.stdout)["body_bytes"] == 5, done.stdout + nginx.read("error.log")[-1000:]
+    slow.close()

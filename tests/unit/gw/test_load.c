@@ -43,7 +43,7 @@ static void test_shapes(void **state)
          "clientAddress, logLevel, drainTimeout, alerts\n"},
         {"logLevel: loud", "t:1: logLevel: must be one of trace, debug, info, warn, error, critical\n"},
         {"logLevel: info\n---\nlogLevel: info", "t:3: logLevel: another document gives it, too; keep one\n"},
-        {"drainTimeout: 10ms", "t:1: drainTimeout: must be 1s to 24h\n"},
+        {"drainTimeout: 10ms", "t:1: drainTimeout: must be from 1000ms to 86400000ms\n"},
         {"listeners: [{address: 'h:1', proxyProtocol: true}]",
          "t:1: listeners[0].proxyProtocol: h:1 needs clientAddress beside it, which says whose word about "
          "clients counts\n"},
