@@ -4,7 +4,7 @@ PACKAGES_BUILD := clang-19 lld-19 llvm-19 llvm-19-dev libclang-rt-19-dev libclan
   nginx libnginx-mod-stream nginx-dev libyaml-dev libjansson-dev libpcre2-dev libhiredis-dev libnghttp2-dev libssl-dev zlib1g-dev libcurl4-openssl-dev \
   python3 python3-six unicode-data curl patch xz-utils redis-server
 PACKAGES_TEST := libcmocka-dev python3-pytest python3-h2 python3-grpcio python3-websockets python3-jsonschema python3-yaml \
-  openssl docker-registry wrk nghttp2-client wabt clang-format-19 clang-tidy-19 qemu-user libc6-dev-arm64-cross libgcc-12-dev-arm64-cross
+  python3-prometheus-client openssl docker-registry wrk nghttp2-client wabt clang-format-19 clang-tidy-19 qemu-user libc6-dev-arm64-cross libgcc-12-dev-arm64-cross
 
 .PHONY: deps deps-test
 deps: ## install the Debian packages that building and running need

@@ -286,6 +286,8 @@ struct pw_server {
     /* A VM ended by a trap; it was logged besides. `stream` as for log.  False: the report could not be
      * taken and is to be counted.  May be NULL. */
     bool (*crashed)(void *server, void *stream, const struct pw_crash *crash);
+    /* The same for each trap, however many there are, before `crashed`: to count.  May be NULL. */
+    void (*trapped)(void *server, struct str plugin);
 };
 
 #endif

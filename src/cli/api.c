@@ -8,14 +8,16 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "base/log.h"
 #include "base/mem.h"
+#include "cli/api_workers.h"
 #include "cli/overlay.h"
 #include "control/crashes.h"
 #include "gw/load.h"
 #include "gw/parts.h"
 #include "os/os.h"
 
-enum { PATIENCE_MS = 30000, NAME_BYTES_MAX = 1000 };
+enum { PATIENCE_S = 30, PATIENCE_MOST_S = 300, NAME_BYTES_MAX = 1000 };
 
 /* A request being answered. */
 struct call {
@@ -23,7 +25,8 @@ struct call {
     uint64_t client;
     const struct http_request *r;
     bool dry_run;
-    int kind; /* of the part in the path, or GW_PART_NONE */
+    uint64_t patience_s; /* for workers to have a change */
+    int kind;            /* of the part in the path, or GW_PART_NONE */
     char name[NAME_BYTES_MAX + 1];
 };
 
@@ -92,25 +95,8 @@ static void refuse(const struct call *c, unsigned status, const char *why, struc
     answer(c->a, c->client, status, status == 405 ? "Allow: GET, PUT, DELETE, POST\r\n" : "", &json);
 }
 
-/* Does the worker whose words these are say that the plugin heals? */
-static bool heals(void *ctx, struct str name)
-{
-    size_t i;
-    json_t *p;
-
-    json_array_foreach(json_object_get(ctx, "plugins"), i, p)
-    {
-        const char *own = json_string_value(json_object_get(p, "name"));
-        const char *state = json_string_value(json_object_get(p, "state"));
-        if (own != NULL && state != NULL && str_eq(str_of(own), name)) {
-            return strcmp(state, "healing") == 0;
-        }
-    }
-    return false;
-}
-
-/* `worker`: what one of them says, or NULL. */
-static void add_status(struct api *a, json_t *worker, const char *error, bool changed, struct strbuf *json)
+void api_status_json(struct api *a, const struct workers_said *workers, const char *error, bool changed,
+                     struct strbuf *json)
 {
     strbuf_printf(json, "{");
     if (error != NULL) {
@@ -122,27 +108,19 @@ static void add_status(struct api *a, json_t *worker, const char *error, bool ch
                   deploy_settled(a->deploy) && a->host->all_have_it(a->host->ctx) ? "true" : "false");
     strbuf_add_json(json, str_of(a->config));
     strbuf_printf(json, ",");
-    deploy_status_json(a->deploy, worker == NULL ? NULL : heals, worker, json);
+    if (workers != NULL) {
+        workers_silent_json(workers, json);
+        strbuf_printf(json, ",");
+    }
+    deploy_status_json(a->deploy, workers == NULL ? NULL : workers_healing, (void *)(uintptr_t)workers, json);
     strbuf_printf(json, "}");
-}
-
-static void get_status(struct call *c)
-{
-    struct strbuf json = {0}, words = {0};
-    bool answers = c->a->host->worker(c->a->host->ctx, &words);
-    json_t *worker = answers ? json_loadb(words.at, words.len, 0, NULL) : NULL;
-
-    add_status(c->a, worker, NULL, false, &json);
-    json_decref(worker);
-    strbuf_fini(&words);
-    answer(c->a, c->client, 200, "", &json);
 }
 
 /* ---- waiting ---------------------------------------------------------------------------------- */
 
 static void wait_for(struct call *c, unsigned status, char *headers, bool tries)
 {
-    struct api_waiter w = {c->client, status, headers, tries, false, now_ms() + PATIENCE_MS};
+    struct api_waiter w = {c->client, status, headers, tries, false, now_ms() + c->patience_s * 1000};
     vec_push(&c->a->waiters, w);
 }
 
@@ -151,8 +129,16 @@ bool api_waiting(const struct api *a)
     return a->waiters.len != 0;
 }
 
+uint64_t api_when_ms(const struct api *a)
+{
+    return a->deploy->gathers == NULL ? 0 : gathers_when_ms(a->deploy->gathers);
+}
+
 void api_step(struct api *a, bool changed)
 {
+    if (a->deploy->gathers != NULL) {
+        gathers_step(a->deploy->gathers, now_ms());
+    }
     for (size_t i = a->waiters.len; i-- != 0;) {
         struct api_waiter *w = &a->waiters.at[i];
         struct strbuf json = {0};
@@ -164,8 +150,8 @@ void api_step(struct api *a, bool changed)
         if (!done && !late) {
             continue;
         }
-        add_status(a, NULL, done ? NULL : "not all workers have it; logs/error.log may say why", w->changed,
-                   &json);
+        api_status_json(a, NULL, done ? NULL : "not all workers have it; logs/error.log may say why",
+                        w->changed, &json);
         answer(a, w->client, done ? w->status : 504, w->headers == NULL ? "" : w->headers, &json);
         mem_free(w->headers);
         *w = vec_last(&a->waiters);
@@ -263,13 +249,23 @@ static void apply_path(struct call *c, const char *path)
     struct api *a = c->a;
     struct gw_problems problems;
 
+    bool other = strcmp(path, a->config) != 0;
+
     gw_problems_init(&problems);
-    if (path[0] != '/' && strcmp(path, a->config) != 0) {
+    if (path[0] != '/' && other) {
         refuse(c, 400, "config must be an absolute path", NULL);
+    } else if (other && !a->host->watch(a->host->ctx, path)) {
+        refuse(c, 500,
+               "changes there could not be watched: the system has no more inotify instances, or this "
+               "process no "
+               "more descriptors; nothing changed",
+               NULL);
     } else if (api_read(a, path, true, &problems) != WEIR_OK) {
+        if (other && !a->host->watch(a->host->ctx, a->config)) {
+            log_line(LOG_ERROR, "%s is not watched any more: the system has no more inotify instances",
+                     a->config);
+        }
         refuse(c, 422, "the configuration has errors; nothing changed", &problems);
-    } else if (strcmp(path, a->config) != 0 && !a->host->watch(a->host->ctx, path)) {
-        refuse(c, 500, "it is taken, but changes of it cannot be watched", NULL);
     } else {
         char *now = mem_strndup(path, strlen(path));
         mem_free(a->config);
@@ -503,16 +499,25 @@ static void get_generations(struct call *c)
     answer(c->a, c->client, 200, "", &json);
 }
 
-static void get_worker(struct call *c)
+/* These four are answered when the workers have said their part. */
+static void get_status(struct call *c)
 {
-    struct strbuf json = {0};
+    api_workers_ask(c->a, c->client, API_STATUS);
+}
 
-    if (c->a->host->worker(c->a->host->ctx, &json)) {
-        answer(c->a, c->client, 200, "", &json);
-    } else {
-        strbuf_fini(&json);
-        refuse(c, 503, "no worker answers", NULL);
-    }
+static void get_workers(struct call *c)
+{
+    api_workers_ask(c->a, c->client, API_WORKERS);
+}
+
+static void get_endpoints(struct call *c)
+{
+    api_workers_ask(c->a, c->client, API_ENDPOINTS);
+}
+
+static void get_metrics(struct call *c)
+{
+    api_workers_ask(c->a, c->client, API_METRICS);
 }
 
 static void get_crashes(struct call *c)
@@ -574,7 +579,8 @@ static const struct {
     void (*run)(struct call *c);
 } paths[] = {
     {"GET", "/v1/status", get_status},           {"POST", "/v1/apply", post_apply},
-    {"GET", "/v1/generations", get_generations}, {"GET", "/v1/worker", get_worker},
+    {"GET", "/v1/generations", get_generations}, {"GET", "/v1/workers", get_workers},
+    {"GET", "/v1/endpoints", get_endpoints},     {"GET", "/metrics", get_metrics},
     {"GET", "/v1/crashes", get_crashes},         {"POST", "/v1/drain", post_drain},
 };
 
@@ -639,15 +645,29 @@ static bool try_parts(struct call *c, struct str path)
     return true;
 }
 
+static bool read_query(struct call *c, struct str query)
+{
+    while (query.len != 0) {
+        struct str value = str_cut(&query, '&'), key = str_cut(&value, '=');
+        bool yes = str_eq(value, STR("true")), no = str_eq(value, STR("false"));
+        if (str_eq(key, STR("dryRun")) && (yes || no)) {
+            c->dry_run = yes;
+        } else if (!str_eq(key, STR("timeout")) || !str_to_u64(value, &c->patience_s) || c->patience_s == 0 ||
+                   c->patience_s > PATIENCE_MOST_S) {
+            return false;
+        }
+    }
+    return true;
+}
+
 void api_request(void *ctx, uint64_t client, const struct http_request *r)
 {
-    struct call c = {.a = ctx, .client = client, .r = r, .kind = GW_PART_NONE};
+    struct call c = {.a = ctx, .client = client, .r = r, .kind = GW_PART_NONE, .patience_s = PATIENCE_S};
     struct str query = r->target, path = str_cut(&query, '?');
     bool known = false;
 
-    c.dry_run = str_eq(query, STR("dryRun=true"));
-    if (query.len != 0 && !c.dry_run && !str_eq(query, STR("dryRun=false"))) {
-        refuse(&c, 400, "the only parameter is dryRun, true or false", NULL);
+    if (!read_query(&c, query)) {
+        refuse(&c, 400, "the parameters are dryRun, true or false, and timeout, 1 to 300 seconds", NULL);
         return;
     }
     for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {

@@ -17,8 +17,7 @@ struct api_host {
     bool (*all_have_it)(void *ctx); /* do all workers have the generation in force, and nginx.conf? */
     bool (*watch)(void *ctx, const char *path); /* the configuration is there from now on; false: it cannot */
     void (*drain)(void *ctx);                   /* finish and end */
-    bool (*worker)(void *ctx, struct strbuf *out); /* what one of the workers says of itself */
-    bool (*half_written)(void *ctx);               /* is a file of the configuration being written? */
+    bool (*half_written)(void *ctx);            /* is a file of the configuration being written? */
     void *ctx;
 };
 
@@ -58,7 +57,15 @@ weir_status api_read(struct api *a, const char *path, bool again, struct gw_prob
 void api_request(void *ctx, uint64_t client, const struct http_request *r);
 /* Answer who waits; call it after deploy_step, which said `changed`, and when workers have said something. */
 void api_step(struct api *a, bool changed);
-/* Does anybody wait? */
+/* Does anybody wait for workers to have a generation? */
 bool api_waiting(const struct api *a);
+/* When api_step has something to do though nothing happened, 0: never. */
+uint64_t api_when_ms(const struct api *a);
+
+/* Appends the answer of GET /v1/status.  `workers`: what they said (cli/api_workers.h), or NULL: they were
+ * not asked. */
+struct workers_said;
+void api_status_json(struct api *a, const struct workers_said *workers, const char *error, bool changed,
+                     struct strbuf *json);
 
 #endif

@@ -76,6 +76,7 @@ void deploy_fini(struct deploy *d)
         drop_note(d, str_of(d->notes.at[0].name));
     }
     vec_fini(&d->notes);
+    gathers_free(d->gathers);
     deploy_tries_fini(d);
     while (d->past.len != 0) {
         strbuf_fini(&vec_pop(&d->past).kept);
@@ -391,10 +392,12 @@ static weir_status read_back(struct deploy *d, struct str text, struct gw_config
     return st;
 }
 
-static void take_model(struct deploy *d, struct gw_config *model)
+/* `taken`: by a worker, the one in force so far.  Of one that none took it is not known whether its plugins
+ * run. */
+static void take_model(struct deploy *d, struct gw_config *model, bool taken)
 {
-    gw_config_free(d->previous);
-    d->previous = d->published;
+    gw_config_free(taken ? d->previous : d->published);
+    d->previous = taken ? d->published : d->previous;
     d->published = model;
     if (d->images != NULL) {
         images_want(d->images, d->published);
@@ -408,6 +411,7 @@ static weir_status publish(struct deploy *d, const struct gw_config *config, boo
 {
     struct strbuf text = {0};
     struct gw_config *model = NULL;
+    bool taken = d->images == NULL || deploy_napplied(d) != 0;
 
     if (d->text.len == 0 && d->published != NULL) {
         gw_config_write(d->published, &d->text);
@@ -426,7 +430,7 @@ static weir_status publish(struct deploy *d, const struct gw_config *config, boo
             model = gw_config_view(d->wanted);
             model->plugins = d->asked;
         }
-        take_model(d, model);
+        take_model(d, model, taken);
         model = NULL;
         strbuf_fini(&d->text);
         d->text = text;
@@ -586,16 +590,18 @@ static void take_back(struct deploy *d, uint32_t index, struct str why)
     gw_problems_fini(&problems);
 }
 
-/* It does not run yet, and nothing is wrong: its image was not there when the worker looked. */
-static bool awaits_image(struct deploy *d, const struct gw_plugin *p, struct str said)
+/* A worker could not start a plugin that never ran. One that runs only compiled had no image when the worker
+ * looked: nothing is wrong as long as there may be one. */
+static void take_failure(struct deploy *d, const struct gw_plugin *p, struct str said)
 {
-    if (p->runtime != GW_RUNTIME_AOT ||
-        !str_starts_with(said, STR("not found: the module has no native image"))) {
-        return false;
+    bool no_image = p->runtime == GW_RUNTIME_AOT &&
+                    str_starts_with(said, STR("not found: the module has no native image"));
+
+    if (no_image) {
+        note_image(d, p);
+    } else {
+        note(d, p, DEPLOY_FAILED, 0, said);
     }
-    char *why = images_failure(d->images, p);
-    mem_free(why);
-    return why == NULL;
 }
 
 static void on_message(void *ctx, struct channel_client *from, struct str text)
@@ -611,6 +617,8 @@ static void on_message(void *ctx, struct channel_client *from, struct str text)
         from->applied = number;
     } else if (str_eq(verb, STR("holds"))) {
         snprintf(from->holds, sizeof from->holds, "%.*s %.*s", STR_ARG(file), STR_ARG(rest));
+    } else if (str_eq(verb, STR("reported"))) {
+        gathers_take(d->gathers, from, file);
     } else if (str_eq(verb, STR("unusable"))) {
         from->refused = number;
         log_line(LOG_ERROR, "worker %d cannot use %.*s; logs/error.log says why", (int)from->pid,
@@ -622,9 +630,9 @@ static void on_message(void *ctx, struct channel_client *from, struct str text)
         const struct deploy_note *known = deploy_note_find(d, p->name);
         if (str_eq(verb, STR("declined"))) {
             take_back(d, (uint32_t)index, rest);
-        } else if (!sources_is_remote(p) && !awaits_image(d, p, rest) &&
+        } else if (!sources_is_remote(p) &&
                    (known == NULL || known->state != DEPLOY_FAILED)) { /* every worker says so */
-            note(d, p, DEPLOY_FAILED, 0, rest);
+            take_failure(d, p, rest);
         }
     }
 }
@@ -632,6 +640,7 @@ static void on_message(void *ctx, struct channel_client *from, struct str text)
 void deploy_connect(struct deploy *d, struct images *images)
 {
     d->images = images;
+    d->gathers = gathers_new(images_channel(images));
     images_set_listener(images, on_message, d);
     images_want(images, d->published);
 }

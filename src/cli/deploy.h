@@ -15,13 +15,15 @@
  * A module that comes over the network is not waited for: until it is there, its plugin keeps its last good
  * version, or fails by its failStrategy; deploy_fetched goes on with it when it has come.
  *
- * The last good version of a plugin is the one in the generation in force, so it outlives this process. */
+ * The last good version of a plugin is the one in the generation in force, so it outlives this process.  If
+ * workers decline that one, it is the one of the last generation before that a worker has taken. */
 #ifndef CLI_DEPLOY_H
 #define CLI_DEPLOY_H
 
 #include <poll.h>
 
 #include "base/vec.h"
+#include "control/gather.h"
 #include "control/generations.h"
 #include "control/images.h"
 #include "control/sources.h"
@@ -62,7 +64,8 @@ struct deploy_past {
 struct deploy {
     struct store *store;
     struct sources *sources;
-    struct images *images; /* NULL until workers can be told */
+    struct images *images;   /* NULL until workers can be told */
+    struct gathers *gathers; /* likewise: asks them */
     const char *state_dir;
     struct generations files;
     struct gw_config *wanted; /* what was asked for last, as it was written; or NULL */
@@ -77,7 +80,8 @@ struct deploy {
     VEC(struct deploy_try) tries;
     VEC(struct deploy_past) past; /* oldest first, at most DEPLOY_HISTORY */
     struct gw_config *published;  /* the model in force, or NULL */
-    struct gw_config *previous;   /* the one before, for plugins that workers decline; or NULL */
+    struct gw_config
+        *previous; /* the last one before that a worker took, for plugins that are declined; or NULL */
     VEC(struct deploy_note) notes;
     VEC(const char *)
     files_read;      /* paths of the modules of `wanted` that are files, then of its certificates
@@ -135,10 +139,11 @@ size_t deploy_nrefused(const struct deploy *d);
  * "" if there is nothing to say. */
 const char *deploy_plugin_state(struct deploy *d, uint32_t plugin, const char **cause, bool *kept);
 
-/* Members of a JSON object, without its braces: generation, workers, plugins.  `heals` (may be NULL) says
- * what only a worker knows: that a plugin's VM waits after failures in a row. */
-void deploy_status_json(struct deploy *d, bool (*heals)(void *ctx, struct str name), void *ctx,
-                        struct strbuf *out);
+/* Members of a JSON object, without its braces: generation, workers, plugins.  `healing` (may be NULL) says
+ * what only workers know: it appends the numbers of the processes, with commas, where the plugin's VM waits
+ * after failures in a row. */
+void deploy_status_json(struct deploy *d, void (*healing)(void *ctx, struct str name, struct strbuf *pids),
+                        void *ctx, struct strbuf *out);
 
 /* A JSON list: number, time, what was kept, and the workers (pids) that still hold it. */
 void deploy_generations_json(struct deploy *d, struct strbuf *out);

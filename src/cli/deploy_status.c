@@ -49,9 +49,10 @@ const char *deploy_plugin_state(struct deploy *d, uint32_t plugin, const char **
                                                     : "ready";
 }
 
-void deploy_status_json(struct deploy *d, bool (*heals)(void *ctx, struct str name), void *ctx,
-                        struct strbuf *out)
+void deploy_status_json(struct deploy *d, void (*healing)(void *ctx, struct str name, struct strbuf *pids),
+                        void *ctx, struct strbuf *out)
 {
+    struct strbuf pids = {0};
     const struct channel *ch = images_channel(d->images);
     bool kept;
     const char *cause;
@@ -65,14 +66,19 @@ void deploy_status_json(struct deploy *d, bool (*heals)(void *ctx, struct str na
     for (uint32_t i = 0; i < d->published->nplugins; i++) {
         strbuf_printf(out, "%s{\"name\":", i == 0 ? "" : ",");
         strbuf_add_json(out, d->published->plugins[i].name);
-        bool healing = heals != NULL && heals(ctx, d->published->plugins[i].name);
+        pids.len = 0;
+        if (healing != NULL) {
+            healing(ctx, d->published->plugins[i].name, &pids);
+        }
         const char *state = deploy_plugin_state(d, i, &cause, &kept);
-        strbuf_printf(out, ",\"state\":\"%s\"", healing ? "healing" : state);
-        strbuf_printf(out, ",\"kept\":%s,\"cause\":", kept ? "true" : "false");
+        strbuf_printf(out, ",\"state\":\"%s\"", pids.len != 0 ? "healing" : state);
+        strbuf_printf(out, ",\"kept\":%s,\"healing\":[%.*s],\"cause\":", kept ? "true" : "false",
+                      (int)pids.len, pids.len == 0 ? "" : pids.at);
         strbuf_add_json(out, str_of(cause));
         strbuf_printf(out, "}");
     }
     strbuf_printf(out, "]");
+    strbuf_fini(&pids);
 }
 
 /* ---- generations ------------------------------------------------------------------------------ */

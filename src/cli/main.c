@@ -19,15 +19,16 @@ extern const struct cli_verb cli_verb_post __attribute__((weak));
 extern const struct cli_verb cli_verb_pull __attribute__((weak));
 extern const struct cli_verb cli_verb_push __attribute__((weak));
 extern const struct cli_verb cli_verb_run __attribute__((weak));
+extern const struct cli_verb cli_verb_services __attribute__((weak));
 extern const struct cli_verb cli_verb_status __attribute__((weak));
 extern const struct cli_verb cli_verb_symbolize __attribute__((weak));
 extern const struct cli_verb cli_verb_try __attribute__((weak));
 
 static const struct cli_verb *const verbs[] = {
-    &cli_verb_run,     &cli_verb_apply,      &cli_verb_diff,    &cli_verb_status,
-    &cli_verb_plugins, &cli_verb_routes,     &cli_verb_check,   &cli_verb_try,
-    &cli_verb_exec,    &cli_verb_new_plugin, &cli_verb_crashes, &cli_verb_symbolize,
-    &cli_verb_push,    &cli_verb_pull,       &cli_verb_post,    &cli_verb_echo,
+    &cli_verb_run,        &cli_verb_apply,    &cli_verb_diff,      &cli_verb_status, &cli_verb_plugins,
+    &cli_verb_routes,     &cli_verb_services, &cli_verb_check,     &cli_verb_try,    &cli_verb_exec,
+    &cli_verb_new_plugin, &cli_verb_crashes,  &cli_verb_symbolize, &cli_verb_push,   &cli_verb_pull,
+    &cli_verb_post,       &cli_verb_echo,
 };
 
 static void print_help(FILE *to)

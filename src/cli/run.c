@@ -141,7 +141,8 @@ static const struct cli_option options[] = {
      .kind = CLI_NUMBER,
      .value = &args.drain_seconds,
      .arg = "SECONDS",
-     .help = "how long requests under way may take to end when the gateway is told to stop (default 10)"},
+     .help = "how long requests under way may take to end when the gateway is told to stop (default 10); "
+             "the configuration's drainTimeout takes its place"},
     {.name = "user",
      .kind = CLI_TEXT,
      .value = &args.user,
@@ -588,17 +589,11 @@ static weir_status go_on(struct run *run, bool *changed)
     return st;
 }
 
-static bool ask_worker(void *ctx, struct strbuf *out)
-{
-    const struct run *run = ctx;
-    return run->nginx.pid != 0 && nginx_process_status(&run->nginx, out);
-}
-
 static void drain(void *ctx);
 
 static int start_publishing(struct run *run)
 {
-    static struct api_host host = {all_have_it, set_watch, drain, ask_worker, half_written, NULL};
+    static struct api_host host = {all_have_it, set_watch, drain, half_written, NULL};
     struct weir_report rep;
     bool changed;
 
@@ -825,12 +820,19 @@ static int nginx_ended(struct run *run)
     return CLI_GO_ON;
 }
 
+/* As the generation in force says, and its workers have it, or the option. */
+static uint64_t drain_ms(const struct run *run)
+{
+    const struct gw_config *c = run->deploy.published;
+
+    return c != NULL && c->drain_timeout_ms != 0 ? c->drain_timeout_ms : args.drain_seconds * 1000;
+}
+
 /* The first signal lets requests finish, each further one, or waiting in vain, is less patient. */
 static int stop_harder(struct run *run)
 {
     static const int how[] = {SIGQUIT, SIGTERM, SIGKILL};
-    const uint64_t patience_ms[] = {args.drain_seconds * 1000 + QUIT_EXTRA_MS, TERM_PATIENCE_MS,
-                                    TERM_PATIENCE_MS};
+    const uint64_t patience_ms[] = {drain_ms(run) + QUIT_EXTRA_MS, TERM_PATIENCE_MS, TERM_PATIENCE_MS};
 
     if (run->nginx.pid == 0) {
         return CLI_EXIT_OK;
@@ -900,6 +902,7 @@ static int wait_ms(const struct run *run)
     next = sooner(next, run->stopping || !deploy_settled(&run->deploy) ? 0 : run->sweep_ms);
     next = sooner(next, crashes_when_ms(run->crashes));
     next = sooner(next, deploy_when_ms(&run->deploy));
+    next = sooner(next, api_when_ms(&run->api));
     if (images_busy(run->images) && (next == 0 || next > now + IMAGES_STEP_MS)) {
         next = now + IMAGES_STEP_MS;
     }

@@ -275,14 +275,20 @@ static const char *reason(unsigned status)
 
 void admin_answer(struct admin *a, uint64_t client, unsigned status, const char *headers, struct str json)
 {
+    admin_answer_as(a, client, status, "application/json", headers, json);
+}
+
+void admin_answer_as(struct admin *a, uint64_t client, unsigned status, const char *type, const char *headers,
+                     struct str body)
+{
     for (size_t i = 0; i < ADMIN_MAX_CLIENTS; i++) {
         struct client *c = &a->clients[i];
         if (c->fd >= 0 && c->id == client && c->out.len == 0) {
             strbuf_printf(&c->out,
-                          "HTTP/1.1 %u %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n"
+                          "HTTP/1.1 %u %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n"
                           "Connection: close\r\n%s\r\n",
-                          status, reason(status), json.len, headers);
-            strbuf_add(&c->out, json);
+                          status, reason(status), type, body.len, headers);
+            strbuf_add(&c->out, body);
         }
     }
 }

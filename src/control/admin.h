@@ -39,6 +39,9 @@ size_t admin_poll_fds(const struct admin *a, struct pollfd *fds);
 void admin_polled(struct admin *a, const struct pollfd *fds, size_t n);
 
 /* `headers`: further lines, each with its end, or "". */
+void admin_answer_as(struct admin *a, uint64_t client, unsigned status, const char *type, const char *headers,
+                     struct str body);
+/* The same with JSON. */
 void admin_answer(struct admin *a, uint64_t client, unsigned status, const char *headers, struct str json);
 
 #endif

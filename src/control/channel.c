@@ -156,9 +156,29 @@ void channel_polled(struct channel *ch, const struct pollfd *fds, size_t n)
     }
 }
 
-static void send_text(struct channel_client *to, const char *text, size_t len)
+/* `file`: -1 for none. */
+static ssize_t send_packet(int fd, const char *text, size_t len, int file)
 {
-    if (send(to->fd, text, len, MSG_NOSIGNAL | MSG_DONTWAIT) != (ssize_t)len) {
+    union {
+        struct cmsghdr header;
+        char space[CMSG_SPACE(sizeof(int))];
+    } control = {.space = {0}};
+    struct iovec part = {.iov_base = (void *)(uintptr_t)text, .iov_len = len};
+    struct msghdr msg = {.msg_iov = &part, .msg_iovlen = 1};
+
+    if (file >= 0) {
+        msg.msg_control = control.space;
+        msg.msg_controllen = sizeof control.space;
+        control.header = (struct cmsghdr){
+            .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof file)};
+        memcpy(CMSG_DATA(&control.header), &file, sizeof file);
+    }
+    return sendmsg(fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+static void send_text(struct channel_client *to, const char *text, size_t len, int file)
+{
+    if (send_packet(to->fd, text, len, file) != (ssize_t)len) {
         log_line(LOG_WARN, "worker %d does not read its messages and is cut off: %s", (int)to->pid,
                  strerror(errno));
         shutdown(to->fd, SHUT_RDWR); /* poll then reports it and it is removed */
@@ -174,7 +194,19 @@ void channel_send(struct channel *ch, struct channel_client *to, const char *fmt
     int len = vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
     WEIR_ASSERT(len > 0 && (size_t)len < sizeof text);
-    send_text(to, text, (size_t)len);
+    send_text(to, text, (size_t)len, -1);
+}
+
+void channel_send_file(struct channel *ch, struct channel_client *to, int file, const char *fmt, ...)
+{
+    char text[CHANNEL_MESSAGE_BYTES];
+    va_list ap;
+    (void)ch;
+    va_start(ap, fmt);
+    int len = vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    WEIR_ASSERT(len > 0 && (size_t)len < sizeof text);
+    send_text(to, text, (size_t)len, file);
 }
 
 void channel_broadcast(struct channel *ch, const char *fmt, ...)
@@ -187,7 +219,7 @@ void channel_broadcast(struct channel *ch, const char *fmt, ...)
     WEIR_ASSERT(len > 0 && (size_t)len < sizeof text);
     for (size_t i = 0; i < ch->nclients; i++) {
         if (ch->clients[i].pid != 0) {
-            send_text(&ch->clients[i], text, (size_t)len);
+            send_text(&ch->clients[i], text, (size_t)len, -1);
         }
     }
 }

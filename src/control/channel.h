@@ -12,7 +12,9 @@
  *                         holds N N ...          numbers of the generations that requests there still use
  *                         unusable FILE          it cannot be loaded; not in force
  *                         crash REPORT           a plugin trapped (observe/crash.h)
+ *                         reported N             the file of request N is written (control/gather.h)
  *     control -> worker   image SHA256           the store has an image of this module
+ *                         report N WHAT          with a file: write what this worker says of itself into it
  *                         generation FILE        the link to the generation in force may have changed; always
  *                                                answered
  *
@@ -56,6 +58,9 @@ void channel_polled(struct channel *ch, const struct pollfd *fds, size_t n);
 
 void channel_send(struct channel *ch, struct channel_client *to, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+/* The same with an open file, which stays the caller's. */
+void channel_send_file(struct channel *ch, struct channel_client *to, int file, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
 /* To every worker that has said hello. */
 void channel_broadcast(struct channel *ch, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

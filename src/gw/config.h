@@ -54,6 +54,7 @@ struct gw_listener {
     struct str name; /* at NULL: none */
     struct gw_address address;
     enum gw_protocol protocol;
+    bool proxy_protocol;         /* connections begin with a header of the PROXY protocol */
     bool http2;                  /* beside HTTP/1.1: with prior knowledge, or by ALPN with HTTPS */
     struct gw_listener_tls *tls; /* HTTPS: NULL: all of it as by default; TCP: NULL: clear text */
     struct str service_name;     /* TCP: where connections go; at NULL with HTTP */
@@ -407,6 +408,7 @@ struct gw_config {
     uint32_t nlisteners, ncertificates, nservices, nroutes, nplugins;
     struct gw_client_address *client_address; /* NULL: clients are who connects */
     enum gw_log_level log_level;              /* of plugins' lines; UNSET: as the server was told */
+    uint32_t drain_timeout_ms;                /* of requests when a worker ends; 0: as the server was told */
 };
 
 /* NULL is fine. */

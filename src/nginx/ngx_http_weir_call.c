@@ -305,7 +305,7 @@ connect_peer(call_t *call, bool fresh)
         if (rc == NGX_ERROR || rc == NGX_BUSY || rc == NGX_DECLINED) {
             call->connection = c;
             drop_connection(call);
-            ngx_http_weir_peer_failed(call->peer);
+            ngx_http_weir_peer_failed(call->peer, "it cannot be reached");
             return NGX_ERROR;
         }
 
@@ -604,7 +604,7 @@ broke(call_t *call)
             && (call->repeatable || call->request->pos == call->request->start);
 
     if (!call->cached && !call->answered && !call->connection->close) {
-        ngx_http_weir_peer_failed(call->peer);
+        ngx_http_weir_peer_failed(call->peer, "it broke off");
     }
 
     drop_connection(call);

@@ -97,7 +97,7 @@ ngx_http_weir_channel_crash(struct str report)
 
 
 static void
-ngx_http_weir_channel_message(struct str text)
+ngx_http_weir_channel_message(struct str text, int file)
 {
     struct str  rest = text, verb = str_cut(&rest, ' ');
 
@@ -111,22 +111,68 @@ ngx_http_weir_channel_message(struct str text)
         return;
     }
 
+    if (str_eq(verb, STR("report")) && file >= 0) {
+        channel.ops->report(channel.data, rest, file);
+        return;
+    }
+
     ngx_log_error(NGX_LOG_WARN, channel.log, 0, "[weir] the control process said something unknown: \"%*s\"",
                   text.len, text.at);
+}
+
+
+/* A packet, and the file that came with it, or -1. */
+
+static ssize_t
+ngx_http_weir_channel_receive(char *text, size_t size, int *file)
+{
+    ssize_t          n;
+    struct iovec     part = { text, size };
+    struct msghdr    msg;
+    struct cmsghdr  *cmsg;
+
+    union {
+        struct cmsghdr  header;
+        char            space[CMSG_SPACE(sizeof(int))];
+    } control;
+
+    ngx_memzero(&msg, sizeof(msg));
+    msg.msg_iov = &part;
+    msg.msg_iovlen = 1;
+    msg.msg_control = control.space;
+    msg.msg_controllen = sizeof(control.space);
+
+    *file = -1;
+    n = recvmsg(channel.connection->fd, &msg, MSG_CMSG_CLOEXEC);
+    cmsg = n > 0 ? CMSG_FIRSTHDR(&msg) : NULL;
+
+    if (cmsg != NULL && cmsg->cmsg_level == SOL_SOCKET && cmsg->cmsg_type == SCM_RIGHTS
+        && cmsg->cmsg_len == CMSG_LEN(sizeof(int)))
+    {
+        ngx_memcpy(file, CMSG_DATA(cmsg), sizeof(int));
+    }
+
+    return n;
 }
 
 
 static void
 ngx_http_weir_channel_read(ngx_event_t *rev)
 {
+    int      file;
     char     text[NGX_HTTP_WEIR_CHANNEL_BYTES];
     ssize_t  n;
 
     while (channel.connection) {
-        n = recv(channel.connection->fd, text, sizeof(text), 0);
+        n = ngx_http_weir_channel_receive(text, sizeof(text), &file);
 
         if (n > 0) {
-            ngx_http_weir_channel_message(str_make(text, (size_t) n));
+            ngx_http_weir_channel_message(str_make(text, (size_t) n), file);
+
+            if (file >= 0) {
+                (void) close(file);
+            }
+
             continue;
         }
 

@@ -16,6 +16,8 @@ typedef struct {
     void (*image)(void *data, struct str sha256);
     /* Another generation may be in force. */
     void (*generation)(void *data);
+    /* Write what `words` ask for into the file, and say "reported" (ngx_http_weir_channel_tell). */
+    void (*report)(void *data, struct str words, int file);
 } ngx_http_weir_channel_ops_t;
 
 /* Connect to the socket at `path`, which must live as long as the cycle.  NGX_ERROR: no memory; a socket that
@@ -29,7 +31,8 @@ ngx_int_t ngx_http_weir_channel_crash(struct str report);
 
 /* The store's image of this module cannot be used, because... */
 void ngx_http_weir_channel_refused(const char *sha256, const char *reason);
-/* What became of a generation (control/channel.h): "applied", "failed", "declined" or "unusable". */
+/* What became of a generation (control/channel.h): "applied", "failed", "declined" or "unusable"; or "reported", with the
+ * number of the request in the place of a generation. */
 void ngx_http_weir_channel_tell(const char *what, const char *generation, const char *words);
 
 #endif

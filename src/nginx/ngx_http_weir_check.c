@@ -79,6 +79,11 @@ result(ngx_http_weir_check_t *check, bool good, const char *why)
     ngx_http_weir_peer_t     *peer = check->peer;
     const struct gw_active   *conf = settings(check);
 
+    if (!good) {
+        ngx_http_weir_peer_check_failed(peer, why, check->connection != NULL && http_response_has_head(&check->response)
+                                               ? check->response.status : 0);
+    }
+
     hang_up(check);
     plan(check);
 

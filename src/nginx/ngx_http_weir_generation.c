@@ -497,8 +497,9 @@ fill_plugin(ngx_http_weir_worker_t *w, ngx_http_weir_generation_t *g, const char
 
     p->conf = &g->config->plugins[index];
     p->roots = ngx_palloc(g->pool, (p->conf->nconfigs + 1) * sizeof(uint32_t));
+    p->counts = ngx_http_weir_plugin_counts_get(p->conf->name);
 
-    if (p->roots == NULL) {
+    if (p->roots == NULL || p->counts == NULL) {
         return NGX_ERROR;
     }
 
@@ -619,6 +620,7 @@ free_generation(ngx_http_weir_worker_t *w, ngx_http_weir_generation_t *g)
 
     for (i = 0; g->plugins != NULL && i < g->config->nplugins; i++) {
         drop_plugin(&g->plugins[i]);
+        ngx_http_weir_plugin_counts_unref(g->plugins[i].counts);
     }
 
     ngx_http_weir_certificates_fini(g);
@@ -660,6 +662,29 @@ ngx_http_weir_generation_unref(ngx_http_weir_generation_t *g)
     g->retired = w->retired;
     w->retired = g;
     ngx_post_event(&w->retire, &ngx_posted_events);
+}
+
+
+/* How long this worker waits for what is under way when it ends: the generation's word, or what nginx.conf says. An nginx
+ * of somebody else's has its own. */
+
+static void
+set_drain_timeout(ngx_http_weir_worker_t *w)
+{
+    ngx_core_conf_t    *ccf;
+    static ngx_msec_t   told;
+
+    if (w->folder.len != 0) {
+        return;
+    }
+
+    ccf = (ngx_core_conf_t *) ngx_get_conf(w->cycle->conf_ctx, ngx_core_module);
+
+    if (told == 0) {
+        told = ccf->shutdown_timeout;
+    }
+
+    ccf->shutdown_timeout = w->generation->config->drain_timeout_ms != 0 ? w->generation->config->drain_timeout_ms : told;
 }
 
 
@@ -713,6 +738,7 @@ take(ngx_http_weir_worker_t *w, const char *file)
     w->generation = g;
     ngx_cpystrn((u_char *) w->file, (u_char *) file, sizeof(w->file));
 
+    set_drain_timeout(w);
     ngx_http_weir_services_commit(g, before);
 
     if (before != NULL) {

@@ -880,7 +880,7 @@ fail(grpc_t *g, uint32_t status, const char *text)
     if (!g->over) {
 
         if (status == GRPC_UNAVAILABLE && !g->got_head && g->peer != NULL) {
-            ngx_http_weir_peer_failed(g->peer);
+            ngx_http_weir_peer_failed(g->peer, text);
         }
 
         g->over = 1;

@@ -101,9 +101,29 @@ eject(ngx_http_weir_peer_t *peer, const char *why)
 }
 
 
-void
-ngx_http_weir_peer_failed(ngx_http_weir_peer_t *peer)
+static void
+note(ngx_http_weir_peer_t *peer, const char *why, ngx_uint_t status, bool check)
 {
+    ngx_time_t  *tp = ngx_timeofday();
+
+    peer->failure = why;
+    peer->failure_ms = (uint64_t) tp->sec * 1000 + tp->msec;
+    peer->failure_status = status;
+    peer->failure_check = check;
+}
+
+
+void
+ngx_http_weir_peer_check_failed(ngx_http_weir_peer_t *peer, const char *why, ngx_uint_t status)
+{
+    note(peer, why, status, true);
+}
+
+
+void
+ngx_http_weir_peer_failed(ngx_http_weir_peer_t *peer, const char *why)
+{
+    note(peer, why, 0, false);
     peer->failed++;
     peer->failures++;
 
@@ -119,6 +139,7 @@ ngx_http_weir_peer_answered(ngx_http_weir_peer_t *peer, ngx_uint_t status)
     peer->failures = 0;
 
     if (status >= 500) {
+        note(peer, "it answered with a server error", status, false);
         peer->failed++;
         peer->errors++;
 

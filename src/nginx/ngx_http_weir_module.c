@@ -24,8 +24,6 @@
  *   weir_phase rewrite|access;     likewise: plugins run before `return` and `rewrite`, which is the default, or after limits
  */
 
-#include <malloc.h>
-
 #include "ngx_http_weir_module.h"
 #include "ngx_http_weir_channel.h"
 #include "ngx_stream_weir_module.h"
@@ -80,7 +78,8 @@ static ngx_conf_enum_t  phases[] = {
 
 static const ngx_http_weir_channel_ops_t  channel_ops = {
     ngx_http_weir_generation_image,
-    ngx_http_weir_generation_change
+    ngx_http_weir_generation_change,
+    ngx_http_weir_report
 };
 
 
@@ -593,76 +592,6 @@ enable(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
 /* ---- status ---- */
 
-/* Which quotas a plugin hit in this worker, and how often. */
-
-static void
-quotas_json(struct strbuf *b, const struct pw_plugin *p)
-{
-    int       q;
-    uint64_t  hits;
-    bool      first = true;
-
-    strbuf_printf(b, ",\"quotas\":{");
-
-    for (q = 0; p != NULL && q < PW_QUOTA_COUNT; q++) {
-        hits = pw_plugin_quota_hits(p, q);
-
-        if (hits != 0) {
-            strbuf_printf(b, "%s\"%s\":%llu", first ? "" : ",", pw_quota_name(q), (unsigned long long) hits);
-            first = false;
-        }
-    }
-
-    strbuf_printf(b, "}");
-}
-
-
-static void
-status_json(struct strbuf *b)
-{
-    uint32_t                     i;
-    struct pw_live               live = pw_live_count();
-    struct mallinfo2             heap = mallinfo2();
-    ngx_http_weir_generation_t  *g = ngx_http_weir_worker.generation;
-
-    static const char *const  states[] = {
-        [PW_PLUGIN_STOPPED] = "stopped",
-        [PW_PLUGIN_RUNNING] = "running",
-        [PW_PLUGIN_HEALING] = "healing",
-    };
-
-    strbuf_printf(b, "{\"worker\":%d,\"generation\":", (int) ngx_pid);
-    strbuf_add_json(b, str_of(ngx_http_weir_worker.file));
-    strbuf_printf(b, ",\"generations\":%zu", (size_t) ngx_http_weir_worker.generations);
-    strbuf_printf(b, ",\"peers\":%zu,\"timers\":%zu", (size_t) ngx_http_weir_npeers, ngx_http_weir_timer_count());
-    strbuf_printf(b, ",\"live\":{\"connections\":%zu", (size_t) ngx_http_weir_worker.connections);
-    strbuf_printf(b, ",\"requests\":%zu,\"streams\":%zu,\"contexts\":%zu,\"callouts\":%zu",
-                  (size_t) ngx_http_weir_worker.requests, live.streams, live.contexts, live.callouts);
-    strbuf_printf(b, ",\"bodies\":%zu,\"body_bytes\":%llu},\"heap_bytes\":%zu,\"plugins\":[", live.bodies,
-                  (unsigned long long) live.body_bytes, heap.uordblks + heap.hblkhd);
-
-    for (i = 0; g != NULL && i < g->config->nplugins; i++) {
-        strbuf_printf(b, "%s{\"name\":", i == 0 ? "" : ",");
-        strbuf_add_json(b, g->config->plugins[i].name);
-        strbuf_printf(b, ",\"error\":");
-        strbuf_add_json(b, str_of(g->plugins[i].error));
-        strbuf_printf(b, ",\"state\":\"%s\"", states[g->plugins[i].plugin == NULL ? PW_PLUGIN_STOPPED
-                      : pw_plugin_state(g->plugins[i].plugin)]);
-        strbuf_printf(b, ",\"tier\":\"%s\"", ngx_http_weir_plugin_tier(&g->plugins[i]));
-        strbuf_printf(b, ",\"callouts\":%zu", g->plugins[i].plugin == NULL ? (size_t) 0
-                      : pw_plugin_callouts(g->plugins[i].plugin));
-        quotas_json(b, g->plugins[i].plugin);
-        strbuf_printf(b, ",\"memory_bytes\":%llu}", g->plugins[i].plugin == NULL ? 0ULL
-                      : (unsigned long long) pw_plugin_memory_bytes(g->plugins[i].plugin));
-    }
-
-    strbuf_printf(b, "]");
-    ngx_http_weir_redis_json(b);
-    ngx_http_weir_shared_json(b, ngx_http_weir_worker.shared);
-    strbuf_printf(b, "}\n");
-}
-
-
 static ngx_int_t
 status_handler(ngx_http_request_t *r)
 {
@@ -677,14 +606,7 @@ status_handler(ngx_http_request_t *r)
         return rc;
     }
 
-    if (str_eq(ngx_http_weir_str(&r->uri), STR("/services"))) {
-        ngx_http_weir_services_json(&json);
-        strbuf_add(&json, STR("\n"));
-
-    } else {
-        status_json(&json);
-    }
-
+    ngx_http_weir_status_json(&json, str_eq(ngx_http_weir_str(&r->uri), STR("/services")));
     rc = ngx_http_weir_copy(r->pool, strbuf_str(&json), &body);
     strbuf_fini(&json);
 
@@ -772,6 +694,7 @@ log_handler(ngx_http_request_t *r)
 
     if (ctx != NULL) {
         ngx_http_weir_end(ctx);
+        ngx_http_weir_count_request(r, ctx);
     }
 
     return NGX_OK;

@@ -146,9 +146,21 @@ ngx_http_weir_name_unknown(const ngx_http_weir_name_t *name)
 void
 ngx_http_weir_name_json(struct strbuf *b, const ngx_http_weir_name_t *name)
 {
+    u_char      text[NGX_SOCKADDR_STRLEN];
+    size_t      len;
+    ngx_uint_t  i;
+
     strbuf_printf(b, "{\"name\":");
     strbuf_add_json(b, str_make(name->node.str.data, name->node.str.len));
-    strbuf_printf(b, ",\"addresses\":%zu,\"failures\":%zu}", (size_t) name->naddresses, (size_t) name->failures);
+    strbuf_printf(b, ",\"addresses\":[");
+
+    for (i = 0; i < name->naddresses; i++) {
+        len = ngx_sock_ntop((struct sockaddr *) &name->addresses[i].sockaddr, name->addresses[i].socklen, text,
+                            sizeof(text), 0);
+        strbuf_printf(b, "%s\"%.*s\"", i == 0 ? "" : ",", (int) len, text);
+    }
+
+    strbuf_printf(b, "],\"failures\":%zu}", (size_t) name->failures);
 }
 
 

@@ -61,6 +61,7 @@
     X(moved)                                                                                                 \
     X(asked)                                                                                                 \
     X(slots_read)       /* whole tables of a cluster */                                                      \
+    X(writes)           /* pieces of output: how many commands go together is commands / writes */           \
     X(bytes_sent)                                                                                            \
     X(reply_bytes)
 
@@ -122,6 +123,7 @@ struct redis_node_s {
     ngx_uint_t            nwaiting;
     size_t                waiting_bytes;
     ngx_event_t           retry;        /* connect again */
+    ngx_http_weir_waiter_t waiter;      /* for the service's first address; posts `retry` */
     ngx_msec_t            next;         /* not before, if failures is not 0 */
     ngx_uint_t            failures;     /* in a row */
     ngx_uint_t            endpoints;    /* that it may connect to */

@@ -165,7 +165,7 @@ ngx_http_weir_redis_connect(redis_node_t *node)
                       conn->ac == NULL || !conn->ac->err ? "no memory" : conn->ac->errstr);
 
         if (conn->peer != NULL) {
-            ngx_http_weir_peer_failed(conn->peer);
+            ngx_http_weir_peer_failed(conn->peer, "it cannot be reached");
         }
 
         if (conn->ac != NULL) {
@@ -261,7 +261,7 @@ ngx_http_weir_redis_lost(redis_conn_t *conn, struct str reply)
                       conn->state == REDIS_CONNECTING ? "cannot be reached: " : "", reason(conn), conn->live);
 
         if (failed && conn->peer != NULL) {
-            ngx_http_weir_peer_failed(conn->peer);
+            ngx_http_weir_peer_failed(conn->peer, conn->state == REDIS_CONNECTING ? "it cannot be reached" : "it broke off");
         }
     }
 

@@ -38,8 +38,14 @@ ngx_http_weir_redis_node_init(redis_node_t *node, redis_client_t *client)
 void
 ngx_http_weir_redis_node_fini(redis_node_t *node)
 {
+    ngx_http_weir_wait_end(&node->waiter);
+
     if (node->retry.timer_set) {
         ngx_del_timer(&node->retry);
+    }
+
+    if (node->retry.posted) {
+        ngx_delete_posted_event(&node->retry);
     }
 
     refuse_all(node, STR(""));
@@ -176,6 +182,27 @@ try_endpoints(redis_node_t *node)
 }
 
 
+/* The home has no address yet, but will have one or know better soon. Commands wait as long as they may. */
+
+static bool
+waits_for_address(redis_node_t *node)
+{
+    ngx_http_weir_service_t  *service;
+
+    ngx_http_weir_wait_end(&node->waiter);
+    service = node->host.len != 0 ? NULL
+              : ngx_http_weir_find_service(&ngx_http_weir_worker, NULL, strbuf_str(&node->client->service));
+
+    if (service == NULL || !ngx_http_weir_service_resolving(service)) {
+        return false;
+    }
+
+    ngx_http_weir_wait(service, &node->waiter, &node->retry);
+
+    return true;
+}
+
+
 /* Begin to connect, now or when it is due. */
 
 static void
@@ -187,6 +214,10 @@ connect_node(redis_node_t *node)
 
     if (!is_due(node)) {
         ngx_add_timer(&node->retry, node->next - ngx_current_msec);
+        return;
+    }
+
+    if (waits_for_address(node)) {
         return;
     }
 

@@ -153,6 +153,7 @@ ngx_http_weir_redis_write_out(redis_conn_t *conn)
     if (conn->ac != NULL && !conn->lost) {
         note_written(conn);
         conn->client->counts[REDIS_COUNT_bytes_sent] += conn->written - before;
+        conn->client->counts[REDIS_COUNT_writes] += conn->written != before;
     }
 }
 
@@ -306,7 +307,7 @@ stalled(redis_conn_t *conn, const redis_command_t *command)
     conn->stalled = 1;
 
     if (conn->peer != NULL) {
-        ngx_http_weir_peer_failed(conn->peer);
+        ngx_http_weir_peer_failed(conn->peer, "it says nothing to commands");
     }
 
     ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,

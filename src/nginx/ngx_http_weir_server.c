@@ -402,4 +402,5 @@ const struct pw_server  ngx_http_weir_server = {
     .redis_call = ngx_http_weir_redis_call,
     .redis_cancel = ngx_http_weir_redis_cancel,
     .crashed = ngx_http_weir_crashed,
+    .trapped = ngx_http_weir_count_trap,
 };

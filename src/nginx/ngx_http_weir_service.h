@@ -57,6 +57,9 @@ struct ngx_http_weir_peer_s {
 
     struct gw_target                target;     /* .active: who holds it by next_peer or choose_peer */
     uint64_t                        requests, failed; /* since it is known */
+    const char                     *failure;    /* the last one, for people; static; NULL: none */
+    uint64_t                        failure_ms; /* when, since 1970 */
+    ngx_uint_t                      failure_status; /* of an answer that was one, or 0 */
 
     ngx_uint_t                      failures, errors; /* in a row, since the last good answer */
     ngx_uint_t                      ejections;  /* in a row */
@@ -67,6 +70,7 @@ struct ngx_http_weir_peer_s {
     unsigned                        ejected:1;
     unsigned                        unhealthy:1; /* says the check */
     unsigned                        slow:1;
+    unsigned                        failure_check:1; /* the last failure was its check's */
 };
 
 
@@ -87,6 +91,7 @@ struct ngx_http_weir_group_s {
     ngx_queue_t                     pending;    /* admissions that wait for room, the oldest first */
     ngx_queue_t                     unresolved; /* ngx_http_weir_waiter_t: for the first address */
     uint64_t                        refused;    /* requests */
+    ngx_http_weir_service_counts_t  counts;
 
     unsigned                        begun:1;    /* a service had peers: further ones are new */
 };
@@ -154,8 +159,6 @@ void ngx_http_weir_wait(ngx_http_weir_service_t *s, ngx_http_weir_waiter_t *wait
 void ngx_http_weir_wait_end(ngx_http_weir_waiter_t *waiter);    /* also when it does not wait */
 /* After the event: a peer of the service as it is now, acquired; NULL: there is none. */
 ngx_http_weir_peer_t *ngx_http_weir_wait_peer(ngx_http_weir_waiter_t *waiter);
-/* [{"name":...,"endpoints":[...]}]: every service of the generation in force, docs/configuration.md. */
-void ngx_http_weir_services_json(struct strbuf *b);
 
 
 /* ngx_http_weir_names.c */
@@ -210,8 +213,10 @@ bool ngx_http_weir_peer_usable(ngx_http_weir_peer_t *peer);
 /* Percent of its weight that counts now. */
 ngx_uint_t ngx_http_weir_peer_share(ngx_http_weir_peer_t *peer);
 void ngx_http_weir_peer_begin_slowly(ngx_http_weir_peer_t *peer);
-/* No connection, or no answer. */
-void ngx_http_weir_peer_failed(ngx_http_weir_peer_t *peer);
+/* No connection, or no answer; `why` is static. */
+void ngx_http_weir_peer_failed(ngx_http_weir_peer_t *peer, const char *why);
+/* Its check failed; what that means is for the check to say. */
+void ngx_http_weir_peer_check_failed(ngx_http_weir_peer_t *peer, const char *why, ngx_uint_t status);
 /* An answer with this HTTP status; 0: one of another protocol. */
 void ngx_http_weir_peer_answered(ngx_http_weir_peer_t *peer, ngx_uint_t status);
 const char *ngx_http_weir_peer_state(ngx_http_weir_peer_t *peer);

@@ -57,6 +57,20 @@ ngx_http_weir_shared_zone(ngx_conf_t *cf, size_t size)
 
 /* ---- status ---- */
 
+/* Programs read whole numbers as signed ones of 64 bits. */
+
+static void
+add_number(struct strbuf *b, uint64_t n)
+{
+    if (n <= INT64_MAX) {
+        strbuf_printf(b, "%llu", (unsigned long long) n);
+
+    } else {
+        strbuf_printf(b, "%.17g", (double) n);
+    }
+}
+
+
 static void
 metric_json(void *data, const struct pw_metric *m)
 {
@@ -69,13 +83,21 @@ metric_json(void *data, const struct pw_metric *m)
     strbuf_add_json(b, m->name);
     strbuf_printf(b, ",\"type\":\"%s\"", types[m->type]);
 
-    if (m->type != PW_METRIC_HISTOGRAM) {
-        strbuf_printf(b, ",\"value\":%llu}", (unsigned long long) m->value);
+    if (m->type == PW_METRIC_GAUGE) {       /* guests add and take away: it may be below 0 */
+        strbuf_printf(b, ",\"value\":%lld}", (long long) m->value);
         return;
     }
 
-    strbuf_printf(b, ",\"count\":%llu,\"sum\":%llu,\"buckets\":[", (unsigned long long) m->count,
-                  (unsigned long long) m->sum);
+    if (m->type == PW_METRIC_COUNTER) {
+        strbuf_printf(b, ",\"value\":");
+        add_number(b, m->value);
+        strbuf_add_char(b, '}');
+        return;
+    }
+
+    strbuf_printf(b, ",\"count\":%llu,\"sum\":", (unsigned long long) m->count);
+    add_number(b, m->sum);
+    strbuf_printf(b, ",\"buckets\":[");
 
     for (i = 0; i < PW_HISTOGRAM_BOUNDS; i++) {
         strbuf_printf(b, "[%llu,%llu],", (unsigned long long) pw_histogram_bounds[i],

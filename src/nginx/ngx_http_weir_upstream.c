@@ -326,6 +326,17 @@ cause(ngx_peer_connection_t *pc, balance_t *b)
 }
 
 
+static const char *
+reason(ngx_peer_connection_t *pc, balance_t *b)
+{
+    if (b->request->upstream->request_sent) {
+        return cause(pc, b) == GW_RETRY_TIMEOUT ? "it did not answer in time" : "it broke off";
+    }
+
+    return "it cannot be reached";
+}
+
+
 static void
 forget_try(ngx_http_weir_tried_t *tried, ngx_http_weir_peer_t *peer)
 {
@@ -354,7 +365,7 @@ decide(ngx_peer_connection_t *pc, balance_t *b)
         return;
     }
 
-    ngx_http_weir_peer_failed(b->peer);
+    ngx_http_weir_peer_failed(b->peer, reason(pc, b));
 
     if (!(b->retries->conditions & cause(pc, b)) || !can_be_sent_again(b) || !ngx_http_weir_admission_retry(b->ctx)) {
         pc->tries = 0;

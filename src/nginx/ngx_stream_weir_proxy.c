@@ -32,6 +32,7 @@ static void client_handler(ngx_event_t *ev);
 static void upstream_handler(ngx_event_t *ev);
 static void wake_handler(ngx_event_t *ev);
 static void idle_handler(ngx_event_t *ev);
+static void resolved_handler(ngx_event_t *ev);
 
 
 /* ---- the two ends ---- */
@@ -443,6 +444,7 @@ connected(ngx_stream_weir_ctx_t *ctx)
 
     ctx->connecting = 0;
     ctx->connected = 1;
+    ctx->service->group->counts.connections++;
     ngx_http_weir_peer_answered(ctx->peer, 0);
     ctx->active = ngx_current_msec;
 }
@@ -456,7 +458,7 @@ connect_failed(ngx_stream_weir_ctx_t *ctx, const char *why)
     ngx_log_error(NGX_LOG_ERR, ctx->session->connection->log, 0, "[weir] upstream %V: %s", &ctx->peer->name, why);
 
     close_upstream(ctx);
-    ngx_http_weir_peer_failed(ctx->peer);
+    ngx_http_weir_peer_failed(ctx->peer, why);
     connect_upstream(ctx);
 }
 
@@ -506,6 +508,41 @@ tls_handler(ngx_connection_t *c)
 }
 
 
+/* No address of the service is known yet: wait for the first one, for as long as connecting may take. */
+
+static void
+stop_waiting(ngx_stream_weir_ctx_t *ctx)
+{
+    ngx_http_weir_wait_end(&ctx->waiter);
+
+    if (ctx->resolved.timer_set) {
+        ngx_del_timer(&ctx->resolved);
+    }
+
+    if (ctx->resolved.posted) {
+        ngx_delete_posted_event(&ctx->resolved);
+    }
+}
+
+
+static bool
+wait_for_address(ngx_stream_weir_ctx_t *ctx)
+{
+    if (ctx->waited || !ngx_http_weir_service_resolving(ctx->service)) {
+        stop_waiting(ctx);
+        return false;
+    }
+
+    ngx_http_weir_wait(ctx->service, &ctx->waiter, &ctx->resolved);
+
+    if (!ctx->resolved.timer_set) {
+        ngx_add_timer(&ctx->resolved, ctx->service->conf->connect_timeout_ms);
+    }
+
+    return true;
+}
+
+
 /* One endpoint after the other, until one answers or is on the way. */
 
 static void
@@ -517,6 +554,10 @@ connect_upstream(ngx_stream_weir_ctx_t *ctx)
     ngx_connection_t       *c;
     ngx_http_weir_peer_t   *peer;
     ngx_peer_connection_t   pc;
+
+    if (wait_for_address(ctx)) {
+        return;
+    }
 
     has_key = ctx->service->conf->hash != NULL && ctx->service->conf->hash->address;
     key = hash_bytes(ctx->session->connection->addr_text.data, ctx->session->connection->addr_text.len, 0);
@@ -571,12 +612,30 @@ connect_upstream(ngx_stream_weir_ctx_t *ctx)
         }
 
         close_upstream(ctx);
-        ngx_http_weir_peer_failed(ctx->peer);
+        ngx_http_weir_peer_failed(ctx->peer, "cannot be reached");
     }
 }
 
 
 /* ---- events ---- */
+
+static void
+resolved_handler(ngx_event_t *ev)
+{
+    ngx_stream_weir_ctx_t  *ctx = ev->data;
+
+    if (ev->timedout) {
+        ev->timedout = 0;
+        ctx->waited = 1;
+    }
+
+    if (!ctx->closing) {
+        connect_upstream(ctx);
+    }
+
+    run(ctx);
+}
+
 
 static void
 client_handler(ngx_event_t *ev)
@@ -774,12 +833,21 @@ ngx_stream_weir_start(ngx_stream_session_t *s, ngx_str_t *listener, ngx_ssl_t *s
     ctx->idle.handler = idle_handler;
     ctx->idle.data = ctx;
     ctx->idle.log = c->log;
+    ctx->resolved.handler = resolved_handler;
+    ctx->resolved.data = ctx;
+    ctx->resolved.log = c->log;
     ngx_http_weir_worker.connections++;
     ngx_stream_set_ctx(s, ctx, ngx_stream_weir_module);
 
     c->read->handler = client_handler;
     c->write->handler = client_handler;
     (void) ngx_tcp_nodelay(c);
+
+    if (ngx_http_weir_find_tcp_client(c, ctx->generation) != NGX_OK) {
+        close_early(ctx, NGX_STREAM_BAD_REQUEST, "bad_proxy_header");
+        finish(ctx);
+        return;
+    }
 
     if (ctx->listener->tls != NULL) {
         shake_hands(ctx);
@@ -806,14 +874,17 @@ make_stream(ngx_stream_weir_ctx_t *ctx)
 
     steps = ngx_pcalloc(pool, (n + 1) * sizeof(struct pw_step));
     ctx->steps = ngx_pcalloc(pool, (n + 1) * sizeof(ngx_http_weir_plugin_t *));
+    ctx->chain = ngx_pcalloc(pool, (n + 1) * sizeof(ngx_http_weir_link_t));
 
-    if (steps == NULL || ctx->steps == NULL) {
+    if (steps == NULL || ctx->steps == NULL || ctx->chain == NULL) {
         close_early(ctx, NGX_STREAM_INTERNAL_SERVER_ERROR, "internal_error");
         return NGX_ERROR;
     }
 
     for (i = 0, nsteps = 0; i < n; i++) {
         plugin = &ctx->generation->plugins[found[i].plugin];
+        ctx->chain[ctx->nchain].plugin = plugin;
+        ctx->chain[ctx->nchain++].step = plugin->plugin == NULL ? -1 : (ngx_int_t) nsteps;
 
         if (plugin->plugin != NULL) {
             steps[nsteps].plugin = plugin->plugin;
@@ -862,6 +933,8 @@ end_stream(ngx_stream_weir_ctx_t *ctx)
     }
 
     ctx->stream = NULL;
+    pw_stream_finish(stream);
+    ctx->steps_log = ngx_http_weir_steps_log(ctx->session->connection->pool, ctx->chain, ctx->nchain, stream);
     pw_stream_end(stream);
 }
 
@@ -874,9 +947,13 @@ finish(ngx_stream_weir_ctx_t *ctx)
 
     if (ctx->stream != NULL) {
         end_stream(ctx);
+
+    } else {
+        ctx->steps_log = ngx_http_weir_steps_log(ctx->session->connection->pool, ctx->chain, ctx->nchain, NULL);
     }
 
     close_upstream(ctx);
+    stop_waiting(ctx);
 
     if (ctx->idle.timer_set) {
         ngx_del_timer(&ctx->idle);

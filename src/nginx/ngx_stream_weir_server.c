@@ -238,6 +238,7 @@ const struct pw_server  ngx_stream_weir_server = {
     .shared = ngx_http_weir_shared,
     .notify = ngx_http_weir_notify,
     .crashed = ngx_stream_weir_crashed,
+    .trapped = ngx_http_weir_count_trap,
     .foreign = foreign_functions,
     .upstream_host = server_upstream_host,
     .override_upstream = server_override_upstream,

@@ -58,6 +58,9 @@ void pw_crash_tell(struct pw_vm *vm, const char *where, weir_status st, const st
     char exited[64];
     bool trapped = st == WEIR_E_TRAP || st == WEIR_E_EXIT;
 
+    if (p->server->trapped != NULL) {
+        p->server->trapped(p->server_data, p->opt.name);
+    }
     if (p->server->crashed == NULL || !may_tell(p)) {
         return;
     }

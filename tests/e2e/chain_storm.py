@@ -22,6 +22,7 @@ import h2.events
 import h2.exceptions
 
 import conftest
+from storm_kit import descriptors, rss_kb, statuses
 
 BLOB = random.Random(20).randbytes(4 << 20)
 MIB = 1 << 20
@@ -313,34 +314,15 @@ async def round_of_clients(port, requests, clients, seed):
 # ---- the whole
 
 
-def rss_kb(pid):
-    with open(f"/proc/{pid}/status", encoding="ascii") as f:
-        return int(re.search(r"VmRSS:\s+(\d+)", f.read()).group(1))
-
-
-def descriptors(pid):
-    return len(os.listdir(f"/proc/{pid}/fd"))
-
-
-def live(gateway, nworkers):
-    """(counters, bytes of heap in use) of every worker, by its process id."""
-    found = {}
-
-    def all_told():
-        status = gateway.worker_status()
-        found[status["worker"]] = (status["live"], status["heap_bytes"])
-        return len(found) >= nworkers
-    conftest.wait_for("the status of all workers", all_told)
-    return found
-
-
-def drained(gateway, nworkers):
+def drained(gateway, workers):
     """Wait until no counter is above zero; what is left if that never comes."""
+    def live():
+        return {w: s["live"] for w, s in statuses(gateway, workers).items()}
     try:
-        conftest.wait_for("counters to be zero", lambda: not any(any(c.values()) for c, _ in live(gateway, nworkers).values()))
+        conftest.wait_for("counters to be zero", lambda: not any(any(c.values()) for c in live().values()))
         return {}
     except AssertionError:
-        return live(gateway, nworkers)
+        return live()
 
 
 def ends(samples):
@@ -366,11 +348,10 @@ def storm(gateway, nworkers, requests, clients=64, seed=1):
         tally = asyncio.run(round_of_clients(gateway.port, requests // ROUNDS, clients, seed + i))
         for name in ("done", "left", "answered", "bytes", "wrong"):
             setattr(total, name, getattr(total, name) + getattr(tally, name))
-        left = drained(gateway, nworkers)
+        left = drained(gateway, workers)
         if left:
             total.wrong.append(f"round {i}: left over {left}")
-        status = live(gateway, nworkers)
-        heap.append([status[w][1] for w in workers if w in status])
+        heap.append([s["heap_bytes"] for s in statuses(gateway, workers).values()])
         memory.append([rss_kb(w) for w in workers if os.path.exists(f"/proc/{w}")])
         files.append([descriptors(w) for w in workers if os.path.exists(f"/proc/{w}")])
     wrong = total.wrong[:20]

@@ -11,14 +11,12 @@ first change until after the last one, nginx was not reloaded, workers stayed th
 it was when the `--warm` first changes were over, old generations are freed, and the logs have nothing to say."""
 import argparse
 import contextlib
-import datetime
 import glob
 import http.client
 import os
 import socket
 import ssl
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -26,14 +24,11 @@ import time
 import conftest
 from certificates import Authority
 from change_model import BREAKS, Model
-from chain_storm import descriptors, rss_kb
 from conftest import PATIENCE_S, wait_for
 from rpc import Server
+from storm_kit import descriptors, finish, heading, rss_kb, statuses
 from storm_load import KEY, NAME, PROTOCOLS, Open, Requests
 from upstreams import Upstream, websocket
-
-sys.path.insert(0, os.path.join(conftest.ROOT, "bench/engine"))
-from run import machine  # noqa: E402
 
 WORKERS = 2
 MEMORY = 0.05  # what it may differ by, before and after
@@ -84,18 +79,6 @@ def shown(port, ca):
     context = ssl.create_default_context(cafile=ca)
     with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S) as s, context.wrap_socket(s, server_hostname=NAME) as tls:
         return tls.getpeercert(binary_form=True)
-
-
-def status_of_all(g):
-    """The status of each worker, by its process id."""
-    found = {}
-
-    def all_told():
-        status = g.worker_status()
-        found[status["worker"]] = status
-        return len(found) >= WORKERS
-    wait_for("the status of all workers", all_told)
-    return found
 
 
 class Storm:
@@ -223,15 +206,15 @@ class Storm:
 
     def sample(self, when):
         """Memory under load, once old generations are gone: the current one stays, and that of the open streams."""
-        wait_for("old generations' end", lambda: all(s["generations"] <= 2 for s in status_of_all(self.g).values()))
+        wait_for("old generations' end", lambda: all(s["generations"] <= 2 for s in statuses(self.g, self.workers).values()))
         rss, control = {w: [] for w in self.workers}, self.g.child.pid
         for _ in range(10):
             for w in self.workers:
                 rss[w].append(rss_kb(w))
             time.sleep(0.1)
-        status = status_of_all(self.g)
+        status = statuses(self.g, self.workers)
         self.memory.append({"when": when, "rss": [int(statistics.median(rss[w])) for w in self.workers],
-                            "heap": [status[w]["heap_bytes"] >> 10 if w in status else 0 for w in self.workers],
+                            "heap": [s["heap_bytes"] >> 10 for s in status.values()],
                             "files": [descriptors(w) for w in self.workers], "control": rss_kb(control), "control files": descriptors(control)})
 
     def look_back(self, alive):
@@ -254,9 +237,9 @@ class Storm:
             c.c.close()
         try:
             wait_for("the old generations' end", lambda: all(s["generations"] == 1 and not s["live"]["requests"] and not s["live"]["streams"]
-                                                             for s in status_of_all(g).values()))
+                                                             for s in statuses(g, self.workers_after).values()))
         except AssertionError as e:
-            self.wrong.append(f"{e}: {[(s['generations'], s['live']) for s in status_of_all(g).values()]}")
+            self.wrong.append(f"{e}: {[(s['generations'], s['live']) for s in statuses(g, self.workers_after).values()]}")
         self.wrong += self.not_flat()
 
     def not_flat(self):
@@ -307,7 +290,9 @@ def main():
     parser.add_argument("--runs", nargs="+", choices=["good", "broken"], default=["good", "broken"])
     parser.add_argument("--out")
     args = parser.parse_args()
-    load = os.getloadavg()[0]
+    pace = f"{args.rate} requests a second on each" if args.rate else "as many requests as go"
+    head = heading("make storm-changes", f"{args.changes} changes in a row (after {args.warm} to warm up) under 64 connections with {pace}, "
+                   f"50 WebSockets and 20 gRPC streams; seed {args.seed}, {WORKERS} workers")
     runs, titles = {}, {"good": "plugins are good", "broken": "every 10th breaks one"}
 
     def progress(name, text):
@@ -318,16 +303,8 @@ def main():
             storm = runs[titles[name]] = Storm(folder, args.seed, name == "broken", rate=args.rate)
             storm.run(args.changes, args.warm, lambda text, name=name: progress(name, text))
         progress(name, "done\n")
-    commit = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=conftest.ROOT, capture_output=True, text=True, check=False).stdout.strip()
-    lines = [f"make storm-changes: {args.changes} changes in a row (after {args.warm} to warm up) under 64 connections, 50 WebSockets and 20 gRPC streams",
-             f"{machine()}; load {load:.0f} at the start; commit {commit}; {datetime.date.today()}; seed {args.seed}, {WORKERS} workers, "
-             f"{os.path.basename(conftest.BUILD)}", "", *table(runs)]
     wrong = [f"{title}: {w}" for title, storm in runs.items() for w in storm.wrong]
-    print("\n".join(wrong + lines))
-    if args.out and not wrong:
-        with open(args.out, "w", encoding="utf-8") as f:
-            f.write("\n".join(lines) + "\n")
-    return 1 if wrong else 0
+    return finish([*head, *table(runs)], wrong, args.out)
 
 
 if __name__ == "__main__":

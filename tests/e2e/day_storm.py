@@ -211,7 +211,7 @@ class Storm:
                 continue  # freed memory is kept for a while
             values = [look[name] for look in looks]
             begin, end = values[1:3], values[-2:]
-            if min(end) - min(begin) > most:
+            if min(end) - max(begin) > most:  # a round in which the machine was busy with something else shows less than there is
                 self.wrong.append(f"{name} grows: {values}")
         for line in self.gateway.bad_lines():
             if not KILLED.search(line):

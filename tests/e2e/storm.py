@@ -16,6 +16,7 @@ import tempfile
 
 import conftest
 from conftest import wait_for
+from storm_kit import h2load, rss_kb
 
 LUA = """
 local n = 0
@@ -40,20 +41,6 @@ def wrk(port, seconds, connections, script):
     return total, refused, errors.group(1) if errors else None, float(re.search(r"Requests/sec:\s+([\d.]+)", out).group(1))
 
 
-def h2load(port, seconds, key):
-    done = subprocess.run(["h2load", "-t1", "-c16", "-m10", "-D", str(seconds), "-H", ":authority: shop.example",
-                           *(["-H", "x-api-key: " + key] if key else []), f"http://127.0.0.1:{port}/orders/h2"],
-                          capture_output=True, text=True, check=True)
-    status = [int(n) for n in re.search(r"status codes: (\d+) 2xx, (\d+) 3xx, (\d+) 4xx, (\d+) 5xx", done.stdout).groups()]
-    errored = [int(n) for n in re.search(r"(\d+) errored, (\d+) timeout", done.stdout).groups()]
-    return status, sum(errored)
-
-
-def rss_kb(pid):
-    with open(f"/proc/{pid}/status", encoding="ascii") as f:
-        return int(re.search(r"VmRSS:\s+(\d+)", f.read()).group(1))
-
-
 ROUNDS = 5  # the first warms up
 GROWTH_KB = 4096
 
@@ -70,7 +57,8 @@ def storm(gateway, nworkers, seconds, connections=64, flat=True):
         for _ in range(ROUNDS):
             rounds.append(wrk(gateway.port, max(1, seconds // 6), connections, script.name))
             for key, good in (("alice-key", 0), ("wrong", 2)):
-                status, errored = h2load(gateway.port, max(1, seconds // 15), key)
+                status, errored, _ = h2load(["-c16", "-m10", "-D", str(max(1, seconds // 15)), "-H", ":authority: shop.example", "-H", "x-api-key: " + key],
+                                            [f"http://127.0.0.1:{gateway.port}/orders/h2"])
                 if errored or sum(status) != status[good] or not status[good]:
                     wrong.append(f"h2load with key {key!r}: {status} (2xx 3xx 4xx 5xx), {errored} errored")
             memory.append([rss_kb(w) for w in workers if os.path.exists(f"/proc/{w}")])

@@ -129,9 +129,10 @@ def test_its_last_good_version_serves(changed, failure):
 
 @pytest.mark.parametrize("failure", CAUSES)
 def test_the_operator_reads_why(changed, failure):
-    if interpreted(changed, failure):
-        return
     name, last = name_of(failure, "FAIL_CLOSE"), "last-" + failure
+    if interpreted(changed, failure):
+        assert all((p["state"], p["kept"], p["cause"]) == ("ready", False, "") for p in map(status(changed).get, (name, last)))
+        return
     wait_for("the cause", lambda: CAUSES[failure] in status(changed)[name]["cause"])
     wait_for("the cause of the last one", lambda: CAUSES[failure] in status(changed)[last]["cause"])
     found = status(changed)

@@ -1,9 +1,10 @@
 """docs/failure-model.md, row by row: each way a guest can fail × policy × tier, and what others of the worker notice."""
 import json
+import subprocess
 
 import pytest
 
-from conftest import SANITIZED, wait_for
+from conftest import SANITIZED, WEIR, wait_for
 
 BUDGET_MS = 50
 KINDS = {"unreachable": "unreachable", "oob": "out of bounds memory access", "stack": "call stack exhausted",
@@ -25,7 +26,7 @@ def start(gateways, echo, module, tier, strategy, budget_ms):
                                "defaultConfigDisable": True, "matchRules": [{"route": ["all"], "config": {}}],
                                "limits": {"cpu": f"{budget_ms}ms", "memory": "4MiB"}}]}, "--workers", "1")
     if tier == "aot":
-        wait_for("the image", lambda: g.worker_status()["plugins"][0]["tier"] == "aot")
+        wait_for("the image", lambda: g.worker_status()["plugins"][0]["tier"] == "aot", 120)
     g.expected = POLICIES[strategy]
     return g
 
@@ -108,10 +109,11 @@ def update(g, n):
     wait_for("the update", lambda: g.worker_status()["generation"] != before and g.worker_status()["generations"] == 1)
 
 
+@pytest.mark.parametrize("tier", TIERS)
 @pytest.mark.parametrize("strategy", POLICIES)
-def test_failures_in_a_row_back_off(gateway, echo, trapper_module, strategy):
+def test_failures_in_a_row_back_off(gateway, echo, trapper_module, strategy, tier):
     """While it heals, requests take the policy and the guest does not run; then it serves again."""
-    g = start(gateway, echo, trapper_module, "interp", strategy, 50)
+    g = start(gateway, echo, trapper_module, tier, strategy, 50)
 
     def state():
         return g.worker_status()["plugins"][0]["state"]
@@ -119,6 +121,10 @@ def test_failures_in_a_row_back_off(gateway, echo, trapper_module, strategy):
     for _ in range(12):
         assert g.send("/trapped", headers={"x-trap": "unreachable"}).status == g.expected
     assert state() == "healing"
+    assert g.send("/trapped", headers={"X-Request-Id": "healing"}).status == g.expected
+    assert g.access(request_id="healing")["plugins"][0]["outcome"] == "healing"
+    assert "plugin trapper: healing" in subprocess.run([WEIR, "status", "--state", g.state], capture_output=True, text=True, timeout=60,
+                                                       check=False).stdout
     assert 5 < g.error_log.count("trap in proxy_on_request_headers") < 12
     assert g.send("/free").status == 200
 

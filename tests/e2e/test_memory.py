@@ -1,11 +1,15 @@
 """A plugin that leaks: its worker's memory stays bounded, nobody else notices, and all of it comes back."""
 import concurrent.futures
+import glob
 import json
 import os
+import re
+import signal
+import subprocess
 
 import pytest
 
-from conftest import GUESTS, SANITIZED, send, wait_for
+from conftest import GUESTS, SANITIZED, WEIR, send, wait_for
 
 MIB = 1024
 TIERS = ("interp", "aot")
@@ -88,6 +92,28 @@ def test_a_vm_serves_so_many_requests(gateway, echo, tier):
     assert memory() < 2
 
 
+@pytest.mark.parametrize("tier", TIERS)
+def test_a_vm_that_grew_drains_with_its_streams(gateway, echo, tier):
+    """A stream ends on the VM it began with; while one drains no other is replaced, however much it grows."""
+    c = config(echo, tier, "counter", {"growth": "128KiB", "memory": "16MiB"})
+    g = gateway(c, "--workers", "1")
+    wait_for("the tier", lambda: g.worker_status()["plugins"][0]["tier"] == tier, 120)
+
+    def seen(what=""):
+        before = len(g.error_log)
+        assert send(g.port, "/", headers={"x-do": what}).status == 200
+        return int(re.findall(r"seen (\d+) left", g.error_log[before:])[-1])
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(lambda: send(g.port, "/?delay_ms=3000").status)
+        wait_for("the slow one", lambda: g.worker_status()["live"]["contexts"] == 1)
+        assert [seen("grow") for _ in range(3)] == [2, 3, 4]
+        assert [seen("grow") for _ in range(6)] == [1, 2, 3, 4, 5, 6], "a new one, and no second while the first drains"
+        assert not slow.done(), "too slow to tell anything"
+        assert slow.result() == 200
+    wait_for("its end", lambda: g.worker_status()["live"]["contexts"] == 0)
+    assert seen() == 1 and "trap" not in g.error_log
+
+
 def test_plugins_fit_into_the_memory_they_are_given(gateway, echo):
     """Two workers, 3 MiB: one plugin of 1 MiB fits, a second does not start, and says why; a request of it fails."""
     conf = config(echo, "interp", "quota", {})
@@ -104,3 +130,36 @@ def test_plugins_fit_into_the_memory_they_are_given(gateway, echo):
     wait_for("the new generation", lambda: len(g.worker_status()["plugins"]) == 2)
     assert g.worker_status()["plugins"][1]["error"] != "" and g.send("/").status == 503
     assert set(g.workers()) == pids
+
+
+def module_in_force(g):
+    newest = max(glob.glob(g.state + "/generation-*.json"), key=lambda path: int(re.search(r"(\d+)\.json", path)[1]))
+    with open(newest, encoding="utf-8") as f:
+        return json.load(f)["plugins"][0]["url"]
+
+
+def test_the_version_that_ran_is_kept_and_no_other(gateway, echo, tmp_path):
+    """Two changes, one soon after the other, to versions that no worker can run for their memory: the one before them serves, also in a new worker."""
+    conf = config(echo, "interp", "stamp", {})
+    conf["plugins"][0]["defaultConfig"] = {"mark": "m"}
+    g = gateway(conf, "--workers", "1", "--plugin-mib", "1")
+    before, worker = module_in_force(g), g.workers()[0]
+    os.kill(worker, signal.SIGSTOP)  # it says nothing of the first one before the second is published
+    try:
+        for n in range(2):
+            with open(os.path.join(GUESTS, "host/quota.wasm"), "rb") as f:  # has more than 1 MiB
+                (tmp_path / f"{n}.wasm").write_bytes(f.read() + b"\0\x03\x01n" + bytes([n]))
+            was, conf["plugins"][0]["url"] = module_in_force(g), f"file:{tmp_path}/{n}.wasm"
+            with open(g.config, "w", encoding="utf-8") as f:
+                json.dump(conf, f)
+            wait_for("the change", lambda was=was: module_in_force(g) != was)
+    finally:
+        os.kill(worker, signal.SIGCONT)
+    wait_for("the version before", lambda: module_in_force(g) == before)
+    told = json.loads(subprocess.run([WEIR, "status", "--json", "--state", g.state], capture_output=True, check=False).stdout)["plugins"][0]
+    assert told["kept"] and "--plugin-mib" in told["cause"], told
+    assert g.send("/").header("x-stamp")
+    g.allowed = ["exited on signal 9"]
+    os.kill(worker, signal.SIGKILL)
+    g.wait_replaced(worker)
+    assert g.send("/").header("x-stamp")
