@@ -9,6 +9,9 @@
 static void drop(struct gw_config *c)
 {
     for (uint32_t i = 0; i < c->npieces; i++) {
+        if (i + 8 < c->npieces) {
+            gw_fetch_ahead(c->pieces[i + 8], 1);
+        }
         gw_piece_unref(c->pieces[i]);
     }
     mem_free(c->pieces);

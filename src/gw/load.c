@@ -211,6 +211,10 @@ static bool assemble(struct gw_config *c, const gw_found_vec *found, const struc
     }
     for (size_t i = 0; i < found->len; i++) {
         struct gw_piece *p = found->at[i].piece;
+        if (i + 4 < found->len) {
+            const struct gw_piece *soon = found->at[i + 4].piece;
+            gw_fetch_ahead(soon->object, soon->kind == GW_PIECE_SINGLES ? 0 : gw_part_size(soon->kind));
+        }
         for (; source < sources->list.len && i >= ends[source]; source++) {
             name = NULL;
         }

@@ -53,6 +53,11 @@ static const void *part_at(const struct gw_config *c, unsigned kind, uint32_t i)
     return *items_of(c, kind) + (size_t)i * field_of(kind)->type->size;
 }
 
+size_t gw_part_size(unsigned kind)
+{
+    return field_of(kind)->type->size;
+}
+
 uint32_t gw_part_count(const struct gw_config *c, unsigned kind)
 {
     return field_of(kind)->kind == GW_F_LIST ? *count_of(c, kind) : 0;

@@ -17,6 +17,7 @@ const char *gw_part_kind_name(unsigned kind);
 /* GW_PART_NONE: there is no such kind. */
 int gw_part_kind(struct str name);
 
+size_t gw_part_size(unsigned kind); /* of its struct */
 uint32_t gw_part_count(const struct gw_config *c, unsigned kind);
 /* Appended to `out`. */
 void gw_part_name(const struct gw_config *c, unsigned kind, uint32_t i, struct strbuf *out);

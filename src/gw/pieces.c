@@ -207,6 +207,8 @@ struct str gw_piece_plugin_json(struct gw_piece *p, const struct gw_plugin *plug
 
 /* ---- cutting ------------------------------------------------------------------------------ */
 
+enum { AHEAD = 6 };
+
 struct cutter {
     struct gw_pieces *cache;
     gw_found_vec *out;
@@ -242,9 +244,20 @@ static bool add(struct cutter *k, uint32_t kind, struct str text, uint32_t line,
     return p != NULL && take(k, p, line);
 }
 
+/* Pieces are all over the memory: fetch those that will be compared a little later. */
+static void fetch_ahead(const struct cutter *k)
+{
+    if (k->next + 2 * AHEAD < k->cache->order.len) {
+        const struct gw_piece *soon = k->cache->order.at[k->next + AHEAD];
+        gw_fetch_ahead(k->cache->order.at[k->next + 2 * AHEAD], sizeof *soon);
+        gw_fetch_ahead(soon->text, soon->bytes < 512 ? soon->bytes : 512);
+    }
+}
+
 /* The piece that came next the last time, if it is what the rest begins with. */
 static struct gw_piece *expected(const struct cutter *k, uint32_t kind, struct str rest)
 {
+    fetch_ahead(k);
     struct gw_piece *p = k->next < k->cache->order.len ? k->cache->order.at[k->next] : NULL;
 
     return p != NULL && p->kind == kind && p->bytes <= rest.len && memcmp(p->text, rest.at, p->bytes) == 0

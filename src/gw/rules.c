@@ -165,9 +165,10 @@ static bool has_service(const uint32_t *services, uint32_t n, uint32_t service)
 /* One plugin's first rule by route and by service, while its column of bindings is made. */
 struct column {
     const struct gw_config *c;
-    uint32_t *by_service; /* first rule with the service alone */
-    uint32_t *binding;    /* result: by binding */
-    const uint32_t *first_binding;
+    uint32_t *by_service;                       /* first rule with the service alone */
+    uint32_t *binding;                          /* result: by binding */
+    const uint32_t *first_binding, *service_of; /* by binding, GW_NONE: it has none */
+    uint32_t nbindings;
 };
 
 /* Rules come in order: the first to reach a place stays. */
@@ -197,6 +198,8 @@ static void build_column(struct column *col, struct gw_plan *plan, struct arena 
 {
     struct gw_mixed *mixed = ARENA_ARRAY(a, struct gw_mixed, p->nrules);
 
+    bool by_service = false;
+
     plan->mixed = mixed;
     for (uint32_t i = 0; i < p->nrules; i++) {
         const struct gw_rule *r = &p->rules[i];
@@ -216,13 +219,12 @@ static void build_column(struct column *col, struct gw_plan *plan, struct arena 
         }
         for (uint32_t k = 0; r->nroutes == 0 && r->ndomains == 0 && k < n; k++) {
             claim(&col->by_service[ids[k]], i);
+            by_service = true;
         }
     }
-    for (uint32_t route = 0; route < col->c->nroutes; route++) {
-        const struct gw_route *r = &col->c->routes[route];
-        for (uint32_t b = 0; b < r->nbackends; b++) {
-            uint32_t *place = &col->binding[col->first_binding[route] + b];
-            *place = least(*place, col->by_service[r->backends[b].service]);
+    for (uint32_t b = 0; by_service && b < col->nbindings; b++) {
+        if (col->service_of[b] != GW_NONE) {
+            col->binding[b] = least(col->binding[b], col->by_service[col->service_of[b]]);
         }
     }
 }
@@ -233,14 +235,16 @@ static void share_rows(struct gw_rules *t, struct arena *a, const uint32_t *cell
     struct arena scratch;
     struct gw_table seen;
     size_t row_bytes = (size_t)t->n * sizeof *cells;
-    uint32_t nrows = 0;
+    uint32_t nrows = 0, before = 0;
 
     t->row_of = ARENA_ARRAY(a, uint32_t, nbindings);
     arena_init(&scratch);
     gw_table_init(&seen, &scratch, nbindings);
     for (uint32_t i = 0; i < nbindings; i++) {
         struct str row = str_make(cells + (size_t)i * t->n, row_bytes);
-        t->row_of[i] = gw_table_put(&seen, row, 0, nrows);
+        /* Rules are for routes here and there: most rows are as the one before. */
+        before = nrows != 0 && memcmp(cells + (size_t)before * t->n, row.at, row_bytes) == 0 ? before : i;
+        t->row_of[i] = before != i ? t->row_of[before] : gw_table_put(&seen, row, 0, nrows);
         nrows += t->row_of[i] == nrows;
     }
     t->rows = ARENA_ARRAY(a, uint32_t, (size_t)nrows * t->n);
@@ -271,9 +275,17 @@ void gw_rules_build(struct gw_rules *t, struct arena *a, const struct gw_config 
         nbindings += c->routes[i].nbackends == 0 ? 1 : c->routes[i].nbackends;
     }
     t->first_binding[c->nroutes] = nbindings++; /* no route: no rule by route or service */
+    uint32_t *service_of = mem_alloc(nbindings * sizeof *service_of);
+    memset(service_of, 0xff, nbindings * sizeof *service_of); /* GW_NONE */
+    for (uint32_t i = 0; i < c->nroutes; i++) {
+        for (uint32_t b = 0; b < c->routes[i].nbackends; b++) {
+            service_of[t->first_binding[i] + b] = c->routes[i].backends[b].service;
+        }
+    }
 
     uint32_t *cells = mem_alloc((size_t)nbindings * t->n * sizeof *cells);
-    struct column col = {.c = c, .first_binding = t->first_binding};
+    struct column col = {
+        .c = c, .first_binding = t->first_binding, .service_of = service_of, .nbindings = nbindings};
     col.binding = mem_alloc(nbindings * sizeof *col.binding);
     col.by_service = mem_alloc(c->nservices * sizeof *col.by_service);
     for (uint32_t i = 0; i < t->n; i++) {
@@ -293,6 +305,7 @@ void gw_rules_build(struct gw_rules *t, struct arena *a, const struct gw_config 
     mem_free(cells);
     mem_free(col.binding);
     mem_free(col.by_service);
+    mem_free(service_of);
 }
 
 /* ---- finding ---------------------------------------------------------------------------- */
