@@ -158,7 +158,7 @@ test-unit: $(GUEST_TESTS)
 FUZZ_GUEST = $(Q)$(CC) $(GUEST_CFLAGS) -Wno-missing-prototypes -fsanitize=fuzzer $(filter %.c %.a,$^) \
   $(LDFLAGS) $(GUEST_LDLIBS) -o $@
 
-FUZZ_GUEST_SHARED := $(addprefix $(B)/fuzz_,resp jwt)
+FUZZ_GUEST_SHARED := $(addprefix $(B)/fuzz_,resp jwt sdk_helpers)
 $(FUZZ_GUEST_SHARED): $(B)/fuzz_%: tests/fuzz/fuzz_%.c $(GUEST_LIBS)
 	$(call say,FUZZ,$<)
 	$(FUZZ_GUEST)

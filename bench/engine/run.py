@@ -7,6 +7,8 @@ Every kernel is built natively (clang-19 -O3, and -O3 -march=native) and to WebA
 A round runs every engine once on every kernel; each run repeats the kernel in one process and reports the CPU
 seconds of its best repetition.  The figure of an engine is the median over the rounds, printed as a ratio to
 native -march=native: 1.00 is native, 2.00 takes twice as long.  Checksums must agree.
+Compiled code runs twice in turn, with and without a deadline (a CPU budget that it does not use up): the last line is what
+deadlines cost, the geometric mean of the kernels' ratios of best times.  A round goes the other way round than the one before.
 Results go to bench/results/ with the machine and the commit.
 """
 import argparse
@@ -54,9 +56,9 @@ def build(kernel):
         call("build/weirc", f"{base}{variant}.wasm", "-o", f"{base}{variant}.aot.wasm")
 
 
-def weir(kernel, suffix, tier, repeat):
+def weir(kernel, suffix, tier, repeat, *more):
     module = f"{OUT}/{kernel}{suffix}"
-    return ["build/weir", "exec", module, "--invoke", "run", "--repeat", str(repeat), "--time",
+    return ["build/weir", "exec", module, "--invoke", "run", "--repeat", str(repeat), "--time", *more,
             "--tier", tier] + (["--image", module] if tier == "aot" else [])
 
 
@@ -66,6 +68,7 @@ ENGINES = {
     "native -O3": lambda k, n: [f"{OUT}/{k}.o3", str(n)],
     "weir AOT simd": lambda k, n: weir(k, ".simd.aot.wasm", "aot", n),
     "weir AOT": lambda k, n: weir(k, ".aot.wasm", "aot", n),
+    "with deadline": lambda k, n: weir(k, ".aot.wasm", "aot", n, "--cpu-budget", "600000"),
     "V8 simd": lambda k, n: ["node", "bench/engine/v8.mjs", f"{OUT}/{k}.simd.wasm", str(n)],
     "V8": lambda k, n: ["node", "bench/engine/v8.mjs", f"{OUT}/{k}.wasm", str(n)],
     "wasm2c": lambda k, n: [f"{OUT}/{k}.wasm2c", str(n)],
@@ -98,6 +101,15 @@ def table(kernels, engines, ratios):
     return lines
 
 
+def deadlines(kernels, seconds):
+    """What they cost, or nothing if both ways were not asked for."""
+    if "with deadline" not in seconds or "weir AOT" not in seconds:
+        return []
+    ratios = [min(seconds["with deadline"][k]) / min(seconds["weir AOT"][k]) for k in kernels]
+    return ["", f"deadlines on / off, weir AOT (geometric mean of best times): {geomean(ratios):.4f}  (goal: under 1.01); "
+                f"{min(ratios):.3f} to {max(ratios):.3f}"]
+
+
 def machine():
     with open("/proc/cpuinfo", encoding="ascii") as f:
         info = f.read()
@@ -127,7 +139,7 @@ def main():
     for number in range(options.rounds):
         for k in kernels:
             print(f"\rround {number + 1} of {options.rounds}: {k:<20}", end="", file=sys.stderr, flush=True)
-            for e in engines:
+            for e in engines[::-1] if number % 2 else engines:
                 checksum, took = measure(e, k, options.repeat)
                 if sums.setdefault(k, checksum) != checksum:
                     sys.exit(f"run.py: {k}: {e} computes {checksum}, native {sums[k]}")
@@ -139,6 +151,7 @@ def main():
     commit = call("git", "describe", "--always", "--dirty").strip()
     lines = [f"CPU time relative to native -O3 -march=native (median of {options.rounds} rounds; lower is better)",
              f"{machine()}; commit {commit}; {datetime.date.today()}", ""] + table(kernels, engines, ratios)
+    lines += deadlines(kernels, seconds)
     print("\n".join(lines))
     if not options.no_save:
         name = os.path.join(ROOT, "bench/results/engine")

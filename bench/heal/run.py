@@ -7,14 +7,18 @@ First in one process (heal.c), for key-auth and for SQLite with a table of 8 MiB
 of the next one, beside starting the plugin anew.  Then through a gateway of one worker with key-auth: requests of which
 every hundredth traps, in turn with the same requests without a trap, at full speed and at about 5,000 a second.  No
 other request should fail: key-auth has had its say when its VM traps, so requests that wait for the upstream go on.
+Beside the rates stands the CPU time of the gateway (control process and worker) for each request: load and upstream
+share its cores, so it tells apart what traps cost the gateway from what else ran.
 Results go to bench/results/heal.txt.
 """
 import argparse
 import datetime
+import glob
 import json
 import os
 import re
 import signal
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -58,32 +62,45 @@ end
 """
 
 
-def load(folder, port, path, delay, seconds):
-    """(requests a second, answers of 200, others) of wrk's load."""
+def cpu_us(pid):
+    """CPU time of a process and all that it started."""
+    with open(f"/proc/{pid}/schedstat", encoding="ascii") as f:
+        spent = int(f.read().split()[0]) / 1e3
+    for path in glob.glob(f"/proc/{pid}/task/*/children"):
+        with open(path, encoding="ascii") as f:
+            spent += sum(cpu_us(child) for child in f.read().split())
+    return spent
+
+
+def load(folder, port, gateway_pid, path, delay, seconds):
+    """(requests a second, answers of 200, others, the gateway's CPU time of a request in us) of wrk's load."""
     script = f"{folder}/load.lua"
     with open(script, "w", encoding="utf-8") as f:
         f.write(SCRIPT.replace("SHARE", str(SHARE)).replace("PATH", path).replace("DELAY", str(delay)))
+    before = cpu_us(gateway_pid)
     text = call("wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-s", script, "-H", "apikey: key-of-ann", f"http://127.0.0.1:{port}/")
     if "Socket errors" in text:
         sys.exit(f"connections failed:\n{text}")
     total = int(re.search(r"(\d+) requests in", text).group(1))
     bad = re.search(r"Non-2xx or 3xx responses: (\d+)", text)
     bad = int(bad.group(1)) if bad else 0
-    return float(re.search(r"Requests/sec:\s*([\d.]+)", text).group(1)), total - bad, bad
+    spent = cpu_us(gateway_pid) - before
+    return float(re.search(r"Requests/sec:\s*([\d.]+)", text).group(1)), total - bad, bad, spent / total
 
 
-def under_load(args, port, folder):
+def under_load(args, port, gateway_pid, folder):
     """Medians without and with traps, in turn; then both at RATE."""
     paths = {"no traps": "/", "1 % trap": "/trap"}
     runs = {name: [] for name in paths}
     for _ in range(args.rounds):
         for name, path in paths.items():
-            runs[name].append(load(folder, port, path, 0, args.seconds))
+            runs[name].append(load(folder, port, gateway_pid, path, 0, args.seconds))
     for name, path in paths.items():
-        yield name + ", full speed", sorted(runs[name])[args.rounds // 2]
+        run = sorted(runs[name])[args.rounds // 2]
+        yield name + ", full speed", run[:3] + (statistics.median(r[3] for r in runs[name]),)
     wait_ms = round(CONNECTIONS / RATE * 1000) - 2
     for name, path in paths.items():
-        yield f"{name}, paced for {RATE} a second", load(folder, port, path, wait_ms, args.seconds)
+        yield f"{name}, paced for {RATE} a second", load(folder, port, gateway_pid, path, wait_ms, args.seconds)
 
 
 def gateway(args):
@@ -103,7 +120,7 @@ def gateway(args):
             try:
                 wait_for("the upstream", lambda: listens(upstream))
                 wait_for("the gateway and its image", lambda: "plugin key-auth is compiled" in open(log, encoding="utf-8").read())
-                return list(under_load(args, port, state))
+                return list(under_load(args, port, children[1].pid, state))
             finally:
                 for child in reversed(children):
                     child.send_signal(signal.SIGTERM)
@@ -125,9 +142,11 @@ def main():
              f"{'plugin':<30}{'what':<28}{'clock':<6}{'median':>12}{'p99':>12}{'most':>12}", *in_process(args)]
     loads = gateway(args)
     lines += ["", f"Key-auth in a gateway of one worker, {CONNECTIONS} connections, {args.seconds} s; every {SHARE}th request traps; full speed: median of {args.rounds}", "",
-              f"{'':<36}{'requests/s':>12}{'200':>10}{'503':>8}{'1 in ' + str(SHARE):>10}"]
-    lines += [f"{name:<36}{rate:>12.0f}{good:>10}{bad:>8}{(good + bad) // SHARE:>10}" for name, (rate, good, bad) in loads]
-    lines += [f"{'full speed with traps / without':<36}{loads[1][1][0] / loads[0][1][0]:>12.3f}  (goal 0.9)"]
+              f"{'':<36}{'requests/s':>12}{'200':>10}{'503':>8}{'1 in ' + str(SHARE):>10}{'CPU us each':>13}"]
+    lines += [f"{name:<36}{rate:>12.0f}{good:>10}{bad:>8}{(good + bad) // SHARE:>10}{us:>13.2f}" for name, (rate, good, bad, us) in loads]
+    without, traps = loads[0][1], loads[1][1]
+    lines += [f"{'full speed with traps / without':<36}{traps[0] / without[0]:>12.3f}  (goal 0.9)",
+              f"{'the same by CPU time of the gateway':<36}{without[3] / traps[3]:>12.3f}  ({(traps[3] - without[3]) * SHARE:.0f} us for a trap)"]
     print("\n".join(lines))
     if not args.no_save:
         with open("bench/results/heal.txt", "w", encoding="utf-8") as f:

@@ -80,7 +80,10 @@ def table(all_cases, rounds, iterations):
         goal = "" if c is empty else f"{GOALS[c.kind]:.1f}"
         lines.append(f"{c.name:<24}{weir:>10.0f}{native:>10.0f}{weir / native:>8.2f}{net:>8}{goal:>6}{c.calls:>7.0f}  {c.about}")
     return lines + ["", "net: the same without what the empty plugin costs, on both sides; calls: host calls of a request.",
-                    "The native host has no guest to protect from: it copies values without checking addresses."]
+                    "The native host has no guest to protect from: it copies values without checking addresses.  Of Redis it does",
+                    "one copy of the command and one of the reply.  weir also checks that the command is one that a shared connection may",
+                    "carry, keeps who waits for which reply, finds the root and its options, enters the guest a second time with the reply,",
+                    "and takes the paused request up where its chain stopped."]
 
 
 def main():

@@ -286,5 +286,9 @@ bool weir_instance_get_global(struct weir_instance *inst, const char *name, size
  * the program left only if it is interpreted or its image was made with -O0; other images may lack stores
  * from just before the trap.  WEIR_E_EXIT: `trap->exit_code`. */
 weir_status weir_func_call(struct weir_func *f, uint64_t *cells, struct weir_trap *trap);
+/* For host functions: call a function of the instance that called the host, as a part of the call that runs.
+ * It costs less than a call of its own.  A trap in it ends the running call with all its frames, the host
+ * function's too: that one must own nothing meanwhile. */
+void weir_func_call_within(struct weir_func *f, uint64_t *cells);
 
 #endif

@@ -20,47 +20,68 @@ static bool cut_bulk(struct str *rest, int64_t len, struct str *text)
         rest->at[len + 1] != '\n') {
         return false;
     }
-    *text = str_slice(*rest, 0, (size_t)len);
-    *rest = str_slice(*rest, (size_t)len + 2, rest->len);
+    *text = (struct str){rest->at, (size_t)len};
+    *rest = (struct str){rest->at + len + 2, rest->len - (size_t)len - 2};
     return true;
 }
 
-/* The item whose type byte and first line these are. */
-static bool read_item(char type, struct str line, struct str *rest, struct resp_item *out)
+/* A line that is a number, which is cut off with its end.  Most have a few digits; the others are left to
+ * str_to_i64. */
+static inline bool cut_number(struct str *rest, int64_t *out)
 {
-    static const char lines[] = {[RESP_STATUS] = '+', [RESP_ERROR] = '-'};
+    enum { FEW_DIGITS = 18 };
+    const char *at = rest->at, *end = at + rest->len;
+    bool negative = at != end && *at == '-';
+    const char *first = at + negative;
+    uint64_t v = 0;
 
-    for (enum resp_kind kind = RESP_STATUS; kind <= RESP_ERROR; kind++) {
-        if (type == lines[kind]) {
-            *out = (struct resp_item){.kind = kind, .text = line};
-            return true;
-        }
+    for (at = first; at != end && (unsigned char)(*at - '0') <= 9; at++) {
+        v = v * 10 + (unsigned char)(*at - '0');
     }
-    *out = (struct resp_item){.text = {"", 0}};
-    if (!str_to_i64(line, &out->number)) {
+    if (at - first > FEW_DIGITS) {
+        struct str line;
+        return cut_line(rest, &line) && str_to_i64(line, out);
+    }
+    if (at == first || end - at < 2 || at[0] != '\r' || at[1] != '\n') {
         return false;
     }
-    switch (type) {
-    case ':':
+    *out = negative ? -(int64_t)v : (int64_t)v;
+    *rest = (struct str){at + 2, (size_t)(end - at - 2)};
+    return true;
+}
+
+/* The item whose type byte this is, what follows it is `*rest`. */
+static inline bool cut_item(char type, struct str *rest, struct resp_item *out)
+{
+    *out = (struct resp_item){.text = {"", 0}};
+    if (type == '+' || type == '-') {
+        out->kind = type == '+' ? RESP_STATUS : RESP_ERROR;
+        return cut_line(rest, &out->text);
+    }
+    if ((type != '$' && type != '*' && type != ':') || !cut_number(rest, &out->number)) {
+        return false;
+    }
+    if (type == ':') {
         out->kind = RESP_INTEGER;
         return true;
-    case '$':
-        out->kind = out->number == -1 ? RESP_NULL : RESP_BULK;
-        return out->number == -1 || cut_bulk(rest, out->number, &out->text);
-    case '*':
-        out->kind = out->number == -1 ? RESP_NULL : RESP_ARRAY;
-        return out->number >= -1;
-    default:
-        return false;
     }
+    if (out->number == -1) {
+        out->kind = RESP_NULL;
+        return true;
+    }
+    out->kind = type == '$' ? RESP_BULK : RESP_ARRAY;
+    return type == '$' ? cut_bulk(rest, out->number, &out->text) : out->number >= 0;
 }
 
 bool resp_cut(struct str *rest, struct resp_item *out)
 {
-    struct str left = str_slice(*rest, 1, rest->len), line;
     struct resp_item item;
 
-    if (rest->len == 0 || !cut_line(&left, &line) || !read_item(rest->at[0], line, &left, &item)) {
+    if (rest->len == 0) {
+        return false;
+    }
+    struct str left = {rest->at + 1, rest->len - 1};
+    if (!cut_item(rest->at[0], &left, &item)) {
         return false;
     }
     *out = item;
@@ -85,17 +106,39 @@ bool resp_cut_reply(struct str *rest, struct str *out)
     return true;
 }
 
-bool resp_is_command(struct str query)
+/* The head of a command's argument or of the command itself: its type, and a length as Redis writes it. */
+static inline bool cut_head(struct str *rest, char type, int64_t *n)
 {
-    struct resp_item item;
-
-    if (!resp_cut(&query, &item) || item.kind != RESP_ARRAY || item.number == 0) {
+    if (rest->len == 0 || rest->at[0] != type) {
         return false;
     }
-    for (int64_t n = item.number; n != 0; n--) {
-        if (!resp_cut(&query, &item) || item.kind != RESP_BULK) {
+    struct str left = {rest->at + 1, rest->len - 1};
+    if (!cut_number(&left, n)) {
+        return false;
+    }
+    bool plain = rest->at[1] != '-' && (rest->at[1] != '0' || rest->at[2] == '\r');
+    *rest = left;
+    return plain;
+}
+
+bool resp_read_command(struct str query, struct str *args, size_t most)
+{
+    int64_t n, len;
+
+    if (!cut_head(&query, '*', &n) || n == 0) {
+        return false;
+    }
+    for (int64_t i = 0; i < n; i++) {
+        struct str text;
+        if (!cut_head(&query, '$', &len) || !cut_bulk(&query, len, &text)) {
             return false;
         }
+        if ((uint64_t)i < most) {
+            args[i] = text;
+        }
+    }
+    for (uint64_t i = (uint64_t)n; i < most; i++) {
+        args[i] = (struct str){"", 0};
     }
     return query.len == 0;
 }

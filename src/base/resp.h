@@ -25,9 +25,14 @@ bool resp_cut(struct str *rest, struct resp_item *out);
 /* Cut a whole reply, with all that an array holds; *out is where it stood. */
 bool resp_cut_reply(struct str *rest, struct str *out);
 
-/* A command is an array of at least one bulk string and nothing else.  False: `query` is none, or it has
- * more. */
-bool resp_is_command(struct str query);
+/* A command is an array of at least one bulk string and nothing else, its lengths written as Redis reads
+ * them: no sign, no leading zeros.  False: `query` is none, or it has more.  Its first `most` arguments come
+ * into `args`, empty where it has fewer. */
+bool resp_read_command(struct str query, struct str *args, size_t most);
+static inline bool resp_is_command(struct str query)
+{
+    return resp_read_command(query, NULL, 0);
+}
 /* Argument `i` of a command; false: it has not so many. */
 bool resp_argument(struct str command, size_t i, struct str *out);
 

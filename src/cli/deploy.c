@@ -62,16 +62,16 @@ static void note(struct deploy *d, const struct gw_plugin *p, enum deploy_state 
 
 static void forget_files(struct deploy *d)
 {
-    for (size_t i = 0; i < d->module_files.len; i++) {
-        mem_free((char *)(uintptr_t)d->module_files.at[i]);
+    for (size_t i = 0; i < d->files_read.len; i++) {
+        mem_free((char *)(uintptr_t)d->files_read.at[i]);
     }
-    vec_clear(&d->module_files);
+    vec_clear(&d->files_read);
 }
 
 void deploy_fini(struct deploy *d)
 {
     forget_files(d);
-    vec_fini(&d->module_files);
+    vec_fini(&d->files_read);
     while (d->notes.len != 0) {
         drop_note(d, str_of(d->notes.at[0].name));
     }
@@ -272,7 +272,7 @@ static void fetch(struct deploy *d, bool again)
         }
         weir_report_init(&rep);
         if (gw_plugin_file(p, &file)) {
-            vec_push(&d->module_files, mem_strndup(file.at, file.len));
+            vec_push(&d->files_read, mem_strndup(file.at, file.len));
         }
         if (sources_is_remote(p)) {
             d->unfetched[i] = take_fetched(d, c, p, again) ? NULL : "url: it is being fetched";
@@ -282,6 +282,9 @@ static void fetch(struct deploy *d, bool again)
         }
     }
     sources_end(d->sources);
+    for (const struct gw_outside *o = c->outside; o != NULL; o = o->next) {
+        vec_push(&d->files_read, mem_strndup(o->path, strlen(o->path)));
+    }
     c->plugins = d->asked;
     gw_config_resolve_env(c);
     c->plugins = written;
@@ -293,17 +296,32 @@ const char *deploy_module_origin(void *ctx, const char *sha256)
     struct strbuf url = {0};
     const char *found = NULL;
     struct str file;
-    size_t k = 0; /* of module_files, which has those of `wanted` that are files */
+    size_t k = 0; /* of files_read, which begins with those of `wanted` that are files */
 
     strbuf_printf(&url, "file:store/modules/%s.wasm", sha256);
     for (uint32_t i = 0; d->wanted != NULL && i < d->wanted->nplugins && found == NULL; i++) {
         if (gw_plugin_file(&d->wanted->plugins[i], &file)) {
-            found = str_eq(d->asked[i].url, strbuf_str(&url)) ? d->module_files.at[k] : NULL;
+            found = str_eq(d->asked[i].url, strbuf_str(&url)) ? d->files_read.at[k] : NULL;
             k++;
         }
     }
     strbuf_fini(&url);
     return found;
+}
+
+static void refer(const struct gw_plugin *plugins, const struct gw_config *c, struct sweep_refs *refs)
+{
+    for (uint32_t i = 0; c != NULL && plugins != NULL && i < c->nplugins; i++) {
+        sweep_refs_add_text(refs, plugins[i].url);
+    }
+}
+
+void deploy_refer(const struct deploy *d, struct sweep_refs *refs)
+{
+    refer(d->asked, d->wanted, refs);
+    refer(d->published == NULL ? NULL : d->published->plugins, d->published, refs);
+    refer(d->previous == NULL ? NULL : d->previous->plugins, d->previous, refs);
+    sources_refer(d->sources, refs);
 }
 
 /* At the very first start there is nothing to keep: modules that are files must be there.  Whether they

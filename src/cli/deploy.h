@@ -81,8 +81,10 @@ struct deploy {
     struct gw_config *published;  /* the model in force, or NULL */
     struct gw_config *previous;   /* the one before, for plugins that workers decline; or NULL */
     VEC(struct deploy_note) notes;
-    VEC(const char *) module_files; /* paths of the modules of `wanted` that are files */
-    unsigned nreads;                /* how often they were read */
+    VEC(const char *)
+    files_read;      /* paths of the modules of `wanted` that are files, then of its certificates
+                        and keys */
+    unsigned nreads; /* how often they were read */
 };
 
 void deploy_init(struct deploy *d, struct store *store, struct sources *sources, const char *state_dir);
@@ -115,6 +117,9 @@ struct deploy_note *deploy_note_find(struct deploy *d, struct str name);
 /* The file that a module of the store was read from for what is wanted now, until the next change; NULL:
  * none. `ctx`: the deploy. */
 const char *deploy_module_origin(void *ctx, const char *sha256);
+
+/* Modules of the store that a worker may be told to run, or to go on with. */
+void deploy_refer(const struct deploy *d, struct sweep_refs *refs);
 
 /* How `config` differs from what is wanted now, appended as JSON: {"changes":[{"change":"added","kind":...,
  * "name":...,"newVm":true}],...}.  Reads modules' files. */

@@ -26,7 +26,7 @@ enum {
 
 static const char *invoke, *image;
 static bool show_time;
-static uint64_t repeat = 1;
+static uint64_t repeat = 1, budget_ms;
 static int tier = WEIR_TIER_AUTO;
 static struct cli_texts env;
 
@@ -45,6 +45,11 @@ static const struct cli_option options[] = {
      .kind = CLI_FLAG,
      .value = &show_time,
      .help = "print a last line `cpu_s SECONDS` of the last repetition"},
+    {.name = "cpu-budget",
+     .kind = CLI_NUMBER,
+     .value = &budget_ms,
+     .arg = "MS",
+     .help = "most CPU time of a call; past it, it traps (default 0: none)"},
     {.name = "tier",
      .kind = CLI_CHOICE,
      .value = &tier,
@@ -373,6 +378,9 @@ static int run(int argc, char **argv)
     if (repeat == 0) {
         return cli_usage_error(&usage, "--repeat must be at least 1");
     }
+    if (budget_ms > UINT32_MAX) {
+        return cli_usage_error(&usage, "--cpu-budget must be at most %u", UINT32_MAX);
+    }
     size_t len;
     char *bytes = cli_read_file(operands.at[0], MODULE_MOST_BYTES, &len);
     if (bytes == NULL) {
@@ -390,7 +398,8 @@ static int run(int argc, char **argv)
     r.linker = weir_linker_new();
     weir_wasi_link(r.linker);
     host_init(&r.host, &operands);
-    r.options = (struct weir_instance_options){.tier = (enum weir_tier)tier, .host = &r.host};
+    r.options = (struct weir_instance_options){
+        .tier = (enum weir_tier)tier, .budget_ns = budget_ms * 1000000, .host = &r.host};
     code = invoke != NULL ? run_export(&r, &operands) : run_command(&r);
     if (r.ended && show_time) {
         printf("cpu_s %.6f\n", r.cpu_s);

@@ -69,7 +69,7 @@ static void note(struct fake_calls *c, const struct pw_http_call *call)
     struct fake_sent sent = {
         .nheaders = call->nheaders, .ntrailers = call->ntrailers, .timeout_ms = call->timeout_ms};
 
-    if (a == NULL) {
+    if (a == NULL || c->unlisted) {
         return;
     }
     sent.service = copy_str(a, call->service);
@@ -116,7 +116,9 @@ enum pw_call_start fake_calls_redis(struct fake_calls *c, const struct pw_redis_
 {
     struct arena *a = c->arena;
 
-    if (a != NULL) {
+    if (a != NULL && c->unlisted) {
+        copy_str(a, call->query); /* as into a connection's buffer */
+    } else if (a != NULL) {
         struct fake_command command = {copy_str(a, call->service), copy_str(a, call->query), *call->options};
         command.options.user = copy_str(a, call->options->user);
         command.options.password = copy_str(a, call->options->password);

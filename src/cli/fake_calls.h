@@ -57,6 +57,7 @@ struct fake_call {
 
 struct fake_calls {
     struct fake_answers answers[FAKE_PROTOCOLS]; /* of the request at hand, those not taken yet */
+    bool unlisted;                               /* commands and calls are not noted for a result line */
     struct arena *arena;                         /* of the request at hand, NULL between requests */
     VEC(struct fake_sent) sent;
     VEC(struct fake_command) commands;

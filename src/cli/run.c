@@ -23,6 +23,7 @@
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -38,7 +39,9 @@
 #include "control/publish.h"
 #include "control/resolvers.h"
 #include "control/watch.h"
+#include "control/sweep.h"
 #include "os/os.h"
+#include "weir/engine.h"
 
 #define STREAM_MODULE "/usr/lib/nginx/modules/ngx_stream_module.so" /* where Debian has it */
 
@@ -51,7 +54,8 @@ enum {
         15000, /* a running nginx that does not take the generation in this time keeps its own */
     BACKOFF_FIRST_MS = 200,
     BACKOFF_MAX_MS = 10000,
-    STABLE_MS = 30000,    /* having run this long, a crash starts the back-off anew */
+    STABLE_MS = 30000, /* having run this long, a crash starts the back-off anew */
+    SWEEP_AGAIN_MS = 1000,
     QUIT_EXTRA_MS = 2000, /* for nginx to end by itself when the time of --drain-timeout is over */
     TERM_PATIENCE_MS = 3000,
     NOFILE_WANTED = 65536,
@@ -69,7 +73,7 @@ enum {
 static struct {
     const char *user, *compile_user, *config, *state, *nginx, *weirc, *admin, *admin_token_file;
     bool admin_anywhere, attach;
-    uint64_t workers, compile_seconds, shared_mib, plugin_mib, drain_seconds;
+    uint64_t workers, compile_seconds, shared_mib, plugin_mib, drain_seconds, store_days, store_mib;
     int plugin_log_level;
     struct cli_texts resolvers;
 } args = {.state = ".weir",
@@ -78,6 +82,7 @@ static struct {
           .compile_user = DEFAULT_COMPILE_USER,
           .compile_seconds = 300,
           .drain_seconds = 10,
+          .store_days = 30,
           .plugin_log_level = -1,
           .shared_mib = 16};
 
@@ -136,7 +141,8 @@ static const struct cli_option options[] = {
      .kind = CLI_NUMBER,
      .value = &args.drain_seconds,
      .arg = "SECONDS",
-     .help = "how long requests under way may take to end when the gateway is told to stop (default 10)"},
+     .help = "how long requests under way may take to end when the gateway is told to stop (default 10); "
+             "the configuration's drainTimeout takes its place"},
     {.name = "user",
      .kind = CLI_TEXT,
      .value = &args.user,
@@ -167,6 +173,16 @@ static const struct cli_option options[] = {
      .kind = CLI_FLAG,
      .value = &args.admin_anywhere,
      .help = "let --admin be an address that is not loopback; the token crosses the network in clear text"},
+    {.name = "store-days",
+     .kind = CLI_NUMBER,
+     .value = &args.store_days,
+     .arg = "N",
+     .help = "how long modules and images stay in the store that nothing needs (default 30; 0: for ever)"},
+    {.name = "store-mib",
+     .kind = CLI_NUMBER,
+     .value = &args.store_mib,
+     .arg = "N",
+     .help = "size of the store above which those go earlier, the oldest first (default: any)"},
     {.name = "plugin-log-level",
      .kind = CLI_CHOICE,
      .value = &args.plugin_log_level,
@@ -226,6 +242,7 @@ struct run {
     unsigned signals;                             /* to stop, so far */
     uint64_t started_ms, restart_ms, deadline_ms; /* 0: not set */
     uint64_t backoff_ms;
+    uint64_t sweep_ms; /* when the store is swept next */
 };
 
 static uint64_t now_ms(void)
@@ -471,11 +488,26 @@ static bool all_have_it(void *ctx)
     return n != 0 && deploy_napplied(&run->deploy) >= n && !nginx_process_old_workers_serve(&run->nginx);
 }
 
-/* The files of modules are watched besides the configuration. */
+/* Files of modules and certificates are watched besides the configuration. */
 static void watch_modules(struct run *run)
 {
     run->reads_watched = run->deploy.nreads;
-    watch_also(run->watch, run->deploy.module_files.at, run->deploy.module_files.len);
+    watch_also(run->watch, run->deploy.files_read.at, run->deploy.files_read.len);
+}
+
+/* A change was refused: a file that it names may be what is wrong, so it is watched, too. */
+static void watch_refused(struct run *run, const struct gw_problems *problems)
+{
+    VEC(const char *) all = {0};
+
+    for (size_t i = 0; i < run->deploy.files_read.len; i++) {
+        vec_push(&all, run->deploy.files_read.at[i]);
+    }
+    for (size_t i = 0; i < problems->files.len; i++) {
+        vec_push(&all, problems->files.at[i]);
+    }
+    watch_also(run->watch, all.at, all.len);
+    vec_fini(&all);
 }
 
 /* Another path than before; false: it cannot be watched. */
@@ -515,6 +547,9 @@ static weir_status read_change(struct run *run, bool again)
         return st;
     }
     print_problems(&problems);
+    if (st != WEIR_OK && run->deploy.published != NULL) {
+        watch_refused(run, &problems);
+    }
     gw_problems_fini(&problems);
     if (st != WEIR_OK && run->deploy.published != NULL) {
         fprintf(stderr, "weir: the change was refused; %s stays in force\n", run->deploy.files.name);
@@ -785,12 +820,19 @@ static int nginx_ended(struct run *run)
     return CLI_GO_ON;
 }
 
+/* As the generation in force says, and its workers have it, or the option. */
+static uint64_t drain_ms(const struct run *run)
+{
+    const struct gw_config *c = run->deploy.published;
+
+    return c != NULL && c->drain_timeout_ms != 0 ? c->drain_timeout_ms : args.drain_seconds * 1000;
+}
+
 /* The first signal lets requests finish, each further one, or waiting in vain, is less patient. */
 static int stop_harder(struct run *run)
 {
     static const int how[] = {SIGQUIT, SIGTERM, SIGKILL};
-    const uint64_t patience_ms[] = {args.drain_seconds * 1000 + QUIT_EXTRA_MS, TERM_PATIENCE_MS,
-                                    TERM_PATIENCE_MS};
+    const uint64_t patience_ms[] = {drain_ms(run) + QUIT_EXTRA_MS, TERM_PATIENCE_MS, TERM_PATIENCE_MS};
 
     if (run->nginx.pid == 0) {
         return CLI_EXIT_OK;
@@ -812,6 +854,32 @@ static void drain(void *ctx)
     stop_harder(ctx);
 }
 
+static void on_gone(void *ctx, const char *hex)
+{
+    images_forget(ctx, hex);
+}
+
+/* What nothing refers to leaves the store: not this process, no generation that a worker may yet read, and no
+ * other gateway. */
+static void sweep_store(struct run *run)
+{
+    struct sweep_refs refs = {0};
+    const struct sweep_options how = {
+        .keep_s = args.store_days * 86400, .most_bytes = args.store_mib << 20, .key = weir_image_key()};
+
+    if (now_ms() < run->sweep_ms || run->deploy.published == NULL || !deploy_settled(&run->deploy)) {
+        return;
+    }
+    deploy_refer(&run->deploy, &refs);
+    bool known = sweep_refs_add_generations(&refs, run->state_dir);
+    size_t n = known ? sweep_run(run->store, &refs, &how, time(NULL), on_gone, run->images) : 0;
+    if (n != 0) {
+        fprintf(stderr, "weir: %zu file%s that nothing needs left the store\n", n, n == 1 ? "" : "s");
+    }
+    run->sweep_ms = now_ms() + (n == SWEEP_MOST ? SWEEP_AGAIN_MS : SWEEP_EVERY_MS);
+    sweep_refs_fini(&refs);
+}
+
 static uint64_t sooner(uint64_t a, uint64_t b)
 {
     return a == 0 || (b != 0 && b < a) ? b : a;
@@ -831,6 +899,8 @@ static int wait_ms(const struct run *run)
     next = sooner(next, run->stopping ? 0 : watch_when_ms(run->watch));
     next = sooner(next, run->stopping ? 0 : sources_when_ms(run->sources, now));
     next = sooner(next, run->stopping ? 0 : alerts_when_ms(run->alerts, now));
+    next = sooner(next, run->stopping || !deploy_settled(&run->deploy) ? 0 : run->sweep_ms);
+    next = sooner(next, crashes_when_ms(run->crashes));
     next = sooner(next, deploy_when_ms(&run->deploy));
     next = sooner(next, api_when_ms(&run->api));
     if (images_busy(run->images) && (next == 0 || next > now + IMAGES_STEP_MS)) {
@@ -844,7 +914,7 @@ static int wait_ms(const struct run *run)
 
 static int supervise(struct run *run, int signals)
 {
-    enum { SIGNALS, NGINX, WATCH, ADMIN, IMAGES = ADMIN + ADMIN_MAX_FDS };
+    enum { SIGNALS, NGINX, WATCH, CRASHES, ADMIN, IMAGES = ADMIN + ADMIN_MAX_FDS };
     static struct pollfd fds[IMAGES + IMAGES_MAX_FDS + DEPLOY_MAX_TRIES];
     int code = CLI_GO_ON;
 
@@ -854,6 +924,7 @@ static int supervise(struct run *run, int signals)
         fds[SIGNALS] = (struct pollfd){.fd = signals, .events = POLLIN};
         fds[NGINX] = (struct pollfd){.fd = run->nginx.pidfd, .events = POLLIN};
         fds[WATCH] = (struct pollfd){.fd = watch_fd(run->watch), .events = POLLIN};
+        fds[CRASHES] = (struct pollfd){.fd = crashes_fd(run->crashes), .events = POLLIN};
         size_t nadmin = admin_poll_fds(run->admin, fds + ADMIN);
         size_t nimages = images_poll_fds(run->images, fds + IMAGES);
         size_t ntries = deploy_poll_fds(&run->deploy, fds + IMAGES + nimages);
@@ -865,6 +936,7 @@ static int supervise(struct run *run, int signals)
         }
         images_polled(run->images, fds + IMAGES, nimages);
         images_step(run->images);
+        crashes_step(run->crashes);
         if (!run->stopping) {
             alerts_step(run->alerts, now_ms());
         }
@@ -881,6 +953,9 @@ static int supervise(struct run *run, int signals)
             go_on(run, &changed);
         }
         api_step(&run->api, changed);
+        if (!run->stopping) {
+            sweep_store(run);
+        }
         if (fds[NGINX].revents != 0) {
             code = nginx_ended(run);
         }
@@ -934,7 +1009,7 @@ static int take_over_or_start(struct run *run)
 
 static int run_gateway(int argc, char **argv)
 {
-    static struct run run = {.lock = -1, .backoff_ms = BACKOFF_FIRST_MS};
+    static struct run run = {.lock = -1, .backoff_ms = BACKOFF_FIRST_MS, .sweep_ms = 1};
     const char *preload = NULL;
     sigset_t set;
 
@@ -952,6 +1027,9 @@ static int run_gateway(int argc, char **argv)
     }
     if (code == CLI_GO_ON && (args.compile_seconds == 0 || args.compile_seconds > 86400)) {
         code = cli_usage_error(&usage, "--compile-seconds: 1 to 86400");
+    }
+    if (code == CLI_GO_ON && (args.store_days > 36500 || args.store_mib > (UINT64_C(1) << 40))) {
+        code = cli_usage_error(&usage, "--store-days: at most 36500; --store-mib: at most 2^40");
     }
     if (code == CLI_GO_ON && (args.drain_seconds == 0 || args.drain_seconds > 86400)) {
         code = cli_usage_error(&usage, "--drain-timeout: 1 to 86400");

@@ -819,7 +819,7 @@ static uint64_t cpu_ns(void)
 static void bench(struct fake_server *server, struct fake_stream *f, const struct fake_request *request,
                   const struct pw_step *steps, size_t nsteps)
 {
-    server->drop_logs = true;
+    server->drop_logs = server->calls.unlisted = true;
     for (int i = 0; i < WARM_UP_RUNS; i++) {
         fake_serve(f, request, steps, nsteps);
     }

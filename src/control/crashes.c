@@ -1,29 +1,44 @@
-/* control/crashes.c - a report is merged into the file of its group, which is written anew. */
+/* control/crashes.c - a report is merged into the file of its group, which is written anew; the names of the
+ * first one's frames come later. */
 #include "control/crashes.h"
 
 #include <dirent.h>
 #include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/arena.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/vec.h"
+#include "control/crash_names.h"
 #include "control/publish.h"
-#include "control/symbolizer.h"
+#include "os/os.h"
 
 #define SUFFIX ".crash"
 
-enum { MOST_LOGGED = 120 }; /* bytes of a value in the log line */
+enum {
+    MOST_LOGGED = 120,        /* bytes of a value in the log line */
+    MOST_NAMELESS = 16,       /* groups that wait for names */
+    NAMES_PATIENCE_MS = 10000 /* so long a group waits for its turn */
+};
+
+/* A group whose frames get names.  What is to be told of it waits for them. */
+struct nameless {
+    char id[CRASH_ID_DIGITS + 1];
+    char *text;      /* of the report that came first; `crash` points into it */
+    uint64_t untold; /* crashes that on_crash was not told of yet */
+    uint64_t since_ms;
+};
 
 struct crashes {
     struct crashes_options opt;
     char *dir;
+    VEC(struct nameless) nameless; /* oldest first; the child is about the first */
+    struct crash_names names;
+    VEC(uint64_t) tried; /* groups that got no names: the numbers that their ids are */
 };
 
 /* ---- files ------------------------------------------------------------------------------------------ */
@@ -161,87 +176,15 @@ weir_status crashes_open(const struct crashes_options *opt, struct crashes **out
 void crashes_close(struct crashes *cs)
 {
     if (cs != NULL) {
+        crash_names_stop(&cs->names);
+        for (size_t i = 0; i < cs->nameless.len; i++) {
+            mem_free(cs->nameless.at[i].text);
+        }
+        vec_fini(&cs->nameless);
+        vec_fini(&cs->tried);
         mem_free(cs->dir);
         mem_free(cs);
     }
-}
-
-/* ---- names ------------------------------------------------------------------------------------------ */
-
-struct namer {
-    struct crash *crash;
-    struct arena arena;
-    size_t nlines; /* names with a source line */
-};
-
-static void take_name(void *ctx, size_t i, struct str function, struct str place)
-{
-    struct namer *n = ctx;
-    struct crash *c = n->crash;
-
-    n->nlines += place.len != 0;
-    if (c->nnames < CRASH_MOST_NAMES) {
-        function = str_slice(function, 0, CRASH_VALUE_BYTES / 2); /* a cut place would be a wrong one */
-        if (place.len > CRASH_VALUE_BYTES) {
-            place = str_slice(place, place.len - CRASH_VALUE_BYTES, place.len);
-        }
-        c->names[c->nnames++] = (struct crash_name){
-            .frame = (uint32_t)i,
-            .function = {arena_strndup(&n->arena, function.at, function.len), function.len},
-            .place = {arena_strndup(&n->arena, place.at, place.len), place.len},
-        };
-    }
-}
-
-/* The file with the module's DWARF, into `path`: the module itself, or what a stripped one names beside the
- * file it came from. */
-static void find_dwarf(const struct crashes *cs, const char *hex, const char *module, char path[PATH_MAX])
-{
-    const char *origin = cs->opt.origin == NULL ? NULL : cs->opt.origin(cs->opt.origin_ctx, hex);
-
-    if (origin == NULL || !symbolizer_debug_file(module, origin, path) || access(path, F_OK) != 0) {
-        snprintf(path, PATH_MAX, "%s", module);
-    }
-}
-
-/* Functions and lines of the frames.  The symbolizer's user reads a copy in the folder of compilations. */
-static void name_frames(struct crashes *cs, struct namer *n)
-{
-    char hex[HASH_SHA256_HEX], name[HASH_SHA256_HEX + 16], dwarf[PATH_MAX];
-    struct strbuf lent = {0};
-    struct weir_report rep;
-
-    memcpy(hex, n->crash->sha256.at, HASH_SHA256_HEX - 1);
-    hex[HASH_SHA256_HEX - 1] = '\0';
-    snprintf(name, sizeof name, "%s-lines.wasm", hex);
-    weir_report_init(&rep);
-    char *module = store_module_path(cs->opt.store, hex);
-    find_dwarf(cs, hex, module, dwarf);
-    strbuf_printf(&lent, "%s/%s", store_compile_dir(cs->opt.store), name);
-    struct symbolizer_options opt = {
-        .debug = lent.at,
-        .debug_name = dwarf,
-        .change_user = cs->opt.change_user,
-        .uid = cs->opt.uid,
-        .gid = cs->opt.gid,
-    };
-    weir_status st = store_lend_file(cs->opt.store, dwarf, name, &rep);
-    if (st != WEIR_OK && strcmp(dwarf, module) != 0) { /* names are in the module at least */
-        log_line(LOG_WARN, "%s, which has the lines of a crash, cannot be read: %s", dwarf, rep.message);
-        weir_report_init(&rep);
-        st = store_lend_module(cs->opt.store, hex, name, &rep);
-    }
-    if (st == WEIR_OK) {
-        st = symbolizer_run(module, &opt, n->crash->offsets, n->crash->noffsets, take_name, n, &rep);
-    }
-    if (st != WEIR_OK) {
-        log_line(LOG_WARN, "the frames of a crash have no names: %s", rep.message);
-    } else if (n->nlines == 0 && rep.message[0] != '\0') {
-        log_line(LOG_INFO, "the frames of a crash have no source lines: %s", rep.message);
-    }
-    unlink(lent.at);
-    strbuf_fini(&lent);
-    mem_free(module);
 }
 
 /* ---- reports ------------------------------------------------------------------------------------------ */
@@ -298,11 +241,134 @@ static void keep(struct crashes *cs, const char *id, const struct crash *c)
     strbuf_fini(&text);
 }
 
+/* ---- names ------------------------------------------------------------------------------------------ */
+
+static uint64_t now_ms(void)
+{
+    return os_monotonic_ns() / 1000000;
+}
+
+static struct nameless *find_nameless(struct crashes *cs, const char *id)
+{
+    for (size_t i = 0; i < cs->nameless.len; i++) {
+        if (strcmp(cs->nameless.at[i].id, id) == 0) {
+            return &cs->nameless.at[i];
+        }
+    }
+    return NULL;
+}
+
+static bool was_tried(const struct crashes *cs, const char *id)
+{
+    for (size_t i = 0; i < cs->tried.len; i++) {
+        if (cs->tried.at[i] == strtoull(id, NULL, 16)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Names are wanted for the frames of a group; false: there are too many such groups. */
+static bool want_names(struct crashes *cs, const char *id, const struct crash *c)
+{
+    struct nameless n = {.untold = 1, .since_ms = now_ms()};
+    struct strbuf text = {0};
+
+    if (c->noffsets == 0 || cs->nameless.len == MOST_NAMELESS || was_tried(cs, id)) {
+        return false;
+    }
+    memcpy(n.id, id, sizeof n.id);
+    crash_write(c, CRASH_FILE_BYTES, &text);
+    n.text = text.at;
+    vec_push(&cs->nameless, n);
+    return true;
+}
+
+static void tell(const struct crashes *cs, const char *id, const struct crash *c, uint64_t times)
+{
+    for (; cs->opt.on_crash != NULL && times != 0; times--) {
+        cs->opt.on_crash(cs->opt.on_crash_ctx, id, c);
+    }
+}
+
+/* The first of those that wait has its names, or gets none. */
+static void end_nameless(struct crashes *cs, const struct crash *named)
+{
+    static struct crashes_entry kept;
+    struct nameless n = cs->nameless.at[0];
+    bool damaged, is_kept = read_group(cs->dir, n.id, &kept, &damaged);
+    struct crash *c = &kept.crash;
+
+    if (is_kept && named->nnames != 0 && named->noffsets == c->noffsets &&
+        memcmp(named->offsets, c->offsets, c->noffsets * sizeof *c->offsets) == 0) {
+        memcpy(c->names, named->names, sizeof c->names);
+        c->nnames = named->nnames;
+        keep(cs, n.id, c);
+        log_crash(n.id, c);
+    } else {
+        if (cs->tried.len == CRASHES_MOST) {
+            memmove(cs->tried.at, cs->tried.at + 1, --cs->tried.len * sizeof *cs->tried.at);
+        }
+        vec_push(&cs->tried, strtoull(n.id, NULL, 16));
+    }
+    if (is_kept) {
+        tell(cs, n.id, c, n.untold);
+        mem_free(kept.text);
+    }
+    mem_free(n.text);
+    memmove(cs->nameless.at, cs->nameless.at + 1, --cs->nameless.len * sizeof n);
+}
+
+/* A child for the first of those that wait. */
+static void start_names(struct crashes *cs)
+{
+    static struct crash c;
+    const struct nameless *n = &cs->nameless.at[0];
+    struct crash_names_options opt = {.store = cs->opt.store,
+                                      .change_user = cs->opt.change_user,
+                                      .uid = cs->opt.uid,
+                                      .gid = cs->opt.gid,
+                                      .origin = cs->opt.origin,
+                                      .origin_ctx = cs->opt.origin_ctx};
+
+    bool late = now_ms() >= n->since_ms + NAMES_PATIENCE_MS;
+    if (late || !crash_read(str_of(n->text), &c) || !crash_names_start(&cs->names, &opt, &c)) {
+        log_line(LOG_WARN, "the frames of crash %s have no names: %s", n->id,
+                 late ? "others took too long" : strerror(errno));
+        c.nnames = 0;
+        end_nameless(cs, &c);
+    }
+}
+
+void crashes_step(struct crashes *cs)
+{
+    static struct crash named;
+
+    if (cs->names.child != 0 && crash_names_step(&cs->names, &named)) {
+        end_nameless(cs, &named);
+    }
+    while (cs->names.child == 0 && cs->nameless.len != 0) {
+        start_names(cs);
+    }
+}
+
+int crashes_fd(const struct crashes *cs)
+{
+    return cs->names.child != 0 ? cs->names.fd : -1;
+}
+
+uint64_t crashes_when_ms(const struct crashes *cs)
+{
+    return cs->names.child != 0 ? cs->names.deadline_ms : cs->nameless.len != 0 ? 1 : 0;
+}
+
+/* ---- taking reports ------------------------------------------------------------------------------------ */
+
 void crashes_take(struct crashes *cs, pid_t pid, struct str text)
 {
     static struct crash c;
     static struct crashes_entry before;
-    struct namer namer = {.crash = &c};
+    struct nameless *waits;
     char id[CRASH_ID_DIGITS + 1];
     bool damaged;
 
@@ -310,7 +376,6 @@ void crashes_take(struct crashes *cs, pid_t pid, struct str text)
         log_line(LOG_WARN, "worker %d sent a crash report that is none", (int)pid);
         return;
     }
-    arena_init(&namer.arena);
     crash_id(&c, id);
     before.text = NULL;
     if (read_group(cs->dir, id, &before, &damaged)) {
@@ -331,13 +396,14 @@ void crashes_take(struct crashes *cs, pid_t pid, struct str text)
         c.count = 1;
         c.first_ms = c.time_ms;
         make_room(cs);
-        name_frames(cs, &namer);
     }
     keep(cs, id, &c);
     log_crash(id, &c);
-    if (cs->opt.on_crash != NULL) {
-        cs->opt.on_crash(cs->opt.on_crash_ctx, id, &c);
+    waits = find_nameless(cs, id);
+    if (waits != NULL) {
+        waits->untold++;
+    } else if (c.nnames != 0 || !want_names(cs, id, &c)) {
+        tell(cs, id, &c, 1);
     }
     mem_free(before.text);
-    arena_fini(&namer.arena);
 }

@@ -1,8 +1,9 @@
 /* control/crashes.h - reports of plugins' traps, grouped by stack and kept in the state folder.
  *
  * One file a group, crashes/ID.crash (observe/crash.h): the last report, how many there were, and the names
- * of its frames, which are looked up once.  At most CRASHES_MOST groups are kept; past it the one that was
- * not seen for longest goes.  Files outlive the control process. */
+ * of its frames, which a child looks up once (control/crash_names.h): a report is there at once with the
+ * offsets of its frames, and names come when they are known.  At most CRASHES_MOST groups are kept; past it
+ * the one that was not seen for longest goes.  Files outlive the control process. */
 #ifndef CONTROL_CRASHES_H
 #define CONTROL_CRASHES_H
 
@@ -24,7 +25,7 @@ struct crashes_options {
     /* The file that a module of the store came from, beside which its DWARF may be; NULL: unknown. */
     const char *(*origin)(void *ctx, const char *sha256);
     void *origin_ctx;
-    /* Told of each crash once it is kept; NULL: nobody is. */
+    /* Told of each crash once it is kept and its frames have names, if they get any; NULL: nobody is. */
     void (*on_crash)(void *ctx, const char *id, const struct crash *c);
     void *on_crash_ctx;
 };
@@ -33,9 +34,14 @@ struct crashes_options {
 weir_status crashes_open(const struct crashes_options *opt, struct crashes **out, struct weir_report *rep);
 void crashes_close(struct crashes *cs); /* NULL is fine */
 
-/* A report from worker `pid`: group it, keep it, and log a line.  What is no report is said and dropped.
- * The first of a group blocks while its lines are looked up. */
+/* A report from worker `pid`: group it, keep it, and log a line.  What is no report is said and dropped. */
 void crashes_take(struct crashes *cs, pid_t pid, struct str text);
+
+/* In the control process's loop, when crashes_fd (-1: none) is readable and when crashes_when_ms (0: never)
+ * has come: go on with the names of frames.  A group that gets them is logged once more. */
+void crashes_step(struct crashes *cs);
+int crashes_fd(const struct crashes *cs);
+uint64_t crashes_when_ms(const struct crashes *cs);
 
 /* ---- reading them, in any process ---------------------------------------------------------------------- */
 

@@ -228,6 +228,16 @@ void images_want(struct images *im, const struct gw_config *config)
     }
 }
 
+void images_forget(struct images *im, const char *hex)
+{
+    struct wanted *w = find(im, str_of(hex));
+
+    if (w != NULL) {
+        mem_free(w->plugin);
+        *w = im->wanted.at[--im->wanted.len];
+    }
+}
+
 char *images_failure(struct images *im, const struct gw_plugin *p)
 {
     const struct wanted *w = find(im, hex_of(p));

@@ -39,6 +39,8 @@ void images_free(struct images *im); /* NULL is fine; a running compilation is e
 /* Compile what the plugins of a published configuration (their URLs are files of the store) have no image of.
  * A plugin that may use the image its module carries, and can, needs none. */
 void images_want(struct images *im, const struct gw_config *config);
+/* The module, or its image, has left the store: if a plugin wants it again, so does this. */
+void images_forget(struct images *im, const char *hex);
 /* The same of one plugin that is not published yet. */
 void images_want_one(struct images *im, const struct gw_plugin *p);
 /* Is the plugin's image still to be made? */

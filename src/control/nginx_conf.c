@@ -94,12 +94,8 @@ static const char status_server[] = "    server {\n"
                                     "        }\n"
                                     "    }\n";
 
-static const char stream_head[] =
-    "    log_format weir escape=json '{\"time\":\"$time_iso8601\",\"client\":\"$remote_addr\",'\n"
-    "        '\"listener\":\"$weir_listener\",\"status\":$status,\"received\":$bytes_received,'\n"
-    "        '\"sent\":$bytes_sent,\"duration_s\":$session_time,\"service\":\"$weir_service\",'\n"
-    "        '\"upstream\":\"$weir_upstream\",\"plugin\":\"$weir_plugin\",\"details\":\"$weir_details\"}';\n"
-    "    access_log \"$S/logs/tcp.log\" weir buffer=64k flush=1s;\n";
+static const char stream_head[] = "    log_format weir escape=none '$weir_log';\n"
+                                  "    access_log \"$S/logs/tcp.log\" weir buffer=64k flush=1s;\n";
 
 bool nginx_conf_path_ok(const char *path)
 {
@@ -131,8 +127,9 @@ static void add_listeners(struct strbuf *out, const struct gw_config *config, en
         if (l->protocol != protocol) {
             continue;
         }
-        strbuf_printf(out, "\n    server {\n        listen %.*s backlog=4096%s%s;\n", STR_ARG(l->text),
-                      listen_words[protocol], protocol == GW_HTTPS && l->http2 ? " http2" : "");
+        strbuf_printf(out, "\n    server {\n        listen %.*s backlog=4096%s%s%s;\n", STR_ARG(l->text),
+                      listen_words[protocol], protocol == GW_HTTPS && l->http2 ? " http2" : "",
+                      l->proxy_protocol ? " proxy_protocol" : "");
         if (protocol == GW_HTTPS) {
             strbuf_printf(out, "        weir_tls %.*s;\n%s%s    }\n", STR_ARG(l->text), tls_server,
                           proxy_location);

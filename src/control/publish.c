@@ -63,10 +63,7 @@ static const char *recall(struct store *store, const char *path, const struct st
     if (k == NULL || !same_file(&k->info, now)) {
         return NULL;
     }
-    char *kept = store_module_path(store, k->hex);
-    bool there = access(kept, R_OK) == 0;
-    mem_free(kept);
-    return there ? k->hex : NULL;
+    return store_need_module(store, k->hex) ? k->hex : NULL;
 }
 
 /* A file that changed a moment ago may change again and look the same: clocks of file systems are coarse. */

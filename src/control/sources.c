@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
-#include <unistd.h>
 
 #include "base/log.h"
 #include "base/mem.h"
@@ -130,11 +129,9 @@ static void recall(struct sources *s, struct source *e)
     if (hex.len == HASH_SHA256_HEX - 1 && version.len < sizeof e->version) {
         memcpy(e->hex, hex.at, hex.len);
         memcpy(e->version, version.len == 0 ? "" : version.at, version.len);
-        char *path = store_module_path(s->store, e->hex);
-        if (access(path, R_OK) != 0) {
+        if (!store_need_module(s->store, e->hex)) {
             e->hex[0] = e->version[0] = '\0';
         }
-        mem_free(path);
     }
     mem_free(text);
 }
@@ -234,6 +231,16 @@ bool sources_state(const struct sources *s, const struct gw_plugin *p, enum sour
     *state = e->state;
     *cause = e->state == SOURCE_FAILED ? e->cause : "";
     return true;
+}
+
+void sources_refer(const struct sources *s, struct sweep_refs *refs)
+{
+    for (size_t i = 0; i < s->list.len; i++) {
+        char key[HASH_SHA256_HEX];
+        key_of(s->list.at[i], key);
+        sweep_refs_add(refs, str_of(key));
+        sweep_refs_add(refs, str_of(s->list.at[i]->hex));
+    }
 }
 
 /* ---- fetching ------------------------------------------------------------------------------- */

@@ -13,6 +13,7 @@
 #include "base/hash.h"
 #include "control/fetcher.h"
 #include "control/store.h"
+#include "control/sweep.h"
 #include "gw/config.h"
 
 enum {
@@ -45,6 +46,9 @@ void sources_end(struct sources *s);
  * it is not known. */
 bool sources_state(const struct sources *s, const struct gw_plugin *p, enum source_state *state,
                    const char **cause);
+
+/* What is wanted, and what is there of it: the store is to keep it. */
+void sources_refer(const struct sources *s, struct sweep_refs *refs);
 
 /* In the control process's loop, after SIGCHLD and when sources_when_ms says so.  True: a module has come. */
 bool sources_step(struct sources *s, uint64_t now_ms);

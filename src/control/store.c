@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -211,6 +212,30 @@ char *store_module_path(const struct store *s, const char *hex)
     return b.at;
 }
 
+int store_lock(const struct store *s, int how)
+{
+    int fd = open(s->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (fd >= 0 && flock(fd, how) != 0) {
+        close(fd);
+        fd = -1;
+    }
+    return fd;
+}
+
+bool store_need_module(const struct store *s, const char *hex)
+{
+    char *path = store_module_path(s, hex);
+    int lock = store_lock(s, LOCK_SH); /* whoever sweeps sees its new time, or has removed it */
+    bool there = access(path, R_OK) == 0 && (utimensat(AT_FDCWD, path, NULL, 0) == 0 || errno != ENOENT);
+
+    if (lock >= 0) {
+        close(lock);
+    }
+    mem_free(path);
+    return there;
+}
+
 weir_status store_put_module(struct store *s, const uint8_t *bytes, size_t len, char hex[HASH_SHA256_HEX],
                              struct weir_report *rep)
 {
@@ -219,11 +244,11 @@ weir_status store_put_module(struct store *s, const uint8_t *bytes, size_t len, 
 
     hash_sha256_of(bytes, len, digest);
     hash_hex(digest, hex);
-    char *path = store_module_path(s, hex);
-    if (access(path, R_OK) != 0) {
+    if (!store_need_module(s, hex)) {
+        char *path = store_module_path(s, hex);
         st = write_file(s, path, bytes, len, 0640, rep);
+        mem_free(path);
     }
-    mem_free(path);
     return st;
 }
 

@@ -46,6 +46,12 @@ weir_status store_lend_file(struct store *s, const char *from, const char *name,
 weir_status store_put_module(struct store *s, const uint8_t *bytes, size_t len, char hex[HASH_SHA256_HEX],
                              struct weir_report *rep);
 
+/* Is the module there?  It counts as needed from now on (control/sweep.h). */
+bool store_need_module(const struct store *s, const char *hex);
+/* Hold a lock (flock's LOCK_SH, LOCK_EX, LOCK_NB) on the store until the descriptor, which is its folder's,
+ * is closed: shared to find a file and count on it, exclusive to remove files.  -1: it cannot be had. */
+int store_lock(const struct store *s, int how);
+
 /* Paths of things that may or may not be there; the caller frees them with mem_free. */
 char *store_module_path(const struct store *s, const char *hex);
 char *store_image_path(const struct store *s, const char *hex, const char *key);

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -177,6 +178,7 @@ static _Noreturn void child(const struct symbolizer_options *opt, const char *fo
         !enter_folder(opt, folder) || os_confine_self(&rights, &weaker, &rep) != WEIR_OK) {
         _exit(126);
     }
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
     execvp(argv[0], argv);
     _exit(127);
 }

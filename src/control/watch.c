@@ -189,6 +189,14 @@ static void forget_also(struct watch *w)
 
 void watch_also(struct watch *w, const char *const *paths, size_t n)
 {
+    bool same = n == w->also.len;
+
+    for (size_t i = 0; same && i < n; i++) {
+        same = strcmp(w->also.at[i], paths[i]) == 0;
+    }
+    if (same) { /* where links lead was looked at when the change was due */
+        return;
+    }
     forget_also(w);
     for (size_t i = 0; i < n; i++) {
         vec_push(&w->also, mem_strndup(paths[i], strlen(paths[i])));

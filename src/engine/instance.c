@@ -125,6 +125,11 @@ weir_status weir_func_call(struct weir_func *f, uint64_t *cells, struct weir_tra
     return rt_call_enter((struct rt_func *)f, cells, trap);
 }
 
+void weir_func_call_within(struct weir_func *f, uint64_t *cells)
+{
+    rt_call_within((struct rt_func *)f, cells);
+}
+
 /* ---- traps ------------------------------------------------------------------------------------ */
 
 void weir_trap_raise(struct weir_instance *inst, enum weir_trap_kind kind, const char *message)

@@ -125,6 +125,11 @@ static void check_listeners(struct checker *k)
         if (l->protocol == GW_TCP && l->name.at != NULL) {
             gw_names_add(&k->listeners, l->name, i);
         }
+        if (l->proxy_protocol && c->client_address == NULL) {
+            complain(k, l->at, ".proxyProtocol",
+                     "%.*s needs clientAddress beside it, which says whose word about clients counts",
+                     l->text);
+        }
         if (l->service == GW_NONE && l->service_name.at != NULL) {
             complain(k, l->at, ".service",
                      "there is no service '%.*s'; add it to services or correct the name", l->service_name);

@@ -54,6 +54,7 @@ struct gw_listener {
     struct str name; /* at NULL: none */
     struct gw_address address;
     enum gw_protocol protocol;
+    bool proxy_protocol;         /* connections begin with a header of the PROXY protocol */
     bool http2;                  /* beside HTTP/1.1: with prior knowledge, or by ALPN with HTTPS */
     struct gw_listener_tls *tls; /* HTTPS: NULL: all of it as by default; TCP: NULL: clear text */
     struct str service_name;     /* TCP: where connections go; at NULL with HTTP */
@@ -378,6 +379,12 @@ struct gw_alert { /* a webhook for crashes; only the control process reads it */
     uint32_t timeout_ms, rate_limit /* a minute */, repeat_after_ms;
 };
 
+/* A file that was read besides those of the configuration, because a field names it. */
+struct gw_outside {
+    const struct gw_outside *next;
+    const char *path;
+};
+
 struct gw_piece;
 enum { GW_CONFIG_LISTS = 16 };
 
@@ -388,7 +395,8 @@ struct gw_config {
     struct gw_piece **pieces; /* whose contents its parts have (gw/pieces.h), each a reference; on the heap */
     uint32_t npieces;
     struct gw_piece *
-        *piece_of[GW_CONFIG_LISTS]; /* by list in fields.c, then by part: its piece or NULL; or NULL */
+        *piece_of[GW_CONFIG_LISTS];   /* by list in fields.c, then by part: its piece or NULL; or NULL */
+    const struct gw_outside *outside; /* NULL: none */
     struct gw_alert *alerts;
     uint32_t nalerts;
     struct gw_listener *listeners;
@@ -400,6 +408,7 @@ struct gw_config {
     uint32_t nlisteners, ncertificates, nservices, nroutes, nplugins;
     struct gw_client_address *client_address; /* NULL: clients are who connects */
     enum gw_log_level log_level;              /* of plugins' lines; UNSET: as the server was told */
+    uint32_t drain_timeout_ms;                /* of requests when a worker ends; 0: as the server was told */
 };
 
 /* NULL is fine. */

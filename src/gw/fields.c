@@ -85,6 +85,12 @@ static const struct gw_field listener_fields[] = {
      .doc = "Beside HTTP/1.1 serve HTTP/2: with `https` to clients that ask for it (ALPN), with `http` to "
             "clients "
             "that begin with it (prior knowledge)."},
+    {.name = "proxyProtocol",
+     .kind = GW_F_BOOL,
+     .offset = AT(gw_listener, proxy_protocol),
+     .fallback = "false",
+     .doc = "`true`: each connection begins with a header of the PROXY protocol, version 1 or 2; one of "
+            "`clientAddress.trusted` says in it who the client is."},
     {.name = "tls",
      .kind = GW_F_OPTIONAL,
      .offset = AT(gw_listener, tls),
@@ -904,6 +910,13 @@ static const struct gw_field config_fields[] = {
      .offset = AT(gw_config, log_level),
      .choices = gw_log_levels,
      .doc = "Least level of plugins' lines in the error log; none: that of `weir run --plugin-log-level`."},
+    {.name = "drainTimeout",
+     .kind = GW_F_DURATION,
+     .offset = AT(gw_config, drain_timeout_ms),
+     .min = 1000,
+     .max = 24 * HOUR_MS,
+     .doc = "How long requests and connections under way may take to end when the gateway stops, or a worker "
+            "ends after a reload; none: as `weir run --drain-timeout` says."},
     {.name = "alerts",
      .kind = GW_F_LIST,
      ARRAY(gw_config, alerts),

@@ -42,6 +42,16 @@ static void append_part(struct loader *l, const struct gw_config *part)
     APPEND(&l->alerts, part->alerts, part->nalerts);
 }
 
+/* The paths live in the arena of `c`, or in a piece of it. */
+static void add_outside(struct gw_config *c, const struct gw_outside *list)
+{
+    for (; list != NULL; list = list->next) {
+        struct gw_outside *o = ARENA_NEW(&c->arena, struct gw_outside);
+        *o = (struct gw_outside){c->outside, list->path};
+        c->outside = o;
+    }
+}
+
 static bool is_text(const struct gw_node *n, const char *text)
 {
     return n != NULL && n->kind == GW_NODE_STRING && str_eq(n->text, str_of(text));
@@ -103,6 +113,7 @@ static void read_document(struct loader *l, const struct gw_node *doc)
             "only apiVersion: extensions.higress.io/v1alpha1 with kind: WasmPlugin can be read beside "
             "weir's own documents, which have neither");
     }
+    add_outside(l->c, r.outside);
 }
 
 static void read_text(struct loader *l, const char *file, struct str text)
@@ -168,6 +179,9 @@ static weir_status end(struct loader *l, uint32_t errors_before, struct gw_confi
     gw_check_config(c, l->problems);
     gw_problems_sort(l->problems);
     if (l->problems->nerrors != errors_before) {
+        for (const struct gw_outside *o = c->outside; o != NULL; o = o->next) {
+            gw_problems_add_file(l->problems, o->path);
+        }
         gw_config_free(c);
         return WEIR_E_CONFIG;
     }
@@ -206,6 +220,7 @@ static bool assemble(struct gw_config *c, const gw_found_vec *found, const struc
         }
         struct gw_place at = {.file = name, .line = found->at[i].line};
         c->pieces[c->npieces++] = p;
+        add_outside(c, p->outside);
         if (p->kind == GW_PIECE_SINGLES) {
             twice = twice || gw_singles_both(c, p->object);
             gw_singles_overlay(c, p->object);

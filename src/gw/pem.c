@@ -64,7 +64,9 @@ bool gw_pem_read(struct gw_reader *r, const struct gw_node *node, const struct g
             gw_problem_at(r, node, path, "is larger than 1 MiB");
         }
     } else {
-        r->outside = true;
+        struct gw_outside *o = ARENA_NEW(r->arena, struct gw_outside);
+        *o = (struct gw_outside){r->outside, arena_strndup(r->arena, node->text.at, node->text.len)};
+        r->outside = o;
         ok = read_file(r, node, path, &text);
     }
     if (ok && !str_is_utf8(strbuf_str(&text))) {

@@ -22,11 +22,11 @@ enum { GW_PIECE_SINGLES = GW_CONFIG_LISTS };
 
 struct gw_piece {
     uint32_t refs;
-    uint32_t kind;  /* field of gw_type_config, a list; or GW_PIECE_SINGLES */
-    uint32_t bytes; /* of `text` */
-    uint32_t lines; /* in it */
-    uint32_t index; /* in the order of the cache, while it is there */
-    bool outside;   /* reading it read other files: it is not kept */
+    uint32_t kind;                    /* field of gw_type_config, a list; or GW_PIECE_SINGLES */
+    uint32_t bytes;                   /* of `text` */
+    uint32_t lines;                   /* in it */
+    uint32_t index;                   /* in the order of the cache, while it is there */
+    const struct gw_outside *outside; /* reading it read these files: it is not kept */
     uint64_t hash, nodes, scalar_bytes;
     const char *text;
     const void *object; /* of the kind's type; GW_PIECE_SINGLES: a gw_config with nothing but them */

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 void gw_problems_init(struct gw_problems *p)
 {
@@ -14,6 +15,7 @@ void gw_problems_init(struct gw_problems *p)
 void gw_problems_fini(struct gw_problems *p)
 {
     vec_fini(&p->list);
+    vec_fini(&p->files);
     arena_fini(&p->arena);
     *p = (struct gw_problems){0};
 }
@@ -56,6 +58,11 @@ void gw_problems_add(struct gw_problems *p, bool warning, struct gw_place at, co
     };
     set_file(p, &problem, at.file == NULL ? "" : at.file);
     vec_push(&p->list, problem);
+}
+
+void gw_problems_add_file(struct gw_problems *p, const char *path)
+{
+    vec_push(&p->files, arena_strndup(&p->arena, path, strlen(path)));
 }
 
 static int compare(const void *x, const void *y)

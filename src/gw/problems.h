@@ -29,6 +29,8 @@ struct gw_problems {
     VEC(struct gw_problem) list;
     uint32_t nerrors; /* found, also those not kept */
     uint32_t ndropped;
+    VEC(const char *)
+    files; /* that a configuration with errors names, and that were read: they may be wrong */
 };
 
 void gw_problems_init(struct gw_problems *p);
@@ -36,6 +38,8 @@ void gw_problems_fini(struct gw_problems *p);
 
 void gw_problems_add(struct gw_problems *p, bool warning, struct gw_place at, const char *field,
                      const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+
+void gw_problems_add_file(struct gw_problems *p, const char *path);
 
 /* By file (in order of first appearance), then line, then as found. */
 void gw_problems_sort(struct gw_problems *p);

@@ -46,7 +46,8 @@ struct gw_path {
 struct gw_reader {
     struct arena *arena; /* of the configuration being read */
     struct gw_problems *problems;
-    bool outside; /* set by who reads another file: the same text may mean something else the next time */
+    const struct gw_outside *outside; /* other files that were read: the same text may mean something else the
+                                         next time */
 };
 
 struct gw_field {

@@ -11,6 +11,8 @@ static size_t bytes_of(const struct gw_field *f)
         return 0;
     case GW_F_CHOICE:
         return sizeof(int);
+    case GW_F_DURATION:
+        return sizeof(uint32_t);
     case GW_F_OPTIONAL:
         return sizeof(void *);
     default:

@@ -3,7 +3,11 @@
  *
  * For the time of a request its connection has the client's address in the place of the peer's, so that everything
  * that asks nginx for it (logs, properties, hashing, variables) gets the client's. When the request ends, the
- * connection, which may carry another one, gets its own back.
+ * connection, which may carry another one, gets its own back. A TCP connection has one client, for good.
+ *
+ * On listeners with proxyProtocol nginx has read and taken off the header that each connection begins with (and closed
+ * those with a broken one, or none). What it says counts if the peer is trusted: then its address takes the peer's
+ * place, as if the client, or the next proxy, had connected itself; the walk along the header of requests begins there.
  */
 
 #include "ngx_http_weir_module.h"
@@ -96,28 +100,17 @@ restore(void *data)
 
 
 static ngx_int_t
-set_client(ngx_http_request_t *r, const struct gw_ip *ip, in_port_t port)
+put_address(ngx_connection_t *c, ngx_pool_t *pool, const struct gw_ip *ip, in_port_t port)
 {
-    u_char              *text;
-    saved_t             *saved;
-    ngx_sockaddr_t      *sa;
-    ngx_connection_t    *c = r->connection;
-    ngx_pool_cleanup_t  *cln;
+    u_char          *text;
+    ngx_sockaddr_t  *sa;
 
-    cln = ngx_pool_cleanup_add(r->pool, sizeof(saved_t));
-    sa = ngx_pcalloc(r->pool, sizeof(ngx_sockaddr_t));
-    text = ngx_pnalloc(r->pool, NGX_SOCKADDR_STRLEN);
+    sa = ngx_pcalloc(pool, sizeof(ngx_sockaddr_t));
+    text = ngx_pnalloc(pool, NGX_SOCKADDR_STRLEN);
 
-    if (cln == NULL || sa == NULL || text == NULL) {
+    if (sa == NULL || text == NULL) {
         return NGX_ERROR;
     }
-
-    saved = cln->data;
-    saved->connection = c;
-    saved->sockaddr = c->sockaddr;
-    saved->socklen = c->socklen;
-    saved->addr_text = c->addr_text;
-    cln->handler = restore;
 
     if (gw_ip_is_v4(ip)) {
         sa->sockaddr_in.sin_family = AF_INET;
@@ -139,18 +132,113 @@ set_client(ngx_http_request_t *r, const struct gw_ip *ip, in_port_t port)
 }
 
 
+static ngx_int_t
+set_client(ngx_http_request_t *r, const struct gw_ip *ip, in_port_t port)
+{
+    saved_t             *saved;
+    ngx_connection_t    *c = r->connection;
+    ngx_pool_cleanup_t  *cln;
+
+    cln = ngx_pool_cleanup_add(r->pool, sizeof(saved_t));
+    if (cln == NULL) {
+        return NGX_ERROR;
+    }
+
+    saved = cln->data;
+    saved->connection = c;
+    saved->sockaddr = c->sockaddr;
+    saved->socklen = c->socklen;
+    saved->addr_text = c->addr_text;
+    cln->handler = restore;
+
+    return put_address(c, r->pool, ip, port);
+}
+
+
+/* What the PROXY header of the connection says, whose peer is trusted. NGX_DECLINED: there is none, or it speaks of no
+ * client ("UNKNOWN", "LOCAL"). NGX_ERROR: it is no address, logged. */
+
+static ngx_int_t
+proxied(ngx_connection_t *c, struct gw_ip *ip, uint16_t *port)
+{
+    uint16_t               none;
+    ngx_proxy_protocol_t  *header = c->proxy_protocol;
+
+    if (header == NULL || header->src_addr.len == 0) {
+        return NGX_DECLINED;
+    }
+
+    if (!gw_ip_parse(ngx_http_weir_str(&header->src_addr), ip, &none) || none != 0) {
+        ngx_log_error(NGX_LOG_ERR, c->log, 0, "[weir] refused: the PROXY header's \"%V\" is no address", &header->src_addr);
+        return NGX_ERROR;
+    }
+
+    *port = header->src_port;
+
+    return NGX_OK;
+}
+
+
+static bool
+is_trusted(ngx_connection_t *c, const struct gw_client_address *conf, struct gw_ip *ip)
+{
+    return conf != NULL && peer_ip(c, ip) && gw_client_trusts(conf, ip);
+}
+
+
+ngx_int_t
+ngx_http_weir_find_tcp_client(ngx_connection_t *c, const ngx_http_weir_generation_t *g)
+{
+    uint16_t      port;
+    struct gw_ip  ip;
+
+    if (!is_trusted(c, g->config->client_address, &ip)) {
+        return NGX_OK;
+    }
+
+    switch (proxied(c, &ip, &port)) {
+    case NGX_OK:
+        return put_address(c, c->pool, &ip, port);
+    case NGX_DECLINED:
+        return NGX_OK;
+    default:
+        return NGX_DECLINED;
+    }
+}
+
+
 ngx_int_t
 ngx_http_weir_find_client(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
 {
     uint16_t                         port = 0;
+    ngx_int_t                        rc;
     ngx_array_t                      values;
     struct gw_ip                     ip;
     const struct gw_client_address  *conf = ctx->generation->config->client_address;
 
     ctx->peer = r->connection->addr_text;
 
-    if (conf == NULL || !peer_ip(r->connection, &ip) || !gw_client_trusts(conf, &ip)) {
+    if (!is_trusted(r->connection, conf, &ip)) {
         return NGX_OK;
+    }
+
+    rc = proxied(r->connection, &ip, &port);
+
+    if (rc == NGX_ERROR) {
+        return NGX_DECLINED;
+    }
+
+    if (rc == NGX_OK) {
+
+        if (set_client(r, &ip, port) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        ctx->peer = r->connection->addr_text;
+
+        if (!gw_client_trusts(conf, &ip)) {
+            return NGX_OK;
+        }
     }
 
     ctx->peer_trusted = 1;

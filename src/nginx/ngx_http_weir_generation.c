@@ -665,6 +665,29 @@ ngx_http_weir_generation_unref(ngx_http_weir_generation_t *g)
 }
 
 
+/* How long this worker waits for what is under way when it ends: the generation's word, or what nginx.conf says. An nginx
+ * of somebody else's has its own. */
+
+static void
+set_drain_timeout(ngx_http_weir_worker_t *w)
+{
+    ngx_core_conf_t    *ccf;
+    static ngx_msec_t   told;
+
+    if (w->folder.len != 0) {
+        return;
+    }
+
+    ccf = (ngx_core_conf_t *) ngx_get_conf(w->cycle->conf_ctx, ngx_core_module);
+
+    if (told == 0) {
+        told = ccf->shutdown_timeout;
+    }
+
+    ccf->shutdown_timeout = w->generation->config->drain_timeout_ms != 0 ? w->generation->config->drain_timeout_ms : told;
+}
+
+
 /* Put the generation of a file in force. NGX_DECLINED: a plugin does not start, and did before. */
 
 static ngx_int_t
@@ -715,6 +738,7 @@ take(ngx_http_weir_worker_t *w, const char *file)
     w->generation = g;
     ngx_cpystrn((u_char *) w->file, (u_char *) file, sizeof(w->file));
 
+    set_drain_timeout(w);
     ngx_http_weir_services_commit(g, before);
 
     if (before != NULL) {

@@ -2,7 +2,8 @@
  * ngx_http_weir_h2c.c - HTTP/2 with prior knowledge beside HTTP/1.1 on one clear-text port.
  *
  * nginx of this version speaks one or the other on such a port. Here the first bytes of a connection decide,
- * looked at without taking them: those of the client's preface (RFC 9113, 3.4) begin no HTTP/1.1 request.
+ * looked at without taking them: those of the client's preface (RFC 9113, 3.4) begin no HTTP/1.1 request. A header of the
+ * PROXY protocol in front of them is read here, by nginx's parser.
  */
 
 #include "ngx_http_weir_module.h"
@@ -10,21 +11,67 @@
 
 static u_char  preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-#define PREFACE_LEN  (sizeof(preface) - 1)
+#define PREFACE_LEN       (sizeof(preface) - 1)
+#define PROXY_HEADER_MAX  4096
 
 static ngx_event_handler_pt  http1_handler;
+
+
+/* NGX_AGAIN: nothing is there. NGX_DECLINED: nor will be; that is nginx's handler's to find. NGX_ERROR: broken, logged. */
+
+static ngx_int_t
+read_proxy_header(ngx_connection_t *c)
+{
+    u_char                 buf[PROXY_HEADER_MAX], *end;
+    ssize_t                n;
+    ngx_http_connection_t  *hc = c->data;
+
+    n = recv(c->fd, buf, sizeof(buf), MSG_PEEK);
+
+    if (n <= 0) {
+        return n == -1 && ngx_socket_errno == NGX_EAGAIN ? NGX_AGAIN : NGX_DECLINED;
+    }
+
+    c->log->action = "reading PROXY protocol";
+    end = ngx_proxy_protocol_read(c, buf, buf + n);
+
+    if (end == NULL || c->recv(c, buf, end - buf) != end - buf) {
+        return NGX_ERROR;
+    }
+
+    c->log->action = "waiting for request";
+    hc->proxy_protocol = 0;
+
+    return NGX_OK;
+}
 
 
 static void
 first_bytes_handler(ngx_event_t *rev)
 {
-    u_char             buf[PREFACE_LEN];
-    ssize_t            n;
-    ngx_connection_t  *c;
+    u_char                  buf[PREFACE_LEN];
+    ssize_t                 n;
+    ngx_int_t               rc;
+    ngx_connection_t       *c;
+    ngx_http_connection_t  *hc;
 
     c = rev->data;
+    hc = c->data;
 
-    if (!rev->timedout && !c->close) {
+    if (hc->proxy_protocol && !rev->timedout && !c->close) {
+        rc = read_proxy_header(c);
+
+        if (rc == NGX_ERROR || (rc == NGX_AGAIN && ngx_handle_read_event(rev, 0) != NGX_OK)) {
+            ngx_http_close_connection(c);
+            return;
+        }
+
+        if (rc == NGX_AGAIN) {
+            return;
+        }
+    }
+
+    if (!rev->timedout && !c->close && !hc->proxy_protocol) {
 
         n = recv(c->fd, buf, sizeof(buf), MSG_PEEK);
 

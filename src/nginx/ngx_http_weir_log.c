@@ -102,30 +102,11 @@ write_retries(struct strbuf *b, ngx_http_request_t *r, ngx_http_variable_value_t
 static void
 write_plugins(struct strbuf *b, ngx_http_request_t *r, ngx_http_variable_value_t *v)
 {
-    entry_t              *e;
-    ngx_uint_t            i;
     ngx_http_weir_ctx_t  *ctx;
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_weir_module);
 
-    strbuf_add_char(b, '[');
-
-    for (i = 0; ctx != NULL && ctx->steps_log != NULL && i < ctx->steps_log->n; i++) {
-        e = &ctx->steps_log->entries[i];
-
-        strbuf_printf(b, "%s{\"name\":", i == 0 ? "" : ",");
-        strbuf_add_json(b, ngx_http_weir_str(&e->plugin));
-        strbuf_printf(b, ",\"outcome\":\"%s\"", pw_outcome_name(e->outcome));
-
-        if (e->details.len != 0) {
-            strbuf_printf(b, ",\"details\":");
-            strbuf_add_json(b, ngx_http_weir_str(&e->details));
-        }
-
-        strbuf_printf(b, ",\"time_us\":%llu.%03u}", (unsigned long long) (e->ns / 1000), (unsigned) (e->ns % 1000));
-    }
-
-    strbuf_add_char(b, ']');
+    ngx_http_weir_steps_write(b, ctx == NULL ? NULL : ctx->steps_log);
 }
 
 
@@ -205,7 +186,7 @@ ngx_http_weir_log_init(ngx_conf_t *cf)
 /* ---- what plugins did ---- */
 
 static void
-add_entry(ngx_http_weir_ctx_t *ctx, ngx_http_weir_plugin_t *plugin, struct pw_step_report report)
+add_entry(ngx_http_weir_steps_log_t *log, ngx_pool_t *pool, ngx_http_weir_plugin_t *plugin, struct pw_step_report report)
 {
     entry_t  *e;
 
@@ -215,45 +196,60 @@ add_entry(ngx_http_weir_ctx_t *ctx, ngx_http_weir_plugin_t *plugin, struct pw_st
         return;
     }
 
-    e = &ctx->steps_log->entries[ctx->steps_log->n];
+    e = &log->entries[log->n];
 
-    if (ngx_http_weir_copy(ctx->request->pool, report.details, &e->details) != NGX_OK) {
+    if (ngx_http_weir_copy(pool, report.details, &e->details) != NGX_OK) {
         return;
     }
 
     e->plugin = ngx_http_weir_ngx_str(plugin->conf->name);
     e->outcome = report.outcome;
     e->ns = report.ns;
-    ctx->steps_log->n++;
+    log->n++;
+}
+
+
+ngx_http_weir_steps_log_t *
+ngx_http_weir_steps_log(ngx_pool_t *pool, const ngx_http_weir_link_t *chain, size_t n, const struct pw_stream *stream)
+{
+    size_t                      i;
+    ngx_http_weir_steps_log_t  *log;
+    struct pw_step_report       none = { .outcome = PW_OUTCOME_NONE, .details = STR("") };
+    struct pw_step_report       stopped = { .outcome = PW_OUTCOME_STOPPED, .details = STR("") };
+
+    log = n == 0 ? NULL : ngx_pcalloc(pool, sizeof(ngx_http_weir_steps_log_t) + n * sizeof(entry_t));
+
+    for (i = 0; log != NULL && i < n; i++) {
+        add_entry(log, pool, chain[i].plugin, chain[i].step < 0 ? stopped
+                  : stream == NULL ? none : pw_stream_step_report(stream, (size_t) chain[i].step));
+    }
+
+    return log;
 }
 
 
 void
-ngx_http_weir_log_steps(ngx_http_weir_ctx_t *ctx, const struct pw_stream *stream)
+ngx_http_weir_steps_write(struct strbuf *b, const ngx_http_weir_steps_log_t *log)
 {
-    size_t                 i;
-    ngx_http_weir_link_t  *link;
-    struct pw_step_report  none = { .outcome = PW_OUTCOME_NONE, .details = STR("") };
-    struct pw_step_report  stopped = { .outcome = PW_OUTCOME_STOPPED, .details = STR("") };
+    ngx_uint_t      i;
+    const entry_t  *e;
 
-    if (ctx->nchain == 0) {
-        return;
-    }
+    strbuf_add_char(b, '[');
 
-    ctx->steps_log = ngx_pcalloc(ctx->request->pool, sizeof(ngx_http_weir_steps_log_t)
-                                                     + ctx->nchain * sizeof(entry_t));
-    if (ctx->steps_log == NULL) {
-        return;
-    }
+    for (i = 0; log != NULL && i < log->n; i++) {
+        e = &log->entries[i];
 
-    for (i = 0; i < ctx->nchain; i++) {
-        link = &ctx->chain[i];
+        strbuf_printf(b, "%s{\"name\":", i == 0 ? "" : ",");
+        strbuf_add_json(b, str_make(e->plugin.data, e->plugin.len));
+        strbuf_printf(b, ",\"outcome\":\"%s\"", pw_outcome_name(e->outcome));
 
-        if (link->step < 0) {
-            add_entry(ctx, link->plugin, stopped);
-
-        } else {
-            add_entry(ctx, link->plugin, stream == NULL ? none : pw_stream_step_report(stream, (size_t) link->step));
+        if (e->details.len != 0) {
+            strbuf_printf(b, ",\"details\":");
+            strbuf_add_json(b, str_make(e->details.data, e->details.len));
         }
+
+        strbuf_printf(b, ",\"time_us\":%llu.%03u}", (unsigned long long) (e->ns / 1000), (unsigned) (e->ns % 1000));
     }
+
+    strbuf_add_char(b, ']');
 }

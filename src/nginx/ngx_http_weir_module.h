@@ -311,8 +311,11 @@ void ngx_http_weir_abort(ngx_http_request_t *r);
 ngx_int_t ngx_http_weir_request_verdict(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx,
     enum pw_verdict verdict);
 
-/* ngx_http_weir_client.c: for this request, the connection's address becomes the client's. */
+/* ngx_http_weir_client.c: for this request, the connection's address becomes the client's. NGX_ERROR: no memory;
+ * NGX_DECLINED: what a trusted proxy's PROXY header says is no address, logged. */
 ngx_int_t ngx_http_weir_find_client(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx);
+/* The same for good, for a TCP connection, which has only the PROXY header. */
+ngx_int_t ngx_http_weir_find_tcp_client(ngx_connection_t *c, const ngx_http_weir_generation_t *g);
 
 /* ngx_http_weir_body.c */
 void ngx_http_weir_body_init(void);
@@ -350,8 +353,11 @@ ngx_uint_t ngx_http_weir_too_large(ngx_http_request_t *r, ngx_http_weir_ctx_t *c
 /* ngx_http_weir_log.c: the line of a request in the access log */
 ngx_int_t ngx_http_weir_log_add_variable(ngx_conf_t *cf);
 ngx_int_t ngx_http_weir_log_init(ngx_conf_t *cf);
-/* Note what became of the plugins; `stream` is finished, NULL: none was made. */
-void ngx_http_weir_log_steps(ngx_http_weir_ctx_t *ctx, const struct pw_stream *stream);
+/* What became of the plugins of a chain, of a request or a connection; `stream` is finished, NULL: none was made. NULL:
+ * there are none, or there is no memory. */
+ngx_http_weir_steps_log_t *ngx_http_weir_steps_log(ngx_pool_t *pool, const ngx_http_weir_link_t *chain, size_t n,
+    const struct pw_stream *stream);
+void ngx_http_weir_steps_write(struct strbuf *b, const ngx_http_weir_steps_log_t *log);    /* NULL: [] */
 
 /* ngx_http_weir_http2.c: services that speak HTTP/2, and gRPC on its way to any service */
 char *ngx_http_weir_http2_upstream(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);

@@ -61,6 +61,7 @@
     X(moved)                                                                                                 \
     X(asked)                                                                                                 \
     X(slots_read)       /* whole tables of a cluster */                                                      \
+    X(writes)           /* pieces of output: how many commands go together is commands / writes */           \
     X(bytes_sent)                                                                                            \
     X(reply_bytes)
 

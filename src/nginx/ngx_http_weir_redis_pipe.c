@@ -153,6 +153,7 @@ ngx_http_weir_redis_write_out(redis_conn_t *conn)
     if (conn->ac != NULL && !conn->lost) {
         note_written(conn);
         conn->client->counts[REDIS_COUNT_bytes_sent] += conn->written - before;
+        conn->client->counts[REDIS_COUNT_writes] += conn->written != before;
     }
 }
 

@@ -185,11 +185,19 @@ static ngx_int_t
 begin(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
 {
     uint32_t    backend;
+    ngx_int_t   rc;
     ngx_uint_t  status;
 
     ngx_http_weir_measure_headers(r, ctx);
 
-    if (ngx_http_weir_find_client(r, ctx) != NGX_OK || settle_path(r) != NGX_OK || forwarded(r, ctx) != NGX_OK) {
+    rc = ngx_http_weir_find_client(r, ctx);
+
+    if (rc == NGX_DECLINED) {
+        r->keepalive = 0;
+        return answer(r, ctx, NGX_HTTP_BAD_REQUEST, "bad_proxy_header", "the PROXY header has no address\n");
+    }
+
+    if (rc != NGX_OK || settle_path(r) != NGX_OK || forwarded(r, ctx) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -1007,7 +1015,7 @@ ngx_http_weir_end(ngx_http_weir_ctx_t *ctx)
     if (stream == NULL) {
 
         if (ctx->steps_log == NULL) {       /* no plugin got to run */
-            ngx_http_weir_log_steps(ctx, NULL);
+            ctx->steps_log = ngx_http_weir_steps_log(ctx->request->pool, ctx->chain, ctx->nchain, NULL);
         }
 
         return;
@@ -1025,7 +1033,7 @@ ngx_http_weir_end(ngx_http_weir_ctx_t *ctx)
 
     ctx->stream = NULL;
     pw_stream_finish(stream);
-    ngx_http_weir_log_steps(ctx, stream);
+    ctx->steps_log = ngx_http_weir_steps_log(ctx->request->pool, ctx->chain, ctx->nchain, stream);
 
     keep_for_log(ctx, stream, STR("custom_log"), &ctx->custom_log);
     keep_for_log(ctx, stream, STR("ai_log"), &ctx->ai_log);

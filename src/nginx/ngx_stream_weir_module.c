@@ -1,5 +1,5 @@
 /*
- * ngx_stream_weir_module.c - the stream module as nginx sees it: directives and variables.
+ * ngx_stream_weir_module.c - the stream module as nginx sees it: its directive.
  *
  *   weir_tcp ADDRESS;    server: connections go to the service of this listener of the generation, through its
  *                        plugins
@@ -22,7 +22,6 @@ typedef struct {
 } srv_conf_t;
 
 
-static ngx_int_t add_variables(ngx_conf_t *cf);
 static void *create_main_conf(ngx_conf_t *cf);
 static void *create_srv_conf(ngx_conf_t *cf);
 static char *enable(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
@@ -42,7 +41,7 @@ static ngx_command_t  commands[] = {
 
 
 static ngx_stream_module_t  module_ctx = {
-    add_variables,
+    ngx_stream_weir_log_add_variable,
     NULL,
 
     create_main_conf,
@@ -68,87 +67,6 @@ ngx_module_t  ngx_stream_weir_module = {
     NULL,
     NGX_MODULE_V1_PADDING
 };
-
-
-/* ---- variables, for the access log ---- */
-
-enum { VAR_LISTENER, VAR_SERVICE, VAR_UPSTREAM, VAR_PLUGIN, VAR_DETAILS };
-
-
-static ngx_int_t
-get_variable(ngx_stream_session_t *s, ngx_stream_variable_value_t *v, uintptr_t which)
-{
-    ngx_str_t               text = ngx_null_string;
-    ngx_stream_weir_ctx_t  *ctx;
-
-    ctx = ngx_stream_get_module_ctx(s, ngx_stream_weir_module);
-
-    if (ctx != NULL) {
-
-        switch (which) {
-
-        case VAR_LISTENER:
-            text = ngx_http_weir_ngx_str(ctx->listener->text);
-            break;
-
-        case VAR_SERVICE:
-            text = ngx_http_weir_ngx_str(ctx->service->conf->name);
-            break;
-
-        case VAR_UPSTREAM:
-            if (ctx->peer != NULL) {
-                text = ctx->peer->name;
-            }
-
-            break;
-
-        case VAR_PLUGIN:
-            text = ctx->plugin;
-            break;
-
-        case VAR_DETAILS:
-            text = ctx->details;
-            break;
-        }
-    }
-
-    v->data = text.data;
-    v->len = text.len;
-    v->valid = 1;
-    v->no_cacheable = 0;
-    v->not_found = 0;
-
-    return NGX_OK;
-}
-
-
-static ngx_stream_variable_t  variables[] = {
-    { ngx_string("weir_listener"), NULL, get_variable, VAR_LISTENER, NGX_STREAM_VAR_NOCACHEABLE, 0 },
-    { ngx_string("weir_service"), NULL, get_variable, VAR_SERVICE, NGX_STREAM_VAR_NOCACHEABLE, 0 },
-    { ngx_string("weir_upstream"), NULL, get_variable, VAR_UPSTREAM, NGX_STREAM_VAR_NOCACHEABLE, 0 },
-    { ngx_string("weir_plugin"), NULL, get_variable, VAR_PLUGIN, NGX_STREAM_VAR_NOCACHEABLE, 0 },
-    { ngx_string("weir_details"), NULL, get_variable, VAR_DETAILS, NGX_STREAM_VAR_NOCACHEABLE, 0 },
-    ngx_stream_null_variable
-};
-
-
-static ngx_int_t
-add_variables(ngx_conf_t *cf)
-{
-    ngx_stream_variable_t  *var, *v;
-
-    for (v = variables; v->name.len; v++) {
-        var = ngx_stream_add_variable(cf, &v->name, v->flags);
-        if (var == NULL) {
-            return NGX_ERROR;
-        }
-
-        var->get_handler = v->get_handler;
-        var->data = v->data;
-    }
-
-    return NGX_OK;
-}
 
 
 /* ---- configuration ---- */

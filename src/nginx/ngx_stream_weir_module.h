@@ -38,7 +38,9 @@ typedef struct {
 
     struct pw_stream               *stream;     /* NULL: no plugin runs */
     ngx_http_weir_plugin_t        **steps;      /* of the stream */
-    ngx_uint_t                      nsteps;
+    ngx_http_weir_link_t           *chain;      /* all plugins that match, in order */
+    size_t                          nchain;
+    ngx_http_weir_steps_log_t      *steps_log;  /* what became of them; NULL before the end */
 
     ngx_http_weir_peer_t           *peer;       /* tried last; acquired */
     ngx_http_weir_tried_t           tried;
@@ -86,6 +88,9 @@ ngx_int_t ngx_stream_weir_tls_handshake(ngx_stream_weir_ctx_t *ctx, ngx_ssl_t *s
 /* For a connection with TLS that is through its handshake: what a write left over may move, and grow, before it is tried
  * again. */
 void ngx_stream_weir_tls_relay(ngx_connection_t *c);
+
+/* ngx_stream_weir_log.c: $weir_log */
+ngx_int_t ngx_stream_weir_log_add_variable(ngx_conf_t *cf);
 
 /* What comes out of the chain. */
 void ngx_stream_weir_write(ngx_stream_weir_ctx_t *ctx, enum pw_direction direction, struct str chunk,

@@ -843,6 +843,12 @@ ngx_stream_weir_start(ngx_stream_session_t *s, ngx_str_t *listener, ngx_ssl_t *s
     c->write->handler = client_handler;
     (void) ngx_tcp_nodelay(c);
 
+    if (ngx_http_weir_find_tcp_client(c, ctx->generation) != NGX_OK) {
+        close_early(ctx, NGX_STREAM_BAD_REQUEST, "bad_proxy_header");
+        finish(ctx);
+        return;
+    }
+
     if (ctx->listener->tls != NULL) {
         shake_hands(ctx);
 
@@ -868,14 +874,17 @@ make_stream(ngx_stream_weir_ctx_t *ctx)
 
     steps = ngx_pcalloc(pool, (n + 1) * sizeof(struct pw_step));
     ctx->steps = ngx_pcalloc(pool, (n + 1) * sizeof(ngx_http_weir_plugin_t *));
+    ctx->chain = ngx_pcalloc(pool, (n + 1) * sizeof(ngx_http_weir_link_t));
 
-    if (steps == NULL || ctx->steps == NULL) {
+    if (steps == NULL || ctx->steps == NULL || ctx->chain == NULL) {
         close_early(ctx, NGX_STREAM_INTERNAL_SERVER_ERROR, "internal_error");
         return NGX_ERROR;
     }
 
     for (i = 0, nsteps = 0; i < n; i++) {
         plugin = &ctx->generation->plugins[found[i].plugin];
+        ctx->chain[ctx->nchain].plugin = plugin;
+        ctx->chain[ctx->nchain++].step = plugin->plugin == NULL ? -1 : (ngx_int_t) nsteps;
 
         if (plugin->plugin != NULL) {
             steps[nsteps].plugin = plugin->plugin;
@@ -890,8 +899,6 @@ make_stream(ngx_stream_weir_ctx_t *ctx)
         }
     }
 
-    ctx->nsteps = nsteps;
-
     if (nsteps != 0) {
         ctx->stream = pw_connection_new(steps, nsteps, ctx);
     }
@@ -905,11 +912,9 @@ make_stream(ngx_stream_weir_ctx_t *ctx)
 static void
 end_stream(ngx_stream_weir_ctx_t *ctx)
 {
-    int                     step;
-    bool                    trapped;
-    ngx_uint_t              i;
-    struct pw_stream       *stream = ctx->stream;
-    struct pw_step_report   report;
+    int                step;
+    bool               trapped;
+    struct pw_stream  *stream = ctx->stream;
 
     if (ctx->connected) {
         pw_connection_on_close(stream, PW_RESPONSE, ctx->upstream_gone ? PW_PEER_REMOTE : PW_PEER_LOCAL);
@@ -929,12 +934,7 @@ end_stream(ngx_stream_weir_ctx_t *ctx)
 
     ctx->stream = NULL;
     pw_stream_finish(stream);
-
-    for (i = 0; i < ctx->nsteps; i++) {
-        report = pw_stream_step_report(stream, i);
-        ngx_http_weir_count_step(ctx->steps[i]->counts, &report);
-    }
-
+    ctx->steps_log = ngx_http_weir_steps_log(ctx->session->connection->pool, ctx->chain, ctx->nchain, stream);
     pw_stream_end(stream);
 }
 
@@ -947,6 +947,9 @@ finish(ngx_stream_weir_ctx_t *ctx)
 
     if (ctx->stream != NULL) {
         end_stream(ctx);
+
+    } else {
+        ctx->steps_log = ngx_http_weir_steps_log(ctx->session->connection->pool, ctx->chain, ctx->nchain, NULL);
     }
 
     close_upstream(ctx);

@@ -33,6 +33,50 @@ static void unlink_from(struct pw_plugin *p, struct pw_callout *c)
     pw_live.callouts--;
 }
 
+/* ---- memory ------------------------------------------------------------------------------- */
+
+/* That of callouts which ended serves the next ones. */
+enum { SPARE_MOST = 64 };
+
+static struct pw_callout *take(struct pw_plugin *p)
+{
+    struct pw_callout *c = p->spare_callouts;
+
+    if (c == NULL) {
+        return mem_zalloc(sizeof *c);
+    }
+    p->spare_callouts = c->next;
+    p->nspare_callouts--;
+    *c = (struct pw_callout){0};
+    return c;
+}
+
+/* One that is in no list. */
+static void give(struct pw_plugin *p, struct pw_callout *c)
+{
+    if (p->nspare_callouts == SPARE_MOST) {
+        mem_free(c);
+        return;
+    }
+    c->next = p->spare_callouts;
+    p->spare_callouts = c;
+    p->nspare_callouts++;
+}
+
+void pw_callouts_free_spares(struct pw_plugin *p)
+{
+    struct pw_callout *next;
+
+    for (struct pw_callout *c = p->spare_callouts; c != NULL; c = next) {
+        next = c->next;
+        mem_free(c);
+    }
+    p->spare_callouts = NULL;
+    p->nspare_callouts = 0;
+}
+
+/* ---- beginning and end ---------------------------------------------------------------------- */
+
 struct pw_callout *pw_callout_new(struct pw_vm *vm, enum pw_callout_kind kind)
 {
     /* A VM without references is in its roots' last callbacks: nobody could hear the answer. */
@@ -40,7 +84,7 @@ struct pw_callout *pw_callout_new(struct pw_vm *vm, enum pw_callout_kind kind)
         !pw_quota_allows(vm->plugin, PW_QUOTA_CALLOUTS, vm->plugin->ncallouts, 1)) {
         return NULL;
     }
-    struct pw_callout *c = mem_zalloc(sizeof *c);
+    struct pw_callout *c = take(vm->plugin);
     if (kind != PW_CALLOUT_DNS) {
         vm->last_callout = vm->last_callout == UINT32_MAX >> 2 ? 1 : vm->last_callout + 1;
     }
@@ -60,7 +104,7 @@ void pw_callout_discard(struct pw_callout *c)
 
     unlink_from(vm->plugin, c);
     strbuf_fini(&c->message);
-    mem_free(c);
+    give(vm->plugin, c);
     pw_vm_unref(vm);
 }
 
@@ -130,7 +174,7 @@ void pw_callout_done(struct pw_callout *c, const struct pw_call_response *r)
     }
     uint32_t root = c->root;
     unlink_from(vm->plugin, c);
-    mem_free(c);
+    give(vm->plugin, c);
     deliver(vm, root, PW_EXPORT_HTTP_CALL_RESPONSE, &d, args);
     pw_vm_unref(vm);
 }
@@ -160,7 +204,7 @@ void pw_dns_done(struct pw_callout *c, const struct pw_dns_address *at, size_t n
     const uint32_t args[PW_EXPORT_MAX_PARAMS] = {vm->roots[root].id, c->token, (uint32_t)b.len};
 
     unlink_from(vm->plugin, c);
-    mem_free(c);
+    give(vm->plugin, c);
     deliver(vm, root, PW_EXPORT_RESOLVE_DNS, &d, args);
     strbuf_fini(&b);
     pw_vm_unref(vm);
@@ -195,7 +239,7 @@ void pw_redis_done(struct pw_callout *c, enum pw_redis_end end, struct str reply
                                                  (uint32_t)d.bytes.len};
 
     unlink_from(vm->plugin, c);
-    mem_free(c);
+    give(vm->plugin, c);
     deliver(vm, root, PW_EXPORT_REDIS_CALL_RESPONSE, &d, args);
     pw_vm_unref(vm);
 }
@@ -256,7 +300,7 @@ void pw_grpc_done(struct pw_callout *c, uint32_t status, struct str text)
         .buffer = PW_BUFFER_GRPC_MESSAGE, .bytes = {"", 0}, .status = status, .message = text};
 
     unlink_from(vm->plugin, c); /* its reference to the VM stays, with its message */
-    mem_free(c);
+    give(vm->plugin, c);
     if (pw_callout_kind(&last) == PW_CALLOUT_GRPC_CALL && status == 0 && last.has_message) {
         d.bytes = last.message.len == 0 ? STR("") : strbuf_str(&last.message);
         deliver_grpc(&last, PW_EXPORT_GRPC_MESSAGE, &d, (uint32_t)d.bytes.len);

@@ -61,6 +61,8 @@ static inline enum pw_callout_kind pw_callout_kind(const struct pw_callout *c)
 void pw_callout_cancel(struct pw_callout *c);
 /* Give up those of one VM, or of all of the plugin's (NULL).  May free VMs that nothing else refers to. */
 void pw_callouts_cancel(struct pw_plugin *p, const struct pw_vm *vm);
+/* The memory that is kept for more of them. */
+void pw_callouts_free_spares(struct pw_plugin *p);
 
 /* The entries of a map of the delivery at hand; NULL: there is none. */
 const struct pw_header *pw_delivery_map(const struct pw_vm *vm, uint32_t map, size_t *n);

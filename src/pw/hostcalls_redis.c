@@ -172,28 +172,34 @@ static struct pw_redis_options options_of(const struct pw_plugin *p, uint32_t ro
 }
 
 /* The connection is shared, and replies are told apart by their order alone: no command may change whose
- * connection it is, what is sent over it unasked, or what a command means to others. */
-static bool is_shareable(struct str command)
+ * connection it is, what is sent over it unasked, or what a command means to others.  By length, as most
+ * commands that are sent are told from these by their length and a character or two. */
+static bool is_shareable(const struct str args[2])
 {
-    static const struct str refused[] = {
-        STR("AUTH"),         STR("HELLO"),      STR("SELECT"),     STR("QUIT"),        STR("RESET"),
-        STR("SUBSCRIBE"),    STR("PSUBSCRIBE"), STR("SSUBSCRIBE"), STR("UNSUBSCRIBE"), STR("PUNSUBSCRIBE"),
-        STR("SUNSUBSCRIBE"), STR("MONITOR"),    STR("SYNC"),       STR("PSYNC"),       STR("REPLCONF"),
-        STR("MULTI"),        STR("EXEC"),       STR("DISCARD"),    STR("WATCH"),       STR("UNWATCH"),
-        STR("ASKING"),       STR("READONLY"),   STR("READWRITE"),
+    enum { LONGEST = 12 };
+    static const char *const refused[LONGEST + 1][6] = {
+        [4] = {"AUTH", "QUIT", "SYNC", "EXEC"},
+        [5] = {"HELLO", "RESET", "PSYNC", "MULTI", "WATCH"},
+        [6] = {"SELECT", "ASKING"},
+        [7] = {"MONITOR", "DISCARD", "UNWATCH"},
+        [8] = {"REPLCONF", "READONLY"},
+        [9] = {"SUBSCRIBE", "READWRITE"},
+        [10] = {"PSUBSCRIBE", "SSUBSCRIBE"},
+        [11] = {"UNSUBSCRIBE"},
+        [12] = {"PUNSUBSCRIBE", "SUNSUBSCRIBE"},
     };
-    struct str name, sub;
+    const struct str name = args[0];
 
-    if (!resp_argument(command, 0, &name)) {
-        return false;
+    if (name.len > LONGEST) {
+        return true;
     }
-    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
-        if (str_ieq(name, refused[i])) {
+    for (const char *const *r = refused[name.len]; *r != NULL; r++) {
+        if (((name.at[0] ^ **r) & ~0x20) == 0 && str_ieq(name, (struct str){*r, name.len})) {
             return false;
         }
     }
-    return !(str_ieq(name, STR("CLIENT")) && resp_argument(command, 1, &sub) &&
-             (str_ieq(sub, STR("REPLY")) || str_ieq(sub, STR("TRACKING"))));
+    return !(str_ieq(name, STR("CLIENT")) &&
+             (str_ieq(args[1], STR("REPLY")) || str_ieq(args[1], STR("TRACKING"))));
 }
 
 static enum pw_status start(struct pw_vm *vm, struct pw_redis_call *call, uint32_t *token)
@@ -223,7 +229,7 @@ uint32_t pw_call_proxy_redis_call(struct weir_instance *inst, uint32_t service, 
 {
     struct pw_vm *vm = pw_enter(inst);
     struct pw_redis_call call = {.callout = NULL};
-    struct str text;
+    struct str text, args[2];
     uint32_t token = 0;
 
     if (!pw_guest_str(inst, service, service_len, &text) ||
@@ -234,7 +240,7 @@ uint32_t pw_call_proxy_redis_call(struct weir_instance *inst, uint32_t service, 
         return PW_INTERNAL_FAILURE;
     }
     call.service = str_cut(&text, '?');
-    if (!resp_is_command(call.query) || !is_shareable(call.query)) {
+    if (!resp_read_command(call.query, args, 2) || !is_shareable(args)) {
         return PW_BAD_ARGUMENT;
     }
     const struct pw_redis_options options = options_of(vm->plugin, vm->effective->config, call.service);

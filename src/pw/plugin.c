@@ -134,10 +134,12 @@ weir_status pw_plugin_new(struct weir_module *m, const struct pw_plugin_options 
     return WEIR_OK;
 }
 
-static void drop_spare(struct pw_plugin *p)
+static void drop_spares(struct pw_plugin *p)
 {
     struct pw_vm *vm = p->spare_vm;
 
+    weir_instance_free(p->spare_inst);
+    p->spare_inst = NULL;
     p->spare_vm = NULL;
     if (vm != NULL) {
         vm->from = NULL; /* not to be kept again */
@@ -152,12 +154,13 @@ void pw_plugin_free(struct pw_plugin *p)
     }
     pw_parts_free(p);
     pw_callouts_cancel(p, NULL);
-    drop_spare(p);
+    drop_spares(p);
     if (p->vm != NULL) {
         WEIR_ASSERT(p->vm->refs == 1); /* streams must have ended */
         pw_vm_unref(p->vm);
     }
     pw_stream_free(p->spare_stream);
+    pw_callouts_free_spares(p);
     pw_saved_free(p->saved);
     pw_redis_inits_free(p->redis);
     weir_linker_free(p->linker);
@@ -179,7 +182,7 @@ static void set_wear(struct pw_plugin *p, struct pw_vm *vm)
 static void take_vm(struct pw_plugin *p, struct pw_vm *vm, bool fresh)
 {
     if (fresh) {
-        drop_spare(p);
+        drop_spares(p);
         pw_saved_free(p->saved);
         p->saved = pw_vm_save(vm);
     }
@@ -264,6 +267,11 @@ void pw_plugin_vm_failed(struct pw_plugin *p)
     }
 }
 
+bool pw_plugin_backs_off(const struct pw_plugin *p)
+{
+    return p->failures > PATIENCE;
+}
+
 static enum pw_plugin_state worst_state(const struct pw_plugin *p)
 {
     enum pw_plugin_state worst = PW_PLUGIN_RUNNING;
@@ -284,7 +292,7 @@ enum pw_plugin_state pw_plugin_state(const struct pw_plugin *p)
         return PW_PLUGIN_STOPPED;
     }
     bool dead = p->vm == NULL || p->vm->dead;
-    return dead && p->failures > PATIENCE ? PW_PLUGIN_HEALING : PW_PLUGIN_RUNNING;
+    return dead && pw_plugin_backs_off(p) ? PW_PLUGIN_HEALING : PW_PLUGIN_RUNNING;
 }
 
 /* From what was saved, if a trap is all that happened; a plugin that traps again and again, or that asked for
@@ -296,7 +304,7 @@ static void start_again(struct pw_plugin *p, bool trapped)
     char text[512];
 
     weir_report_init(&rep);
-    if (trapped && p->saved != NULL && p->failures <= PATIENCE &&
+    if (trapped && p->saved != NULL && !pw_plugin_backs_off(p) &&
         pw_vm_new_from(p, p->module, p->saved, false, &vm, &rep) == WEIR_OK) {
         take_vm(p, vm, false);
         return;
@@ -327,7 +335,7 @@ void pw_plugin_renew_vm(struct pw_plugin *p)
             p->vm->wants_rebuild = false; /* asked once: if the new one does not start, the old one goes on */
         }
         if (p->started &&
-            (p->failures <= PATIENCE || p->server->monotonic_ns(p->server_data) >= p->next_start_ns)) {
+            (!pw_plugin_backs_off(p) || p->server->monotonic_ns(p->server_data) >= p->next_start_ns)) {
             start_again(p, !rebuild);
             if (p->vm != NULL && pw_vm_worn(p->vm)) { /* there is no other: it has to do */
                 set_wear(p, p->vm);

@@ -20,16 +20,19 @@ struct pw_plugin {
     struct weir_linker *linker;
     struct pw_callout *callouts; /* in flight, of all its VMs */
     uint32_t ncallouts;
-    struct pw_redis_inits *redis;   /* what its roots said of Redis services, or NULL (redis.h) */
-    struct pw_stream *spare_stream; /* memory of one that ended, or NULL */
-    struct pw_vm *vm;               /* the current one; NULL before the start and while back-off lasts */
-    struct pw_saved *saved;         /* what a VM of `module` was after its start, or NULL: pw_vm_save */
+    uint32_t nspare_callouts;
+    struct pw_callout *spare_callouts; /* memory of those that ended */
+    struct pw_redis_inits *redis;      /* what its roots said of Redis services, or NULL (redis.h) */
+    struct pw_stream *spare_stream;    /* memory of one that ended, or NULL */
+    struct pw_vm *vm;                  /* the current one; NULL before the start and while back-off lasts */
+    struct pw_saved *saved;            /* what a VM of `module` was after its start, or NULL: pw_vm_save */
     struct pw_plugin **parts; /* with PW_ISOLATION_ROUTE: one for each configuration (parts.c), else NULL */
     struct pw_vm
         *spare_vm; /* with PW_ISOLATION_REQUEST: as it was after its start, for the next stream; or NULL */
-    uint32_t draining; /* VMs that were replaced and still serve their streams */
-    bool started;      /* once, so that it is worth to start it again */
-    uint32_t failures; /* VMs that died or did not start, since one served a stream unharmed */
+    struct weir_instance *spare_inst; /* of a VM that trapped, as in `saved`, for the next one; or NULL */
+    uint32_t draining;                /* VMs that were replaced and still serve their streams */
+    bool started;                     /* once, so that it is worth to start it again */
+    uint32_t failures;                /* VMs that died or did not start, since one served a stream unharmed */
     struct pw_crash_rate crash_rate;
     struct pw_quotas quotas;
     uint64_t next_start_ns; /* monotonic: no restart before */
@@ -57,6 +60,8 @@ static inline struct pw_vm *pw_plugin_acquire_vm(struct pw_plugin *p)
 }
 /* A VM of this plugin trapped or did not start. */
 void pw_plugin_vm_failed(struct pw_plugin *p);
+/* So many failed that the next one is not made from what was saved, nor at once. */
+bool pw_plugin_backs_off(const struct pw_plugin *p);
 
 /* Parts of a plugin whose configurations do not share a VM: plugins of one configuration each. */
 void pw_parts_new(struct pw_plugin *p);

@@ -24,6 +24,15 @@ static const struct {
 #include "pw/exports.def"
 };
 
+enum { METRIC_TYPES = sizeof((struct pw_vm *)0)->metrics / sizeof((struct pw_vm *)0)->metrics[0] };
+
+struct pw_saved {
+    struct weir_snapshot *memory;
+    uint64_t memory_bytes;
+    VEC(uint32_t) metrics[METRIC_TYPES];
+    uint32_t *tick_ms; /* by root */
+};
+
 /* ---- the guest's log ------------------------------------------------------------------ */
 
 static void *effective_stream(const struct pw_vm *vm)
@@ -107,6 +116,23 @@ static void give_memory_back(struct pw_vm *vm)
     }
 }
 
+/* The instance of a VM that trapped serves the next one, made what it was after the start: the few pages that
+ * were written are written again, which costs less than giving them all back and having them faulted in.
+ * One that grew gives its memory back, and so does one whose successor is not made at once. */
+static bool keep_instance(struct pw_vm *vm)
+{
+    struct pw_plugin *p = vm->plugin;
+
+    if (vm->inst == NULL || p->spare_inst != NULL || p->saved == NULL || pw_plugin_backs_off(p) ||
+        vm->inst->memory_bytes != p->saved->memory_bytes ||
+        weir_instance_reset(vm->inst, p->saved->memory) != WEIR_OK) {
+        return false;
+    }
+    p->spare_inst = vm->inst;
+    vm->inst = NULL;
+    return true;
+}
+
 static void apply_deferred(struct pw_vm *vm)
 {
     while (vm->deferred != NULL) {
@@ -185,10 +211,12 @@ static inline weir_status enter_guest(struct pw_vm *vm, struct pw_context *ctx, 
 {
     struct pw_context *outer = vm->effective;
 
+    uint32_t depth = vm->depth;
+
     vm->effective = ctx;
-    vm->depth++;
+    vm->depth = depth + 1;
     weir_status st = weir_func_call(f, cells, trap);
-    vm->depth--;
+    vm->depth = depth; /* a trap may have come out of the allocator */
     vm->effective = ctx;
     if (vm->depth == 0 && (vm->output[0].len | vm->output[1].len) != 0) {
         flush_outputs(vm);
@@ -203,11 +231,13 @@ static inline weir_status enter_guest(struct pw_vm *vm, struct pw_context *ctx, 
 static __attribute__((cold, noinline)) void bury(struct pw_vm *vm)
 {
     if (vm->depth == 0) {
-        give_memory_back(vm);
-        pw_callouts_cancel(vm->plugin, vm);
         if (!vm->own) { /* else it harms nobody, and the next one costs little */
             pw_plugin_vm_failed(vm->plugin);
         }
+        if (!keep_instance(vm)) {
+            give_memory_back(vm);
+        }
+        pw_callouts_cancel(vm->plugin, vm);
         fail_waiting_streams(vm);
     }
 }
@@ -242,18 +272,20 @@ bool pw_vm_call_cells(struct pw_vm *vm, struct pw_context *ctx, enum pw_export_i
 
 uint32_t pw_vm_guest_alloc(struct pw_vm *vm, uint32_t bytes)
 {
-    /* malloc comes first, as in real hosts (host facts 1.7). */
-    enum pw_export_id id = pw_vm_exports(vm, PW_EXPORT_MALLOC) ? PW_EXPORT_MALLOC : PW_EXPORT_MEMORY_ALLOCATE;
-    const uint32_t args[PW_EXPORT_MAX_PARAMS] = {bytes};
-    uint32_t addr = 0;
+    struct pw_context *outer = vm->effective;
+    uint64_t cell = bytes; /* the only parameter, and the result */
 
     if (vm->depth >= MAX_DEPTH) {
         weir_trap_raise(vm->inst, WEIR_TRAP_STACK_EXHAUSTED, "host calls nest too deep in the allocator");
     }
-    if (!pw_vm_call(vm, vm->effective, id, args, &addr)) {
-        weir_trap_raise(vm->inst, WEIR_TRAP_HOST, "the guest's allocator trapped");
+    if (vm->allocator == NULL) { /* the wasm start function runs: the exports are not known yet */
+        return 0;
     }
-    return addr;
+    vm->depth++;
+    weir_func_call_within(vm->allocator, &cell);
+    vm->depth--;
+    vm->effective = outer;
+    return (uint32_t)cell;
 }
 
 /* ---- start --------------------------------------------------------------------------------- */
@@ -289,7 +321,10 @@ static weir_status resolve_exports(struct pw_vm *vm, struct weir_report *rep)
         }
         vm->exports[id] = (struct pw_export_func){f, (uint8_t)t->nparams, t->nresults == 1};
     }
-    if (!pw_vm_exports(vm, PW_EXPORT_MALLOC) && !pw_vm_exports(vm, PW_EXPORT_MEMORY_ALLOCATE)) {
+    /* malloc comes first, as in real hosts (host facts 1.7). */
+    vm->allocator =
+        vm->exports[pw_vm_exports(vm, PW_EXPORT_MALLOC) ? PW_EXPORT_MALLOC : PW_EXPORT_MEMORY_ALLOCATE].func;
+    if (vm->allocator == NULL) {
         return weir_report_set(rep, WEIR_E_LINK, WEIR_NO_OFFSET, "export",
                                "neither malloc nor proxy_on_memory_allocate is exported");
     }
@@ -535,14 +570,6 @@ weir_status pw_vm_new(struct pw_plugin *p, struct weir_module *m, struct pw_vm *
 
 /* ---- replacements --------------------------------------------------------------------------- */
 
-enum { METRIC_TYPES = sizeof((struct pw_vm *)0)->metrics / sizeof((struct pw_vm *)0)->metrics[0] };
-
-struct pw_saved {
-    struct weir_snapshot *memory;
-    VEC(uint32_t) metrics[METRIC_TYPES];
-    uint32_t *tick_ms; /* by root */
-};
-
 struct pw_saved *pw_vm_save(struct pw_vm *vm)
 {
     struct weir_snapshot *memory;
@@ -553,6 +580,7 @@ struct pw_saved *pw_vm_save(struct pw_vm *vm)
     }
     struct pw_saved *s = mem_zalloc(sizeof *s);
     s->memory = memory;
+    s->memory_bytes = vm->inst->memory_bytes;
     for (int t = 0; t < METRIC_TYPES; t++) {
         for (size_t i = 0; i < vm->metrics[t].len; i++) {
             vec_push(&s->metrics[t], vm->metrics[t].at[i]);
@@ -583,8 +611,15 @@ weir_status pw_vm_new_from(struct pw_plugin *p, struct weir_module *m, const str
 {
     struct pw_vm *vm = vm_alloc(p, m);
     struct weir_instance_options opt = instance_options(vm);
-    weir_status st = weir_instance_new_from(s->memory, &opt, &vm->inst, rep);
+    weir_status st = WEIR_OK;
 
+    if (s == p->saved && p->spare_inst != NULL) {
+        vm->inst = p->spare_inst;
+        vm->inst->host = vm;
+        p->spare_inst = NULL;
+    } else {
+        st = weir_instance_new_from(s->memory, &opt, &vm->inst, rep);
+    }
     if (st == WEIR_OK) {
         st = resolve_exports(vm, rep);
     }

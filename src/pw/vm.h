@@ -67,6 +67,7 @@ struct pw_vm {
     struct pw_context *roots; /* one per configuration */
     struct pw_context_table contexts;
     struct pw_export_func exports[PW_EXPORT_COUNT];
+    struct weir_func *allocator; /* one of them */
     bool has_stream_callbacks;
 
     struct weir_wasi wasi_table;
@@ -113,8 +114,8 @@ static inline bool pw_vm_call(struct pw_vm *vm, struct pw_context *ctx, enum pw_
     return pw_vm_call_cells(vm, ctx, id, cells, result);
 }
 
-/* Memory the guest allocates, for a host call's result; 0 if it has none to give.  Traps the running call if
- * the allocator does.  `bytes` is not 0. */
+/* Memory the guest allocates, for a host call's result; 0 if it has none to give.  A trap of the allocator is
+ * one of the running call.  `bytes` is not 0. */
 uint32_t pw_vm_guest_alloc(struct pw_vm *vm, uint32_t bytes);
 
 /* A line of the plugin's log, with what the guest wrote to fd 1 and 2 before it. */

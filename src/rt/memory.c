@@ -144,12 +144,15 @@ static uint64_t page_round(uint64_t bytes)
     return (bytes + page - 1) / page * page;
 }
 
-/* Put the saved contents into [0, saved->bytes) and make exactly that accessible. */
-static bool place_saved(struct rt_memory *m, const struct rt_saved_memory *saved)
+/* Put the saved contents into [0, saved->bytes) and make exactly that accessible.  `pooled`: nothing was
+ * written since the reservation was given back, so a mapping of that file is as saved. */
+static bool place_saved(struct rt_memory *m, const struct rt_saved_memory *saved, bool pooled)
 {
     uint64_t bytes = page_round(saved->bytes);
     if (m->saved_id == saved->id) {
-        os_memory_zero(m->base, m->mapped_bytes);
+        if (!pooled) {
+            os_memory_zero(m->base, m->mapped_bytes);
+        }
     } else {
         if (!os_memory_forget(m->base, m->committed_bytes)) {
             return false;
@@ -210,7 +213,7 @@ weir_status rt_memory_new_saved(struct rt_memory *m, struct wasm_limits pages, u
                              .has_max = pages.has_max};
     bool ok;
     if (saved != NULL) {
-        ok = place_saved(&made, saved);
+        ok = place_saved(&made, saved, true);
     } else {
         ok = set_committed(made.base, made.committed_bytes, want);
         made.committed_bytes = ok ? want : made.committed_bytes;
@@ -302,7 +305,7 @@ bool rt_memory_restore(struct rt_memory *m, const struct rt_saved_memory *saved)
     if (rewrite(m, saved)) {
         return true;
     }
-    if (!place_saved(m, saved)) {
+    if (!place_saved(m, saved, false)) {
         return false;
     }
     m->bytes = saved->bytes;

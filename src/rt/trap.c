@@ -240,7 +240,8 @@ static void on_tick(const struct os_fault *f)
 {
     static _Thread_local uint32_t idle __attribute__((tls_model("initial-exec")));
     if (rt_calls == NULL) {
-        if (++idle == IDLE_TICKS) {
+        if (++idle >= IDLE_TICKS) {
+            idle = 0; /* the next call may start them again without one of them ever finding it */
             os_tick_stop();
         }
         return;
@@ -378,6 +379,15 @@ static __attribute__((noinline)) weir_status call_prepared(struct rt_func *f, ui
         os_tick_start(on_tick);
     }
     return call_guarded(f, cells, trap);
+}
+
+void rt_call_within(struct rt_func *f, uint64_t *cells)
+{
+    WEIR_ASSERT(rt_calls != NULL);
+    if (__builtin_expect((uintptr_t)__builtin_frame_address(0) <= f->inst->stack_limit, 0)) {
+        rt_trap_raise(f->inst, WEIR_TRAP_STACK_EXHAUSTED, NULL);
+    }
+    f->invoke(f, cells);
 }
 
 weir_status rt_call_enter(struct rt_func *f, uint64_t *cells, struct weir_trap *trap)

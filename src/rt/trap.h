@@ -42,6 +42,8 @@ extern _Thread_local uintptr_t rt_code_base __attribute__((tls_model("initial-ex
 
 /* Call `f` from outside the guest: as weir_func_call says. */
 weir_status rt_call_enter(struct rt_func *f, uint64_t *cells, struct weir_trap *trap);
+/* From a host function: as weir_func_call_within says. */
+void rt_call_within(struct rt_func *f, uint64_t *cells);
 
 /* End the innermost guest call of this thread with a trap.  `message` NULL: the kind's own text. */
 _Noreturn void rt_trap_raise(struct rt_instance *inst, enum weir_trap_kind kind, const char *message);

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+import tempfile
 
 import pytest
 
@@ -33,6 +34,15 @@ def counted(g, n):
     return entries(g)
 
 
+def named(g, n):
+    """The same, once all frames have names."""
+    counted(g, n)
+    def all_named():
+        now = entries(g)
+        return now if all(frame["functions"] for e in now for frame in e["frames"]) else None
+    return wait_for("names of the frames", all_named)
+
+
 @pytest.mark.parametrize("tier", ["interp", "aot"])
 def test_a_trap_becomes_a_report(gateway, echo, trapper_module, tier):
     g = gateway(config(echo, trapper_module, vm={"runtime": tier}), "--workers", "1")
@@ -43,7 +53,7 @@ def test_a_trap_becomes_a_report(gateway, echo, trapper_module, tier):
         headers = {"x-trap": how, "x-request-id": "id-" + how, "authorization": SECRET}
         assert g.send(headers=headers).status == 503
         assert g.send().status == 200
-    found = {e["trap"]: e for e in counted(g, 3)}
+    found = {e["trap"]: e for e in named(g, 3)}
     assert sorted((e["count"], t) for t, e in found.items()) == [(1, "integer divide by zero"), (2, "unreachable")]
     e = found["unreachable"]
     assert (e["plugin"], e["route"], e["request"]) == ("trapper", "orders", "id-unreachable")
@@ -51,9 +61,10 @@ def test_a_trap_becomes_a_report(gateway, echo, trapper_module, tier):
     inner = e["frames"][0]["functions"]
     assert inner[0]["name"] == "trap_unreachable" and "tests/guests/trapper.c:" in inner[0]["at"]
     assert any(f["name"] == "request_headers" for frame in e["frames"] for f in frame["functions"])
-    # One line at once, and nothing of the request but its id.
-    line = next(l for l in g.output().splitlines() if '"crash":"' + e["id"] in l)
-    logged = json.loads(line[line.index("{"):])
+    # One line at once and one with names, and nothing of the request but its id.
+    lines = [json.loads(l[l.index("{"):]) for l in g.output().splitlines() if '"crash":"' + e["id"] in l]
+    assert lines[0]["plugin"] == "trapper" and lines[0]["function"] == ""
+    logged = next(l for l in lines if l["function"] != "")
     assert logged["plugin"] == "trapper" and logged["function"] == "trap_unreachable" and "trapper.c:" in logged["at"]
     files = glob.glob(g.state + "/crashes/*")
     assert len(files) == 2
@@ -111,9 +122,53 @@ def test_a_stripped_module_with_its_dwarf_beside_it(gateway, echo, tmp_path, nam
     put(debug)
     g = gateway(config(echo, module), "--workers", "1")
     assert g.send(headers={"x-trap": "div0"}).status == 503
-    inner = counted(g, 1)[0]["frames"][0]["functions"]
+    inner = named(g, 1)[0]["frames"][0]["functions"]
     assert inner[0]["name"] == "trap_div0" and ("tests/guests/trapper.c:" in inner[0].get("at", "")) == lines
     assert said in g.output()
+
+
+def running(word):
+    """Processes with the word in their command line."""
+    found = []
+    for path in glob.glob("/proc/[0-9]*/cmdline"):
+        try:
+            with open(path, "rb") as f:
+                if word.encode() in f.read():
+                    found.append(int(path.split("/")[2]))
+        except OSError:
+            pass
+    return found
+
+
+def test_a_symbolizer_that_hangs_holds_nobody_up(gateway, echo, trapper_module, monkeypatch):
+    """The report is there at once, without names; changes are applied; the gateway ends, and the symbolizer with it."""
+    word = f"7200.{os.getpid()}"
+    folder = tempfile.mkdtemp(prefix="weir-symbolizer-")  # the symbolizer's user must come there
+    try:
+        os.chmod(folder, 0o755)
+        with open(os.path.join(folder, "llvm-symbolizer-19"), "w", encoding="ascii") as f:
+            f.write(f"#!/bin/sh\nsleep {word}\n")
+        os.chmod(f.name, 0o755)
+        monkeypatch.setenv("PATH", folder + ":" + os.environ["PATH"])
+        g = gateway(config(echo, trapper_module), "--workers", "1")
+        assert g.send(headers={"x-trap": "div0"}).status == 503
+        wait_for("the symbolizer", lambda: running(word))
+        e = counted(g, 1)[0]
+        assert e["trap"] == "integer divide by zero" and not any(frame["functions"] for frame in e["frames"])
+        with open(g.config, encoding="utf-8") as f:
+            changed = json.load(f)
+        changed["routes"][0]["rewrite"] = {"path": "/changed"}
+        with open(g.config + ".new", "w", encoding="utf-8") as f:
+            json.dump(changed, f)
+        os.replace(g.config + ".new", g.config)
+        wait_for("the change", lambda: g.send().seen["path"] == "/changed")
+        assert running(word), "the change did not wait for it"
+        assert g.send(headers={"x-trap": "div0"}).status == 503
+        counted(g, 2)
+        assert g.stop() == 0
+        wait_for("the symbolizer to be ended", lambda: not running(word))
+    finally:
+        shutil.rmtree(folder)
 
 
 def test_reports_outlive_the_control_process(gateway, echo, trapper_module):

@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import re
+import shutil
 import socket
 import ssl
 import subprocess
@@ -317,6 +318,55 @@ def test_a_broken_certificate_keeps_the_old_one(gateway, echo, ca, tmp_path):
         assert answer.returncode != 0
         assert re.search(rf"gateway\.yaml:\d+: certificates\[0\]\.{field}: .*{why}", answer.stdout + answer.stderr)
         assert shown(gw.port, "shop.example") == "good"
+
+
+def swap_files(folder, pair):
+    """As certbot does: a new file takes the name of the old one."""
+    for source, name in zip(pair, ("tls.crt", "tls.key")):
+        shutil.copy(source, folder / ".new")
+        os.replace(folder / ".new", folder / name)
+
+
+def swap_links(folder, pair):
+    """As Kubernetes does: one link leads to another folder."""
+    number = len(list(folder.glob("..[0-9]*")))
+    data = folder / f"..{number}"
+    data.mkdir()
+    for source, name in zip(pair, ("tls.crt", "tls.key")):
+        shutil.copy(source, data / name)
+        if number == 0:
+            (folder / name).symlink_to("..data/" + name)
+    (folder / "..tmp").symlink_to(data.name)
+    os.replace(folder / "..tmp", folder / "..data")
+
+
+@pytest.mark.parametrize("swap", [swap_files, swap_links])
+def test_a_renewed_certificate_is_taken(gateway, echo, ca, tmp_path, swap):
+    """Nobody touches the configuration. What is broken keeps the one before in force, and is looked at again."""
+    swap(tmp_path, ca.make("first", "DNS:shop.example"))
+    gw = gateway(config(echo, [entry((str(tmp_path / "tls.crt"), str(tmp_path / "tls.key")))]), "--workers", "1")
+    assert shown(gw.port, "shop.example") == "first"
+    swap(tmp_path, ca.make("second", "DNS:shop.example"))
+    wait_for("the renewed certificate", lambda: shown(gw.port, "shop.example") == "second")
+    broken = tmp_path / "broken.pem"
+    broken.write_text("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", encoding="ascii")
+    swap(tmp_path, (str(broken), ca.make("third", "DNS:shop.example")[1]))
+    wait_for("what is wrong", lambda: "number 1 is damaged" in gw.output() and "stays in force" in gw.output())
+    assert shown(gw.port, "shop.example") == "second"
+    swap(tmp_path, ca.make("fourth", "DNS:shop.example"))
+    wait_for("the one after", lambda: shown(gw.port, "shop.example") == "fourth")
+
+
+def test_a_certificate_that_came_late_is_taken(gateway, echo, ca, tmp_path):
+    """A change names a file that is not there yet: it is refused, and comes into force when the file does."""
+    gw = gateway(config(echo, [entry(ca.make("early", "DNS:shop.example"))]), "--workers", "1")
+    late = (str(tmp_path / "late.pem"), str(tmp_path / "late.key"))
+    rewrite(gw, lambda m: m.update(certificates=[entry(late)]))
+    wait_for("the refusal", lambda: "stays in force" in gw.output())
+    swap = ca.make("late", "DNS:shop.example")
+    shutil.copy(swap[1], late[1])
+    shutil.copy(swap[0], late[0])
+    wait_for("the late certificate", lambda: shown(gw.port, "shop.example") == "late")
 
 
 def test_an_old_certificate_is_said_to_be_old(gateway, echo, ca):

@@ -1,6 +1,7 @@
 """Redis from plugins on nginx, with a real redis-server: logins, order, deadlines, losses, recovery; and servers that lie.
 
 The guest is `probe`: request header x-request sends commands and pauses, x-then runs when a reply is there."""
+import os
 import re
 import signal
 import socket
@@ -9,7 +10,7 @@ import time
 
 import pytest
 
-from conftest import SANITIZED, free_port, wait_for
+from conftest import ROOT, SANITIZED, free_port, wait_for
 from redis_server import Pretender, RedisServer, command, fixture_redis  # pylint: disable=unused-import
 
 GO = "effective @; continue 0"
@@ -277,9 +278,12 @@ def test_timeout(gateway, echo, probe_module, tmp_path):
 
 
 def test_a_deadline_counts_from_the_sending(gw):
-    """The worker is busy for longer than the deadline between the call and the sending: that is not Redis's fault."""
-    _, said, _ = ask(gw, "rinit redis _ _ 30; redis redis then PING; busy 60; ret 1", "status; buf 9 0 9; rinit redis _ _ 1000; " + GO)
-    assert said["status"] == "0 0" and said["buf 9 0 9"] == "0 +PONG"
+    """The worker is busy for longer than the deadline between the call and the sending: that is not Redis's fault. (On a machine
+    that is busy, too, Redis may need longer than the deadline now and then.)"""
+    def once():
+        _, said, _ = ask(gw, "rinit redis _ _ 30; redis redis then PING; busy 60; ret 1", "status; buf 9 0 9; rinit redis _ _ 1000; " + GO)
+        return said["status"] == "0 0" and said["buf 9 0 9"] == "0 +PONG"
+    wait_for("an answer in time", once)
 
 
 def test_slow_commands_do_not_break_others_up(gateway, echo, probe_module, tmp_path):
@@ -545,37 +549,76 @@ def test_a_login_without_an_answer(gateway, echo, probe_module):
 
 
 def pieces(gateway, echo, probe_module, options, script):
-    """What arrived together, in commands, while the first command is not answered."""
-    seen, go = [], threading.Event()
+    """What arrived together, in commands, while the first command is not answered; (when, how many) of each, and the client's state."""
+    seen = []
 
-    def serve(_self, s):
-        held = 0
+    def serve(self, s):
+        self.held.append(s)
         while data := s.recv(1 << 20):
-            n = data.count(b"PING\r\n")
-            seen.append((time.monotonic(), n))
-            held += n
-            if b"LAST" in data or go.is_set():
-                s.sendall(b"+PONG\r\n" * held)
-                held = 0
+            seen.append((time.monotonic(), data.count(b"PING\r\n")))
     p = Pretender(serve)
-    g = start(gateway, echo, probe_module, {"redis": p.address}, init=f"configure: rinit redis?{options} _ _ 3000")
-    ask(g, "redis redis _ PING")            # the connection; and nothing waits while nothing is outstanding
-    wait_for("the first", lambda: sum(n for _, n in seen) == 1)
-    script(g)
-    go.set()
+    g = start(gateway, echo, probe_module, {"redis": p.address}, init=f"configure: rinit redis?{options} _ _ 30000")
+
+    def send(count=1):
+        ask(g, "; ".join(["redis redis _ PING"] * count))
+
+    def arrived(n):
+        wait_for(f"{n} commands", lambda: sum(count for _, count in seen) == n)
+    send()            # the connection; and nothing waits while nothing is outstanding
+    arrived(1)
+    script(send, arrived)
+    p.held[0].sendall(b"+PONG\r\n" * sum(n for _, n in seen))   # or the gateway's end would wait for them
+    settled(g)
     p.close()
-    return seen
+    return seen, state(g, "redis")
 
 
-def test_batches_by_size_and_time(gateway, echo, probe_module):
-    def four(g):
+def test_batches_by_time(gateway, echo, probe_module):
+    def four(send, arrived):
         for _ in range(3):
-            ask(g, "redis redis _ PING")
-            time.sleep(0.05)
-        time.sleep(0.6)
-    seen = pieces(gateway, echo, probe_module, "buffer_flush_timeout=500&max_buffer_size_before_flush=100000", four)
-    assert [n for _, n in seen] == [1, 3] and 0.4 < seen[1][0] - seen[0][0] < 0.9 * SLOW
-    seen = pieces(gateway, echo, probe_module, "buffer_flush_timeout=500&max_buffer_size_before_flush=40", four)
-    assert [n for _, n in seen] == [1, 3] and seen[1][0] - seen[0][0] < 0.35 * SLOW
-    seen = pieces(gateway, echo, probe_module, "buffer_flush_timeout=0", four)
-    assert [n for _, n in seen] == [1, 1, 1, 1]
+            send()
+        arrived(4)
+    seen, s = pieces(gateway, echo, probe_module, "buffer_flush_timeout=1000&max_buffer_size_before_flush=100000", four)
+    assert [n for _, n in seen] == [1, 3] and seen[1][0] - seen[0][0] > 0.9 and (s["commands"], s["writes"]) == (4, 2)
+
+
+def test_batches_by_size(gateway, echo, probe_module):
+    """14 bytes a command: the third one is over 40. What is behind it waits for its own three."""
+    def seven(send, arrived):
+        for _ in range(3):
+            send()
+        arrived(4)
+        for _ in range(3):
+            send()
+        arrived(7)
+    seen, s = pieces(gateway, echo, probe_module, "buffer_flush_timeout=20000&max_buffer_size_before_flush=40", seven)
+    assert [n for _, n in seen] == [1, 3, 3] and (s["commands"], s["writes"]) == (7, 3)
+
+
+def test_without_batches(gateway, echo, probe_module):
+    def four(send, arrived):
+        for n in range(2, 5):
+            send()
+            arrived(n)
+    seen, s = pieces(gateway, echo, probe_module, "buffer_flush_timeout=0", four)
+    assert [n for _, n in seen] == [1, 1, 1, 1] and s["writes"] == 4
+
+
+COUNTS = {"commands", "rejected", "replies", "error_replies", "refused", "timed_out", "disconnected", "cancelled", "late", "sent_again", "connects",
+          "connect_failures", "login_failures", "connections_lost", "moved", "asked", "slots_read", "writes", "bytes_sent", "reply_bytes"}
+
+
+def test_counts(gateway, echo, probe_module, redis):
+    """Each count is there and documented; bytes and replies are those of the commands."""
+    g = start(gateway, echo, probe_module, {"redis": redis.address})
+    assert get(g, "redis", "SET", "counted", "x" * 100)[0] == 0 and get(g, "redis", "GET", "counted")[0] == 0
+    assert get(g, "redis", "LPUSH", "counted", "1")[1].startswith("-WRONGTYPE")
+    s = state(g, "redis")
+    assert COUNTS <= set(s)
+    assert (s["commands"], s["replies"], s["error_replies"], s["writes"], s["connects"]) == (3, 3, 1, 3, 1)
+    sent = [command("SET", "counted", "x" * 100), command("GET", "counted"), command("LPUSH", "counted", "1")]
+    assert s["bytes_sent"] == sum(map(len, sent))
+    assert s["reply_bytes"] == len(b"+OK\r\n$100\r\n" + b"x" * 100 + b"\r\n-WRONGTYPE Operation against a key holding the wrong kind of value\r\n")
+    assert not any(s[name] for name in COUNTS - {"commands", "replies", "error_replies", "writes", "connects", "bytes_sent", "reply_bytes"})
+    with open(os.path.join(ROOT, "docs/proxy-wasm.intro.md"), encoding="utf-8") as f:
+        assert COUNTS <= set(re.findall(r"`(\w+)`", f.read()))

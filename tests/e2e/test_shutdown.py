@@ -2,14 +2,16 @@
 
 No callout is pending for these requests, and for some no timer: only the plugin could go on. They keep their worker as any request does,
 until it has waited as long as nginx.conf's worker_shutdown_timeout; then they end as such, with their last callbacks."""
+import json
 import os
 import signal
 import socket
+import subprocess
 import time
 
 import pytest
 
-from conftest import GUESTS, wait_for
+from conftest import GUESTS, PATIENCE_S, WEIR, wait_for
 
 HELD = {  # what the request does, and what of it is sent
     "headers": ("x-request: ret 1\r\n", b""),
@@ -26,7 +28,7 @@ def fixture_gw(gateway, echo):
     return gateway({"services": [{"name": "echo", "endpoints": [echo.address]}],
                     "routes": [{"name": "all", "match": {"path": {"prefix": "/"}}, "service": "echo"}],
                     "plugins": [{"name": "probe", "url": "file:" + os.path.join(GUESTS, "host/probe_body-0_2_100.wasm"), "defaultConfig": {}}]},
-                   "--workers", "1")
+                   "--workers", "1", "--drain-timeout", "3")
 
 
 def ask(gw, held):
@@ -54,7 +56,7 @@ def test_held_requests_end_with_the_gateway(gw, kinds):
     wait_for("the requests", lambda: in_flight(gw) == len(kinds))
     begin = time.monotonic()
     assert gw.stop() == 0
-    assert time.monotonic() - begin > 5, "the worker did not wait for them"
+    assert time.monotonic() - begin > 2.5, "the worker did not wait for them"
     for s in clients:
         rest(s)
         s.close()
@@ -81,6 +83,27 @@ def test_a_stop_ends_by_its_bound(gateway, echo):
     assert gw.child.poll() is None, "it did not wait for the request"
     assert gw.child.wait(10) == 0  # a second signal would be less patient
     assert 1.5 < time.monotonic() - begin < 4
+    rest(held)
+    held.close()
+
+
+def test_the_configuration_bounds_a_stop(gateway, echo):
+    """Its word takes the place of the option's, in workers that run, too."""
+    config = {"services": [{"name": "echo", "endpoints": [echo.address]}],
+              "routes": [{"name": "all", "match": {"path": {"prefix": "/"}}, "service": "echo"}],
+              "plugins": [{"name": "probe", "url": "file:" + os.path.join(GUESTS, "host/probe_body-0_2_100.wasm"), "defaultConfig": {}}]}
+    gw = gateway(config, "--workers", "1", "--drain-timeout", "600")
+    held = ask(gw, "headers")
+    wait_for("the request", lambda: in_flight(gw) == 1)
+    workers = gw.workers()
+    with open(gw.config + ".new", "w", encoding="utf-8") as f:
+        json.dump({**config, "drainTimeout": "1s"}, f)
+    os.replace(gw.config + ".new", gw.config)
+    assert subprocess.run([WEIR, "apply", "--state", gw.state], capture_output=True, timeout=PATIENCE_S, check=False).returncode == 0
+    assert gw.workers() == workers and in_flight(gw) == 1
+    begin = time.monotonic()
+    assert gw.stop() == 0
+    assert time.monotonic() - begin < PATIENCE_S
     rest(held)
     held.close()
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import threading
@@ -355,6 +356,34 @@ def test_a_file_that_changes(gateway, echo, tmp_path, how):
         path.write_bytes(OTHER)
     wait_for("the new module", lambda: module_in_force(g) == sha(OTHER))
     assert runs(g)
+
+
+def test_the_store_is_swept(gateway, echo, tmp_path):
+    """What nothing needs leaves the store when it is old; what is needed stays, however old, and serves in a new worker."""
+    module = tmp_path / "m.wasm"
+    shutil.copy(PATH, module)
+    g = gateway(route(echo, "a", [plugin(f"file:{module}")]), "--workers", "1")
+    assert runs(g) and g.stop() == 0
+    store, old = os.path.join(g.state, "store"), time.time() - 31 * 86400
+    needed = os.listdir(store + "/modules")
+    for name in ("modules/" + "0" * 64 + ".wasm", "images/" + "0" * 64 + "-some-key.aot", "sources/" + "1" * 64):
+        with open(os.path.join(store, name), "wb") as f:
+            f.write(b"nothing")
+    for path in glob.glob(store + "/*/*"):
+        os.utime(path, (old, old))
+    with open(store + "/modules/" + "2" * 64 + ".wasm", "wb") as f:
+        f.write(b"young")
+    h = gateway(route(echo, "a", [plugin(f"file:{module}")]), "--workers", "1", state=g.state)
+    wait_for("the sweep", lambda: "3 files that nothing needs left the store" in h.output())
+    assert sorted(os.listdir(store + "/modules")) == sorted(needed + ["2" * 64 + ".wasm"])
+    assert os.listdir(store + "/sources") == [] and not glob.glob(store + "/images/000*")
+    assert os.stat(store + "/modules/" + needed[0]).st_mtime > old + 86400
+    pid = h.workers()[0]
+    os.kill(pid, signal.SIGKILL)
+    for one in (g, h):  # they have one log
+        one.allowed.append(r"exited on signal 9")
+    h.wait_replaced(pid)
+    wait_for("the plugin in the new worker", lambda: runs(h))
 
 
 def test_check(fake, tmp_path):

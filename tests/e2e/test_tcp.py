@@ -344,6 +344,27 @@ def test_a_plugin_that_does_not_start(tcp, upstream):
     assert t.talk(b"hello") == b"hello"
 
 
+def test_the_log_says_what_each_plugin_did(tcp, upstream):
+    """In their order, with the time it took."""
+    t = tcp(upstream, [plugin("fine", priority=9), plugin("trapped", script(down="trap"), failStrategy="FAIL_OPEN", priority=8),
+                       plugin("stopped", script(configure="ret 0"), failStrategy="FAIL_OPEN", priority=7),
+                       plugin("closing", script(down="ret 0|close 2"), priority=6)])
+    with t.connect() as s:
+        s.sendall(b"first")
+        assert s.recv(5) == b"first"
+        s.sendall(b"second")
+        assert read_all(s) in (b"", b"<reset>")
+    line = t.logged(plugin="closing")
+    assert [(p["name"], p["outcome"]) for p in line["plugins"]] == [
+        ("fine", "ok"), ("trapped", "trapped"), ("stopped", "stopped"), ("closing", "closed")]
+    assert all(0 < p["time_us"] < 1e7 for p in line["plugins"] if p["outcome"] != "stopped") and 0 <= line["duration_s"] < PATIENCE_S
+    assert t.gateway.send("/").status == 404  # the gateway lives
+    t.gateway.stop()
+    t = tcp(upstream, [plugin("fine", priority=9), plugin("stopped", script(configure="ret 0"))])
+    assert t.talk(b"x") in (b"", b"<reset>")
+    assert [(p["name"], p["outcome"]) for p in t.logged(status=503)["plugins"]] == [("fine", "ok"), ("stopped", "stopped")]
+
+
 def test_properties(tcp, upstream):
     t = tcp(upstream, [plugin("a", script(new="prop source~address; prop destination~address; prop cluster_name; prop upstream~address; "
                                               "prophex connection~id; prophex connection~mtls; prop connection~requested_server_name; "
@@ -410,7 +431,7 @@ def test_compiled_code_serves_connections(tcp, upstream):
 
 def test_connections_end_with_the_gateway(tcp, upstream):
     """A connection that stays open does not keep a worker longer than nginx.conf's worker_shutdown_timeout."""
-    t = tcp(upstream, [plugin("a")])
+    t = tcp(upstream, [plugin("a")], options=("--workers", "1", "--drain-timeout", "1"))
     with t.connect() as s:
         s.sendall(b"a")
         assert s.recv(1) == b"a"
@@ -490,8 +511,15 @@ def test_a_plugin_of_the_sdk(tcp, lines, tier):
         s.sendall(b"go")
         heard.append(read_all(s))
 
-    def hear(_u, s):
+    def greet(_u, s):
+        s.sendall(b"hi")
         heard.append(read_all(s))
+
+    def connected():
+        """The gateway has both connections."""
+        s = t.connect()
+        assert s.recv(100) == b"[hi]"
+        return s
 
     def hang_up(_u, s):
         s.sendall(b"bye")
@@ -510,16 +538,20 @@ def test_a_plugin_of_the_sdk(tcp, lines, tier):
     wait_for("the upstream's end", lambda: len(heard) == 2)
     assert heard == ["silence", b"2.1 wait\n"]
 
-    u.serve = hear
-    assert t.talk(b"quit\n") in (b"", b"<reset>")
+    u.serve = greet
+    with connected() as s:
+        s.sendall(b"quit\n")
+        assert read_all(s) in (b"", b"<reset>")
     t.gateway.wait_log("3: client gone, local")
+    t.wait_no_streams()
     heard.clear()
-    assert t.talk(b"hang up\n") in (b"", b"<reset>")
+    with connected() as s:
+        s.sendall(b"hang up\n")
+        wait_for("the upstream's end", lambda: heard)
+        assert read_all(s) in (b"", b"<reset>")
     t.gateway.wait_log("4: upstream gone, local")
-    wait_for("the upstream's end", lambda: heard)
-    s = t.connect()
+    s = connected()
     s.sendall(b"a\n")
-    wait_for("the connection", lambda: u.connections == 5)
     reset(s)
     t.gateway.wait_log("5: client gone, remote")
     u.serve = hang_up

@@ -6,16 +6,8 @@
 #include <jansson.h>
 #include <stdlib.h>
 
-#include "fake_host.h"
+#include "bare_plugin.h"
 #include "jwt.h"
-
-struct root {
-    struct wp_root wp;
-};
-struct stream {
-    struct wp_stream wp;
-};
-WP_PLUGIN(struct root, struct stream)
 
 static const enum claim_kind kinds[] = {
     [JSON_OBJECT] = CLAIM_OBJECT,   [JSON_ARRAY] = CLAIM_ARRAY, [JSON_STRING] = CLAIM_STRING,

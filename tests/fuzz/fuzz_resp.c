@@ -2,16 +2,8 @@
  * command decodes to the same strings. */
 #include <stdlib.h>
 
-#include "fake_host.h"
+#include "bare_plugin.h"
 #include "weir_redis.h"
-
-struct root {
-    struct wp_root wp;
-};
-struct stream {
-    struct wp_stream wp;
-};
-WP_PLUGIN(struct root, struct stream)
 
 static uint64_t sum; /* so that every byte is read */
 

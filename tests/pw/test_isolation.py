@@ -19,6 +19,13 @@ def test_shared(run):
     assert got == [[(1, "nothing", 0), (2, "a", 4)], [(3, "a", 8), (4, "b", 12)]]
 
 
+@pytest.mark.parametrize("before", ["", "g"])
+def test_healed(run, before):
+    """After a trap the next one finds the VM as it was, whatever was left in it and however it had grown."""
+    got = said(run("counter", [request("a", before), request("b", "t"), request("c"), request("d", "t"), request("e")], "1"))
+    assert got == [[(1, "nothing", 0)], [(2, "a", 4)], [(1, "nothing", 0)], [(2, "c", 4)], [(1, "nothing", 0)]]
+
+
 def test_route(run):
     """Each configuration has a VM."""
     got = said(run("counter", [request("a"), request("b")], ["1", "2"], "--isolation", "route"))

@@ -31,14 +31,27 @@ static void test_items(void **state)
 static void test_not_items(void **state)
 {
     static const struct str bad[] = {
-        STR("OK\r\n"),       STR("+OK"),
-        STR("+OK\r"),        STR("+OK\n"),
-        STR(":\r\n"),        STR(":1x\r\n"),
-        STR("$3\r\nab\r\n"), STR("$3\r\nabcd\r\n"),
-        STR("$-2\r\n"),      STR("$9223372036854775807\r\nab\r\n"),
-        STR("$1\r\na\n\r"),  STR("*-2\r\n"),
-        STR("*\r\n"),        STR("*99999999999999999999\r\n"),
-        STR("%1\r\n"),       STR("\r\n"),
+        STR("OK\r\n"),
+        STR("+OK"),
+        STR("+OK\r"),
+        STR("+OK\n"),
+        STR(":\r\n"),
+        STR(":1x\r\n"),
+        STR("$3\r\nab\r\n"),
+        STR("$3\r\nabcd\r\n"),
+        STR("$-2\r\n"),
+        STR("$9223372036854775807\r\nab\r\n"),
+        STR("$1\r\na\n\r"),
+        STR("*-2\r\n"),
+        STR("*\r\n"),
+        STR("*99999999999999999999\r\n"),
+        STR("%1\r\n"),
+        STR("\r\n"),
+        STR(":-\r\n"),
+        STR(":--1\r\n"),
+        STR(":"),
+        STR(":1\r"),
+        STR(":9223372036854775808\r\n"),
     };
     (void)state;
 
@@ -82,6 +95,15 @@ static void test_commands(void **state)
         STR("$1\r\na\r\n"),
         STR("*1\r\n*0\r\n"),
         STR("*1\r\n$4\r\nPING\r\nx"),
+        STR("*1\r\n$04\r\nPING\r\n"), /* Redis would end the connection, which others share */
+        STR("*01\r\n$4\r\nPING\r\n"),
+        STR("*1\r\n$-0\r\n\r\n"),
+        STR("*1\r\n$+4\r\nPING\r\n"),
+        STR("*1\r\n$9223372036854775807\r\nPING\r\n"),
+        STR("*1\r\n$18446744073709551620\r\nPING\r\n"),
+        STR("*1\r\n$4\rxPING\r\n"),
+        STR("*1\r\n$"),
+        STR("*"),
     };
     struct strbuf b = {0};
     struct str argument;
@@ -93,6 +115,14 @@ static void test_commands(void **state)
     assert_true(resp_argument(strbuf_str(&b), 1, &argument) && str_eq(argument, STR("k\r\n")));
     assert_true(resp_argument(strbuf_str(&b), 2, &argument) && argument.len == 0);
     assert_false(resp_argument(strbuf_str(&b), 3, &argument));
+    struct str args[5];
+    assert_true(resp_read_command(strbuf_str(&b), args, 2));
+    assert_true(str_eq(args[0], STR("SET")) && str_eq(args[1], STR("k\r\n")));
+    assert_true(resp_read_command(strbuf_str(&b), args, 5));
+    assert_true(args[2].len == 0 && args[3].len == 0 && args[4].len == 0);
+    for (size_t len = 0; len < b.len; len++) {
+        assert_false(resp_is_command(str_make(b.at, len)));
+    }
     strbuf_fini(&b);
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         assert_false(resp_is_command(bad[i]));

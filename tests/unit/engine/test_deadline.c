@@ -4,6 +4,8 @@
 
 #include <time.h>
 
+#include "os/os.h"
+
 enum { BUDGET_MS = 30, LATE_MS = 10 }; /* of CPU time, so that it holds on a busy machine, too */
 
 static double cpu_ms(void)
@@ -13,10 +15,25 @@ static double cpu_ms(void)
     return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
 }
 
-/* 1: calls a guest that never ends, and goes on when that trapped.  Else: `v` us of work. */
+/* What `work` calls as a part of the call that runs. */
+static uint32_t within(struct weir_instance *inst, const char *name, uint32_t a)
+{
+    uint64_t cells[2] = {a, 0};
+    weir_func_call_within(weir_instance_find_func(inst, name, strlen(name)), cells);
+    return (uint32_t)cells[0];
+}
+
+enum { WORK_FOREVER = 1, WITHIN_FOREVER = 10000000, WITHIN_BUMP, WITHIN_ITSELF };
+
+/* WORK_FOREVER: calls a guest that never ends, and goes on when that trapped.  Else: `v` us of work. */
 static uint32_t work(struct weir_instance *inst, uint32_t v)
 {
-    if (v == 1) {
+    if (v >= WITHIN_FOREVER) {
+        return v == WITHIN_FOREVER  ? within(inst, "forever", 0)
+               : v == WITHIN_ITSELF ? within(inst, "host", v)
+                                    : within(inst, "bump", 0) * 100;
+    }
+    if (v == WORK_FOREVER) {
         struct weir_trap trap;
         weir_status st = call(inst, "forever", 0, 0, NULL, &trap);
         assert_int_equal(st, WEIR_E_TRAP);
@@ -70,8 +87,11 @@ static void ends(struct weir_module *m, enum weir_tier tier)
         uint32_t arg;
         double least_ms;
     } guests[] = {
-        {"forever", 0, 0},  {"stores", 0, 0}, {"recurse", 90, 0},    {"hosts", 0, 0}, {"hosts", 100, 0},
-        {"hosts", 5000, 5}, {"host", 1, 0},   {"host", 150000, 150}, {"hosts", 1, 0},
+        {"forever", 0, 0},  {"stores", 0, 0},
+        {"recurse", 90, 0}, {"hosts", 0, 0},
+        {"hosts", 100, 0},  {"hosts", 5000, 5},
+        {"host", 1, 0},     {"host", 150000, 150},
+        {"hosts", 1, 0},    {"host", WITHIN_FOREVER, 0},
     };
     for (size_t i = 0; i < sizeof guests / sizeof *guests; i++) {
         check(m, tier, guests[i].name, guests[i].arg, guests[i].least_ms);
@@ -105,6 +125,58 @@ static void test_short_calls(void **state)
 {
     (void)state;
     on_each_tier(short_calls);
+}
+
+/* A host function's call of a guest is a part of the call that runs: it returns to the host function, or ends
+ * both with one backtrace. */
+static void calls_within(struct weir_module *m, enum weir_tier tier)
+{
+    struct weir_instance *inst = start(m, tier);
+    struct weir_snapshot *snap = NULL;
+    struct weir_trap trap;
+    assert_int_equal(weir_instance_snapshot(inst, &snap, NULL), WEIR_OK);
+    assert_int_equal(get(inst, "host", WITHIN_BUMP), 800);
+    assert_int_equal(get(inst, "host", WITHIN_BUMP), 900);
+    assert_int_equal(call(inst, "host", WITHIN_FOREVER, 0, NULL, &trap), WEIR_E_TRAP);
+    assert_int_equal(trap.kind, WEIR_TRAP_DEADLINE);
+    assert_int_equal(trap.nframes, 2);
+    assert_string_equal(trap.frames[0].name, "forever");
+    assert_string_equal(trap.frames[1].name, "host");
+    assert_int_equal(weir_instance_reset(inst, snap), WEIR_OK);
+    assert_int_equal(call(inst, "host", WITHIN_ITSELF, 0, NULL, &trap), WEIR_E_TRAP);
+    assert_int_equal(trap.kind, WEIR_TRAP_STACK_EXHAUSTED);
+    assert_int_equal(weir_instance_reset(inst, snap), WEIR_OK);
+    assert_int_equal(get(inst, "host", WITHIN_BUMP), 800);
+    weir_snapshot_unref(snap);
+    weir_instance_free(inst);
+}
+
+static void test_within(void **state)
+{
+    (void)state;
+    on_each_tier(calls_within);
+}
+
+/* A thread that calls no guests is left in peace after a while, each time. */
+static void ticks_stop(struct weir_module *m, enum weir_tier tier)
+{
+    struct weir_instance *inst = start(m, tier);
+    const struct timespec ms = {.tv_nsec = 1000000};
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(get(inst, "bump", 0), 8 + i);
+        assert_true(os_tick_on);
+        for (int waited_ms = 0; os_tick_on; waited_ms++) {
+            assert_true(waited_ms < 10000);
+            nanosleep(&ms, NULL);
+        }
+    }
+    weir_instance_free(inst);
+}
+
+static void test_ticks_stop(void **state)
+{
+    (void)state;
+    on_each_tier(ticks_stop);
 }
 
 /* The backtrace of a call that was interrupted anywhere names what ran. */
@@ -151,10 +223,8 @@ static void test_fork(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_ends),
-        cmocka_unit_test(test_short_calls),
-        cmocka_unit_test(test_backtrace),
-        cmocka_unit_test(test_fork),
+        cmocka_unit_test(test_ends),       cmocka_unit_test(test_short_calls), cmocka_unit_test(test_within),
+        cmocka_unit_test(test_ticks_stop), cmocka_unit_test(test_backtrace),   cmocka_unit_test(test_fork),
     };
     return cmocka_run_group_tests_name("engine deadlines", tests, NULL, NULL);
 }

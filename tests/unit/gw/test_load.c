@@ -40,9 +40,13 @@ static void test_shapes(void **state)
         {"x", "t:1: must be a mapping, not a string\n"},
         {"route: []",
          "t:1: route: no such field; there are listeners, certificates, services, routes, plugins, "
-         "clientAddress, logLevel, alerts\n"},
+         "clientAddress, logLevel, drainTimeout, alerts\n"},
         {"logLevel: loud", "t:1: logLevel: must be one of trace, debug, info, warn, error, critical\n"},
         {"logLevel: info\n---\nlogLevel: info", "t:3: logLevel: another document gives it, too; keep one\n"},
+        {"drainTimeout: 10ms", "t:1: drainTimeout: must be 1s to 24h\n"},
+        {"listeners: [{address: 'h:1', proxyProtocol: true}]",
+         "t:1: listeners[0].proxyProtocol: h:1 needs clientAddress beside it, which says whose word about "
+         "clients counts\n"},
         {"clientAddress: {}", "t:1: clientAddress.trusted: is missing; add it\n"},
         {"clientAddress: {trusted: [10.0.0.0/8, 10.0.0.0/33, '::/129', x, 10.0.0.1/]}",
          "t:1: clientAddress.trusted[1]: must be an address or a network, like 10.0.0.0/8 or 2001:db8::/32\n"
