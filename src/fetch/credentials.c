@@ -67,8 +67,13 @@ static struct str member(const json_t *object, const char *name)
 
 static bool read_entry(const json_t *entry, struct fetch_credentials *out)
 {
-    struct str auth = member(entry, "auth"), user = member(entry, "username");
+    struct str auth = member(entry, "auth"), user = member(entry, "username"),
+               identity = member(entry, "identitytoken");
 
+    if (identity.len != 0) { /* the user beside it is a placeholder */
+        out->given = keep(identity, out->identity_token, sizeof out->identity_token);
+        return out->given;
+    }
     if (user.len != 0) {
         out->given = keep(user, out->user, sizeof out->user) &&
                      keep(member(entry, "password"), out->password, sizeof out->password);

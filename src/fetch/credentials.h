@@ -11,8 +11,9 @@
 #include "weir/status.h"
 
 struct fetch_credentials {
-    bool given; /* false: the secret has none for this host */
-    char user[256], password[8192];
+    bool given;                     /* false: the secret has none for this host */
+    char user[256], password[8192]; /* "": only the token below */
+    char identity_token[8192];      /* of a login that ended in one; "": none.  It buys tokens for pulls. */
 };
 
 /* WEIR_OK, also where there is nothing for `host`.  WEIR_E_CONFIG: the secret cannot be read; `rep` names no

@@ -151,6 +151,24 @@ static void set_bounds(CURL *c, const char *url)
     }
 }
 
+/* Of certificates that are not trusted: what the one who runs this can do. */
+static const char *advice(const struct fetch_http *h)
+{
+    long verdict = 0;
+    bool self_signed = curl_easy_getinfo(h->curl, CURLINFO_SSL_VERIFYRESULT, &verdict) == CURLE_OK &&
+                       verdict >= 18 &&
+                       verdict <= 21; /* X509_V_ERR: self-signed, or no issuer that is known */
+
+    if (h->last == CURLE_SSL_CACERT_BADFILE) {
+        return "; SSL_CERT_FILE must name a file with certificates that can be read";
+    }
+    return h->last != CURLE_PEER_FAILED_VERIFICATION ? ""
+           : self_signed ? "; if its authority is one of your own, the environment's SSL_CERT_FILE can name "
+                           "a file with "
+                           "its certificate"
+                         : "; the server needs another certificate";
+}
+
 static void set_method(CURL *c, const struct fetch_request *r)
 {
     if (strcmp(r->method, "HEAD") == 0) {
@@ -191,8 +209,8 @@ weir_status fetch_http_exchange(struct fetch_http *h, const struct fetch_request
             return weir_report_set(rep, WEIR_E_LIMIT, WEIR_NO_OFFSET, "",
                                    "%.120s: the answer is longer than %zu bytes", r->url, r->max_bytes);
         }
-        return weir_report_set(rep, WEIR_E_IO, WEIR_NO_OFFSET, "", "%.120s: %s", r->url,
-                               h->error[0] != '\0' ? h->error : curl_easy_strerror(h->last));
+        return weir_report_set(rep, WEIR_E_IO, WEIR_NO_OFFSET, "", "%.120s: %.200s%s", r->url,
+                               h->error[0] != '\0' ? h->error : curl_easy_strerror(h->last), advice(h));
     }
     answer.status = (unsigned)status;
     *out = answer;

@@ -93,11 +93,10 @@ static void add_escaped(struct strbuf *out, struct str s)
     }
 }
 
-/* The URL to ask for a token.  The scope is ours, not the registry's: it does not choose what a token is for.
- */
-static void token_url(const struct fetch_registry *r, const struct fetch_challenge *c, struct strbuf *out)
+/* What a token is for, as a query.  The scope is ours, not the registry's: it does not choose it. */
+static void add_query(const struct fetch_registry *r, const struct fetch_challenge *c, struct strbuf *out)
 {
-    strbuf_printf(out, "%s%cscope=", c->realm, strchr(c->realm, '?') == NULL ? '?' : '&');
+    strbuf_printf(out, "scope=");
     struct strbuf scope = {0};
     strbuf_printf(&scope, "repository:%s%.*s:pull%s", r->source->library ? "library/" : "",
                   STR_ARG(r->source->repository), r->write ? ",push" : "");
@@ -107,6 +106,39 @@ static void token_url(const struct fetch_registry *r, const struct fetch_challen
         strbuf_printf(out, "&service=");
         add_escaped(out, str_of(c->service));
     }
+}
+
+/* The request for a token: with a login that ended in an identity token, that is what is given for it, as
+ * OAuth 2.0 refreshes tokens; else a GET, with the login if there is one. */
+static weir_status ask_for_token(struct fetch_registry *r, const struct fetch_challenge *c,
+                                 struct fetch_answer *a, struct weir_report *rep)
+{
+    struct strbuf url = {0}, form = {0};
+    struct fetch_request request = {.method = "GET", .max_bytes = TOKEN_BYTES_MAX};
+
+    r->authorization.len = 0;
+    strbuf_printf(&url, "%s", c->realm);
+    if (r->credentials.identity_token[0] != '\0') {
+        strbuf_printf(&form, "grant_type=refresh_token&client_id=weir&refresh_token=");
+        add_escaped(&form, str_of(r->credentials.identity_token));
+        strbuf_add_char(&form, '&');
+        add_query(r, c, &form);
+        request.method = "POST";
+        request.content_type = "application/x-www-form-urlencoded";
+        request.body = strbuf_str(&form);
+    } else {
+        if (r->credentials.given) {
+            set_basic(r);
+            request.authorization = r->authorization.at;
+        }
+        strbuf_add_char(&url, strchr(c->realm, '?') == NULL ? '?' : '&');
+        add_query(r, c, &url);
+    }
+    request.url = url.at;
+    weir_status st = fetch_http_exchange(r->http, &request, a, rep);
+    strbuf_fini(&url);
+    strbuf_fini(&form);
+    return st;
 }
 
 /* A token goes into a header. */
@@ -126,24 +158,13 @@ static weir_status get_token(struct fetch_registry *r, const struct fetch_challe
                              struct weir_report *rep)
 {
     struct fetch_answer a;
-    struct strbuf url = {0};
 
     if (strncmp(c->realm, "https://", 8) != 0 && !(r->plain && strncmp(c->realm, "http://", 7) == 0)) {
         return weir_report_set(rep, WEIR_E_IO, WEIR_NO_OFFSET, "",
                                "the registry sends us for a token to \"%.80s\", which is not https",
                                c->realm);
     }
-    r->authorization.len = 0;
-    if (r->credentials.given) {
-        set_basic(r);
-    }
-    token_url(r, c, &url);
-    struct fetch_request request = {.method = "GET",
-                                    .url = url.at,
-                                    .authorization = r->authorization.len == 0 ? NULL : r->authorization.at,
-                                    .max_bytes = TOKEN_BYTES_MAX};
-    weir_status st = fetch_http_exchange(r->http, &request, &a, rep);
-    strbuf_fini(&url);
+    weir_status st = ask_for_token(r, c, &a, rep);
     if (st != WEIR_OK) {
         return st;
     }
@@ -175,7 +196,7 @@ static weir_status authorize(struct fetch_registry *r, const struct fetch_answer
     if (c.kind == FETCH_BEARER) {
         return get_token(r, &c, rep);
     }
-    if (!r->credentials.given) {
+    if (r->credentials.user[0] == '\0') {
         return fetch_registry_refused(a, "the registry", rep);
     }
     set_basic(r);

@@ -250,8 +250,9 @@ replace_error_page(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
         r->headers_out.status = NGX_HTTP_BAD_GATEWAY;
     }
 
-    /* Nor does it know interim responses: it would pass the final one as the body of a response that has none,
-     * and the client would take it for the answer to its next request. */
+    /* Nor does it know a switch of protocols that nobody asked for (other interim responses are passed over, in
+     * ngx_http_weir_upstream.c): it would pass what follows as the body of a response that has none, and the client
+     * would take it for the answer to its next request. */
 
     if (r->headers_out.status < NGX_HTTP_OK
         && !(r->headers_out.status == NGX_HTTP_SWITCHING_PROTOCOLS && r->headers_in.upgrade != NULL))

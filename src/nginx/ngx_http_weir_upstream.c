@@ -485,6 +485,40 @@ headers_came(ngx_http_request_t *r, balance_t *b)
 }
 
 
+/* An interim answer is not the answer: as if nothing had come, but what is in the buffer behind it. The buffer does not grow,
+ * so there are no more of them than it has room for. */
+
+static ngx_int_t
+forget_interim(ngx_http_request_t *r)
+{
+    ngx_http_upstream_t  *u = r->upstream;
+
+    u->keepalive = 0;
+    ngx_memzero(&u->headers_in, sizeof(ngx_http_upstream_headers_in_t));
+    u->headers_in.content_length_n = -1;
+    u->headers_in.last_modified_time = -1;
+
+    if (ngx_list_init(&u->headers_in.headers, r->pool, 8, sizeof(ngx_table_elt_t)) != NGX_OK
+        || ngx_list_init(&u->headers_in.trailers, r->pool, 2, sizeof(ngx_table_elt_t)) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return u->reinit_request(r);
+}
+
+
+/* HTTP/1.1 knows 100 to 199; what 101 means is the upgrade's matter. */
+
+static bool
+is_interim(ngx_http_request_t *r, balance_t *b)
+{
+    ngx_uint_t  status = r->upstream->headers_in.status_n;
+
+    return b->peer != NULL && !b->peer->http2 && status >= 100 && status < 200 && status != NGX_HTTP_SWITCHING_PROTOCOLS;
+}
+
+
 /* The proxy module changes its reader of headers on the way. */
 
 static ngx_int_t
@@ -494,14 +528,22 @@ process_header(ngx_http_request_t *r)
     balance_t            *b = r->upstream->peer.data;
     ngx_http_upstream_t  *u = r->upstream;
 
-    rc = b->process_header(r);
+    for ( ;; ) {
+        rc = b->process_header(r);
 
-    if (u->process_header != process_header) {
-        b->process_header = u->process_header;
-        u->process_header = process_header;
+        if (u->process_header != process_header) {
+            b->process_header = u->process_header;
+            u->process_header = process_header;
+        }
+
+        if (rc != NGX_OK || !is_interim(r, b)) {
+            return rc == NGX_OK ? headers_came(r, b) : rc;
+        }
+
+        if (forget_interim(r) != NGX_OK) {
+            return NGX_ERROR;
+        }
     }
-
-    return rc == NGX_OK ? headers_came(r, b) : rc;
 }
 
 

@@ -8,6 +8,7 @@ import json
 import subprocess
 import tarfile
 import threading
+import urllib.parse
 
 from conftest import WEIR, free_port, wait_for
 
@@ -38,9 +39,11 @@ class Fake:
     def __init__(self):
         self.port = free_port()
         self.host = f"127.0.0.1:{self.port}"
-        self.blobs, self.manifests, self.asked = {}, {}, []
+        self.blobs, self.manifests, self.asked, self.forms = {}, {}, [], []
         self.override = {}      # start of a path: function(handler), which answers in another way
         self.token = None       # wanted as a bearer; /token gives it
+        self.tls = None         # an ssl.SSLContext
+        self.identity = None    # what /token wants as a refresh token instead of a login
         self.login = None       # "user:password", which /token or every request wants
         self.server = None
 
@@ -61,6 +64,10 @@ class Fake:
                 self.end_headers()
                 self.wfile.write(body)
 
+            def do_POST(self):
+                self.form = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
+                self.do_GET()
+
             def do_GET(self):
                 fake.asked.append((self.path, self.headers.get("Authorization")))
                 for start, act in fake.override.items():
@@ -76,6 +83,8 @@ class Fake:
                 pass
 
         self.server = Server(("127.0.0.1", self.port), Handler)
+        if self.tls is not None:
+            self.server.socket = self.tls.wrap_socket(self.server.socket, server_side=True)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
         return self
 
@@ -89,14 +98,19 @@ class Fake:
     def answer(self, h):
         login = None if self.login is None else base64.b64encode(self.login.encode()).decode()
         if h.path.startswith("/token"):
-            if not self.may(h, "Basic", login):
+            if self.identity is not None:
+                form = dict(urllib.parse.parse_qsl(getattr(h, "form", "")))
+                may = form.get("grant_type") == "refresh_token" and form.get("refresh_token") == self.identity
+                h.reply(200 if may else 401, json.dumps({"access_token": self.token} if may else {}).encode())
+                self.forms.append(form)
+            elif not self.may(h, "Basic", login):
                 h.reply(401)
             else:
                 h.reply(200, json.dumps({"token": self.token}).encode())
             return
         if self.token is not None and not self.may(h, "Bearer", self.token):
             h.reply(401, headers={"WWW-Authenticate":
-                                  f'Bearer realm="http://{self.host}/token",service="fake",scope="repository:x/y:pull"'})
+                                  f'Bearer realm="{"http" if self.tls is None else "https"}://{self.host}/token",service="fake",scope="repository:x/y:pull"'})
             return
         if self.token is None and not self.may(h, "Basic", login):
             h.reply(401, headers={"WWW-Authenticate": 'Basic realm="fake"'})
@@ -124,11 +138,14 @@ class Fake:
 
 
 class DockerRegistry:
-    def __init__(self, folder, htpasswd=None):
+    def __init__(self, folder, htpasswd=None, tls=None):
+        """`tls`: files of a certificate and its key."""
         self.port = free_port()
         self.host = f"127.0.0.1:{self.port}"
         config = {"version": 0.1, "storage": {"filesystem": {"rootdirectory": str(folder / "data")}},
                   "http": {"addr": self.host}, "log": {"level": "error"}}
+        if tls is not None:
+            config["http"]["tls"] = {"certificate": tls[0], "key": tls[1]}
         if htpasswd is not None:
             (folder / "htpasswd").write_text(htpasswd)
             config["auth"] = {"htpasswd": {"realm": "test", "path": str(folder / "htpasswd")}}

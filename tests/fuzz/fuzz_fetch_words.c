@@ -19,7 +19,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         WEIR_ASSERT(strlen(c.service) < sizeof c.service && strlen(c.scope) < sizeof c.scope);
     }
     if (fetch_credentials_find(text, STR("r"), &k, NULL) == WEIR_OK && k.given) {
-        WEIR_ASSERT(k.user[0] != '\0' && strlen(k.user) < sizeof k.user);
+        WEIR_ASSERT((k.user[0] != '\0' || k.identity_token[0] != '\0') && strlen(k.user) < sizeof k.user);
+        WEIR_ASSERT(strlen(k.identity_token) < sizeof k.identity_token);
     }
     if (fetch_source_parse(text, &s, NULL) == WEIR_OK) {
         WEIR_ASSERT(s.host.len != 0 && memchr(text.at, '\n', text.len) == NULL);

@@ -81,6 +81,13 @@ static void test_secrets(void **state)
             assert_string_equal(c.password, rows[i].password);
         }
     }
+    assert_int_equal(
+        fetch_credentials_find(STR("{\"auths\":{\"r\":{\"auth\":\"PHRva2VuPjo=\",\"identitytoken\":\"t\"}}}"),
+                               STR("r"), &c, NULL),
+        WEIR_OK);
+    assert_true(c.given);
+    assert_string_equal(c.identity_token, "t");
+    assert_string_equal(c.user, "");
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         assert_int_equal(fetch_credentials_find(str_of(bad[i]), STR("r"), &c, NULL), WEIR_E_CONFIG);
     }
