@@ -22,7 +22,7 @@ import time
 import conftest
 from conftest import BUILD, GUESTS, KEY_AUTH, ROOT, SANITIZED, wait_for
 from redis_server import RedisServer
-from storm_kit import descriptors, finish, heading, proc, rss_kb
+from storm_kit import descriptors, finish, heading, proc, rss_kb, statuses
 from test_failures import KINDS
 
 LIMIT = "file:" + os.path.join(ROOT, "build/plugins/cluster-key-rate-limit.wasm")
@@ -182,14 +182,17 @@ class Storm:
 
     def quiet_status(self):
         """The survivor's, once nothing is under way and one generation is left."""
-        def find():
-            for _ in range(200):
-                status = self.gateway.worker_status()
-                if status["worker"] == self.survivor:
-                    live = status["live"]
-                    return status if live["requests"] <= 1 and live["streams"] == live["callouts"] == 0 and status["generations"] == 1 else None
-            return None
-        return wait_for("silence in the survivor", find)
+        last = {}
+
+        def silent():
+            last.update(statuses(self.gateway, [self.survivor])[self.survivor])
+            live = last["live"]
+            return live["requests"] <= 1 and live["streams"] == live["callouts"] == 0 and last["generations"] == 1
+        try:
+            wait_for("silence in the survivor", silent)
+        except AssertionError as e:
+            raise AssertionError(f"{e}: {last}") from e
+        return last
 
     def look(self):
         time.sleep(1.5)  # idle upstream connections go
@@ -223,7 +226,8 @@ class Storm:
         self.gateway.wait_ready()
         self.survivor = self.workers()[0]
         compiled = ["key-auth", "trap-aot"] + (["limit", "ticks"] if self.large == "auto" else [])
-        wait_for("the images", lambda: all(p["tier"] == "aot" for p in self.gateway.worker_status()["plugins"] if p["name"] in compiled), 120)
+        wait_for("the images", lambda: all(p["tier"] == "aot" for p in self.gateway.worker_status()["plugins"] if p["name"] in compiled),
+                 300 if SANITIZED else 120)  # the compiler has sanitizers, too
         looks = []
         for _ in range(rounds):
             self.round(seconds / rounds)

@@ -9,6 +9,7 @@ import sys
 
 import conftest
 from conftest import wait_for
+from test_api import ask
 
 sys.path.insert(0, os.path.join(conftest.ROOT, "bench/engine"))
 from run import machine  # noqa: E402
@@ -34,16 +35,13 @@ def descriptors(pid):
 
 
 def statuses(gateway, workers):
-    """What each of these workers says of itself, by its process id.  Whoever accepts answers: asked until all have."""
-    found = {}
-
+    """What each of these workers says of itself, by its process id.  Through the control process, which asks them all: a connection to
+    status.sock may come to the same one for minutes."""
     def all_told():
         assert all(os.path.exists(f"/proc/{w}") for w in workers), f"one of the workers {workers} has died"
-        status = gateway.worker_status()
-        found[status["worker"]] = status
-        return set(workers) <= set(found)
-    wait_for(f"the status of the workers {workers}", all_told)
-    return {w: found[w] for w in workers}
+        found = {i["pid"]: i["report"] for i in ask(gateway, "GET", "/v1/workers").json["items"]}
+        return {w: found[w] for w in workers}
+    return wait_for(f"the status of the workers {workers}", all_told)
 
 
 # ---- load
