@@ -914,8 +914,8 @@ static int wait_ms(const struct run *run)
 
 static int supervise(struct run *run, int signals)
 {
-    enum { SIGNALS, NGINX, WATCH, CRASHES, ADMIN, IMAGES = ADMIN + ADMIN_MAX_FDS };
-    static struct pollfd fds[IMAGES + IMAGES_MAX_FDS + DEPLOY_MAX_TRIES];
+    enum { SIGNALS, NGINX, WATCH, ADMIN, IMAGES = ADMIN + ADMIN_MAX_FDS };
+    static struct pollfd fds[IMAGES + IMAGES_MAX_FDS + DEPLOY_MAX_TRIES + 1];
     int code = CLI_GO_ON;
 
     while (code == CLI_GO_ON) {
@@ -924,11 +924,14 @@ static int supervise(struct run *run, int signals)
         fds[SIGNALS] = (struct pollfd){.fd = signals, .events = POLLIN};
         fds[NGINX] = (struct pollfd){.fd = run->nginx.pidfd, .events = POLLIN};
         fds[WATCH] = (struct pollfd){.fd = watch_fd(run->watch), .events = POLLIN};
-        fds[CRASHES] = (struct pollfd){.fd = crashes_fd(run->crashes), .events = POLLIN};
         size_t nadmin = admin_poll_fds(run->admin, fds + ADMIN);
         size_t nimages = images_poll_fds(run->images, fds + IMAGES);
         size_t ntries = deploy_poll_fds(&run->deploy, fds + IMAGES + nimages);
-        if (poll(fds, IMAGES + nimages + ntries, wait_ms(run)) < 0) {
+        size_t nfds = IMAGES + nimages + ntries;
+        if (crashes_fd(run->crashes) >= 0) { /* not always: poll wants as many descriptors as it has places */
+            fds[nfds++] = (struct pollfd){.fd = crashes_fd(run->crashes), .events = POLLIN};
+        }
+        if (poll(fds, nfds, wait_ms(run)) < 0) {
             if (errno != EINTR) {
                 return cli_fail("poll: %s", strerror(errno));
             }
