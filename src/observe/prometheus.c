@@ -177,12 +177,16 @@ static void add_safe(struct strbuf *out, struct str s)
 
 static void add_name(struct strbuf *out, struct str s)
 {
+    struct strbuf safe = {0};
+
+    add_safe(&safe, s);
     if (s.len == 0 || (s.at[0] >= '0' && s.at[0] <= '9')) {
         strbuf_add_char(out, '_');
-    } else if (str_starts_with(s, STR("weir_"))) {
+    } else if (str_starts_with(strbuf_str(&safe), STR("weir_"))) { /* "weir.x", too */
         strbuf_add(out, STR("plugin_"));
     }
-    add_safe(out, s);
+    strbuf_add(out, strbuf_str(&safe));
+    strbuf_fini(&safe);
 }
 
 /* What is before `mark` (which `rest` loses, too); at NULL: it is not there. */

@@ -18,7 +18,9 @@ static int compare(const void *a, const void *b)
 
 static void all_different(list *l)
 {
-    qsort(l->at, l->len, sizeof *l->at, compare);
+    if (l->len != 0) {
+        qsort(l->at, l->len, sizeof *l->at, compare);
+    }
     for (size_t i = 1; i < l->len; i++) {
         WEIR_ASSERT(compare(&l->at[i - 1], &l->at[i]) != 0);
     }

@@ -39,17 +39,18 @@ static void has(const struct strbuf *out, const char *line)
 
 static void test_names(void **state)
 {
-    struct pw_metric m[] = {counter("a.b", 1), counter("a_b", 2),    counter("9", 3),
-                            counter("", 4),    counter("weir_x", 5), counter("a.b", 6)};
+    struct pw_metric m[] = {counter("a.b", 1),    counter("a_b", 2), counter("9", 3),         counter("", 4),
+                            counter("weir_x", 5), counter("a.b", 6), counter("weir.ready", 7)};
     (void)state;
 
     m[5].type = PW_METRIC_GAUGE;
     m[5].value = (uint64_t)-6;
-    struct strbuf out = text_of(m, 6);
+    struct strbuf out = text_of(m, 7);
     has(&out, "# TYPE a_b counter\na_b 1\na_b{metric=\"a_b\"} 2\n");
     has(&out, "\n_9 3\n");
     has(&out, "\n_ 4\n");
     has(&out, "\nplugin_weir_x 5\n");
+    has(&out, "\nplugin_weir_ready 7\n");
     has(&out, "# TYPE a_b_gauge gauge\na_b_gauge -6\n");
     strbuf_fini(&out);
 }
