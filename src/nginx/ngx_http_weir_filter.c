@@ -609,9 +609,8 @@ feed_chain(ngx_http_weir_ctx_t *ctx, struct str chunk, bool last)
 
 
 /* The client does not take what came out of the chain: then nothing more goes in, nginx keeps what it has read and reads
- * no more. While it buffers an upstream's response, as in somebody's own nginx.conf, it gives nothing to filters by itself
- * when the client takes nothing, and would not call again for what is held here; the rest comes at once, when the upstream
- * has ended. */
+ * no more. (Where it buffers an upstream's response, as in somebody's own nginx.conf, it would not call again for what is
+ * held here.) */
 
 static bool
 is_congested(ngx_http_weir_ctx_t *ctx)
@@ -619,9 +618,8 @@ is_congested(ngx_http_weir_ctx_t *ctx)
     off_t                unsent = 0;
     ngx_chain_t         *cl;
     ngx_http_request_t  *r = ctx->request;
-    ngx_event_pipe_t    *p = r->upstream == NULL ? NULL : r->upstream->pipe;
 
-    if (p != NULL && r->upstream->buffering && !r->cached && !p->upstream_done && !p->upstream_eof && !p->upstream_error) {
+    if (r->upstream != NULL && r->upstream->buffering) {
         return false;
     }
 
@@ -786,25 +784,12 @@ advance(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
 }
 
 
-/* The upstream broke off: the end of what is held will never come. What nginx buffered in a file comes later than the
- * upstream's end: whether there is more of it is known when nginx calls again, so it is made to. */
+/* The upstream broke off: the end of what is held will never come. */
 
 static bool
 is_cut_off(ngx_http_request_t *r, ngx_http_weir_ctx_t *ctx)
 {
-    if (r->upstream == NULL || r->upstream->cleanup != NULL || r->cached || ctx->last_in || ctx->replace_body) {
-        return false;
-    }
-
-    if (ctx->attached == NULL || !(r->buffered & NGX_HTTP_COPY_BUFFERED)) {
-        return true;
-    }
-
-    if (ctx->held == NULL) {
-        ngx_post_event(r->connection->write, &ngx_posted_events);
-    }
-
-    return false;
+    return r->upstream != NULL && r->upstream->cleanup == NULL && !ctx->last_in && !ctx->replace_body;
 }
 
 
