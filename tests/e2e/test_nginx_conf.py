@@ -354,11 +354,19 @@ def test_what_nginx_refuses(theirs, echo):
 
 
 
-
 SLOW = """
         location /small {{ weir_plugins on; weir_route one; proxy_pass http://theirs; proxy_max_temp_file_size 0; }}
         location /unbuffered {{ weir_plugins on; weir_route one; proxy_buffering off; proxy_pass http://theirs; }}
 """
+
+
+def cpu(pids):
+    """Seconds of processor time that they have taken."""
+    seconds = 0
+    for pid in pids:
+        with open(f"/proc/{pid}/stat", encoding="ascii") as f:
+            seconds += sum(int(ticks) for ticks in f.read().rsplit(") ", 1)[1].split()[11:13]) / os.sysconf("SC_CLK_TCK")
+    return seconds
 
 
 @pytest.mark.parametrize("path", ["/small?bytes=50000000", "/unbuffered?bytes=50000000", "/files/large"])
@@ -371,17 +379,31 @@ def test_a_client_that_does_not_read(theirs, echo, path):
     def heap():
         return max(nginx.send("/status").seen["heap_bytes"] for _ in range(8))  # of the workers that answer
 
-    before = heap()
-    with socket.create_connection(("127.0.0.1", nginx.port)) as s:
+    def resting():
+        """Nobody tries again and again what is held back."""
+        before = cpu(nginx.workers())
+        time.sleep(0.5)
+        taken = cpu(nginx.workers()) - before
+        assert taken < 0.25, f"the workers took {taken} s of 0.5"
+
+    def ask(s):
         s.sendall(f"GET {path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\nx-respbody: setbuf 1 0 0 +\r\n\r\n".encode())
         s.settimeout(PATIENCE_S)
         s.recv(1)
+
+    before = heap()
+    with socket.create_connection(("127.0.0.1", nginx.port)) as s:
+        ask(s)
         most = [heap() for _ in range(10)]
+        resting()
         got, last = 1, b""
         while part := s.recv(1 << 20):
             got, last = got + len(part), (last + part)[-5:]
     assert got > 50000000 and last == b"0\r\n\r\n"
     assert max(most) - before < 6 << 20, most
+    with socket.create_connection(("127.0.0.1", nginx.port)) as s:
+        ask(s)
+    resting()  # when it has gone in the middle
 
 
 def fastcgi(_upstream, s):
