@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "base/str.h"
+#include "pw/plugin.h"
 #include "weir/proxy_wasm.h"
 
 enum { MAX_HEADERS = 4 };
@@ -342,7 +343,6 @@ static void test_trap_fails_others_open(void **state)
     fail_others(true);
 }
 
-/* A callback that does not end is ended after its budget, and its VM replaced. */
 /* A plugin that has no callback left for a stream cannot fail it. */
 static void test_trap_spares_whom_nothing_is_asked_of(void **state)
 {
@@ -362,6 +362,7 @@ static void test_trap_spares_whom_nothing_is_asked_of(void **state)
     pw_plugin_free(p);
 }
 
+/* A callback that does not end is ended after its budget, and its VM replaced. */
 static void test_deadline(void **state)
 {
     struct pw_plugin *p = start(false);
@@ -406,6 +407,31 @@ static void test_back_off(void **state)
     assert_int_equal(pw_stream_on_request_headers(later, true), PW_CONTINUE);
     assert_true(pw_plugin_memory_bytes(p) >= 65536);
     pw_stream_end(later);
+    pw_plugin_free(p);
+}
+
+/* The wait doubles from 0.1 s to 25.6 s; each is up to a quarter less, and not by the same part. */
+static void test_back_off_doubles_with_jitter(void **state)
+{
+    struct pw_plugin *p = start(false);
+    struct fake f;
+    uint64_t parts = 0; /* the tenths of the quarter that were seen, as bits */
+    (void)state;
+
+    for (unsigned failures = 1; failures <= 30; failures++) {
+        struct pw_stream *s = begin(p, &f, "trap", NULL);
+        assert_int_equal(pw_stream_on_request_headers(s, true), PW_LOCAL);
+        pw_stream_end(s);
+        assert_int_equal(pw_plugin_backs_off(p), failures > 5);
+        if (failures > 5) {
+            uint64_t full = UINT64_C(100000000) << (failures < 14 ? failures - 6 : 8),
+                     wait = p->next_start_ns - clock_ns;
+            assert_true(wait <= full && wait > full - full / 4);
+            parts |= UINT64_C(1) << (full - wait) * 40 / full;
+            clock_ns = p->next_start_ns;
+        }
+    }
+    assert_true(__builtin_popcountll(parts) > 3);
     pw_plugin_free(p);
 }
 
@@ -593,6 +619,7 @@ int main(void)
         cmocka_unit_test(test_trap_spares_whom_nothing_is_asked_of),
         cmocka_unit_test(test_deadline),
         cmocka_unit_test(test_back_off),
+        cmocka_unit_test(test_back_off_doubles_with_jitter),
         cmocka_unit_test(test_replace_module),
         cmocka_unit_test(test_stored_properties_for_access_logs),
         cmocka_unit_test(test_streams_without_contexts),
