@@ -31,6 +31,7 @@
 #include "cli/api.h"
 #include "cli/cli.h"
 #include "cli/deploy.h"
+#include "cli/run_options.h"
 #include "control/admin.h"
 #include "control/alerts.h"
 #include "control/images.h"
@@ -45,8 +46,6 @@
 
 #define STREAM_MODULE "/usr/lib/nginx/modules/ngx_stream_module.so" /* where Debian has it */
 
-enum { EXIT_NGINX = 3 };
-
 enum {
     READY_POLL_MS = 20,
     APPLY_POLL_MS = 2,
@@ -60,154 +59,6 @@ enum {
     TERM_PATIENCE_MS = 3000,
     NOFILE_WANTED = 65536,
     CONNECTIONS_MAX = 16384,
-};
-
-#ifdef WEIR_ASAN_RUNTIME
-#define DEFAULT_USER "root" /* sanitizers write their reports to the log folder */
-#define DEFAULT_COMPILE_USER "root"
-#else
-#define DEFAULT_USER "www-data"
-#define DEFAULT_COMPILE_USER "nobody"
-#endif
-
-static struct {
-    const char *user, *compile_user, *config, *state, *nginx, *weirc, *admin, *admin_token_file;
-    bool admin_anywhere, attach;
-    uint64_t workers, compile_seconds, shared_mib, plugin_mib, drain_seconds, store_days, store_mib;
-    int plugin_log_level;
-    struct cli_texts resolvers;
-} args = {.state = ".weir",
-          .nginx = "/usr/sbin/nginx",
-          .user = DEFAULT_USER,
-          .compile_user = DEFAULT_COMPILE_USER,
-          .compile_seconds = 300,
-          .drain_seconds = 10,
-          .store_days = 30,
-          .plugin_log_level = -1,
-          .shared_mib = 16};
-
-#define LEVELS "trace|debug|info|warn|error|critical"
-static const char *const level_names[] = {"trace", "debug", "info", "warn", "error", "critical"};
-
-static const struct cli_option options[] = {
-    {.name = "config",
-     .letter = 'c',
-     .kind = CLI_TEXT,
-     .value = &args.config,
-     .arg = "FILE",
-     .required = true,
-     .help = "the configuration: a YAML file, or a folder of them"},
-    {.name = "state",
-     .kind = CLI_TEXT,
-     .value = &args.state,
-     .arg = "DIR",
-     .help = "folder for sockets, logs and the store (default .weir); one gateway each"},
-    {.name = "attach",
-     .kind = CLI_FLAG,
-     .value = &args.attach,
-     .help = "start no nginx: prepare plugins for one that runs with `weir_state DIR;` (docs/nginx.md)"},
-    {.name = "workers",
-     .kind = CLI_NUMBER,
-     .value = &args.workers,
-     .arg = "N",
-     .help = "nginx workers (default: one a processor)"},
-    {.name = "nginx",
-     .kind = CLI_TEXT,
-     .value = &args.nginx,
-     .arg = "PROGRAM",
-     .help = "nginx's binary (default /usr/sbin/nginx)"},
-    {.name = "shared-mib",
-     .kind = CLI_NUMBER,
-     .value = &args.shared_mib,
-     .arg = "N",
-     .help = "memory for what plugins share: data, queues, metrics (default 16, 1 to 4096)"},
-    {.name = "plugin-mib",
-     .kind = CLI_NUMBER,
-     .value = &args.plugin_mib,
-     .arg = "N",
-     .help =
-         "most memory of all plugins after their start, times the workers (default: half of the machine's)"},
-    {.name = "weirc",
-     .kind = CLI_TEXT,
-     .value = &args.weirc,
-     .arg = "PROGRAM",
-     .help = "the compiler (default: weirc beside this program)"},
-    {.name = "compile-seconds",
-     .kind = CLI_NUMBER,
-     .value = &args.compile_seconds,
-     .arg = "N",
-     .help = "how long compiling a plugin may take (default 300); then it stays interpreted"},
-    {.name = "drain-timeout",
-     .kind = CLI_NUMBER,
-     .value = &args.drain_seconds,
-     .arg = "SECONDS",
-     .help = "how long requests under way may take to end when the gateway is told to stop (default 10); "
-             "the configuration's drainTimeout takes its place"},
-    {.name = "user",
-     .kind = CLI_TEXT,
-     .value = &args.user,
-     .arg = "NAME",
-     .help = "whom workers run as if root starts the gateway (default www-data)"},
-    {.name = "resolver",
-     .kind = CLI_TEXTS,
-     .value = &args.resolvers,
-     .arg = "ADDRESS",
-     .help = "DNS server for names that plugins resolve, 10.0.0.2:53 or [::1]:53; given again: one more "
-             "(default: those of /etc/resolv.conf)"},
-    {.name = "compile-user",
-     .kind = CLI_TEXT,
-     .value = &args.compile_user,
-     .arg = "NAME",
-     .help = "whom the compiler runs as if root starts the gateway (default nobody)"},
-    {.name = "admin",
-     .kind = CLI_TEXT,
-     .value = &args.admin,
-     .arg = "ADDRESS",
-     .help = "serve the administration API there, too, 127.0.0.1:9900; needs --admin-token-file"},
-    {.name = "admin-token-file",
-     .kind = CLI_TEXT,
-     .value = &args.admin_token_file,
-     .arg = "FILE",
-     .help = "its first line is the token that requests to --admin must carry"},
-    {.name = "admin-anywhere",
-     .kind = CLI_FLAG,
-     .value = &args.admin_anywhere,
-     .help = "let --admin be an address that is not loopback; the token crosses the network in clear text"},
-    {.name = "store-days",
-     .kind = CLI_NUMBER,
-     .value = &args.store_days,
-     .arg = "N",
-     .help = "how long modules and images stay in the store that nothing needs (default 30; 0: for ever)"},
-    {.name = "store-mib",
-     .kind = CLI_NUMBER,
-     .value = &args.store_mib,
-     .arg = "N",
-     .help = "size of the store above which those go earlier, the oldest first (default: any)"},
-    {.name = "plugin-log-level",
-     .kind = CLI_CHOICE,
-     .value = &args.plugin_log_level,
-     .arg = "LEVEL",
-     .choices = LEVELS,
-     .help = "least level of plugins' lines in the error log (default info)"},
-};
-
-static const struct cli_exit_code exits[] = {
-    {CLI_EXIT_OK,
-     "stopped by SIGTERM or SIGINT; requests under way were finished, or cut off by --drain-timeout"},
-    {CLI_EXIT_FAILED, "the configuration or the state folder cannot be used; nothing was started"},
-    {EXIT_NGINX, "nginx did not start (a port in use, for example); it says why"},
-};
-
-static const struct cli_usage usage = {
-    .synopsis = "run -c FILE",
-    .about = "Serve a configuration in the foreground.  Logs are DIR/logs/access.log (JSON) and "
-             "DIR/logs/error.log.\n"
-             "Lines of the file that begin with `# try: ` are printed when the gateway is ready.\n"
-             "If this process dies, nginx goes on; started again with the same DIR it takes over.\n",
-    .options = options,
-    .noptions = CLI_COUNT(options),
-    .exits = exits,
-    .nexits = CLI_COUNT(exits),
 };
 
 /* ---- the state folder ------------------------------------------------------------------------- */
@@ -287,19 +138,19 @@ static int find_user(struct run *run)
     if (geteuid() != 0) {
         return CLI_GO_ON;
     }
-    const struct passwd *user = getpwnam(args.user);
+    const struct passwd *user = getpwnam(run_args.user);
     const struct group *group = user == NULL ? NULL : getgrgid(user->pw_gid);
     if (group == NULL) {
         return cli_fail("there is no user \"%s\" with a group for the workers; name another with --user",
-                        args.user);
+                        run_args.user);
     }
-    run->user = args.user;
+    run->user = run_args.user;
     run->group = mem_strndup(group->gr_name, strlen(group->gr_name));
     run->gid = group->gr_gid;
-    user = getpwnam(args.compile_user);
+    user = getpwnam(run_args.compile_user);
     if (user == NULL) {
         return cli_fail("there is no user \"%s\" for the compiler; name another with --compile-user",
-                        args.compile_user);
+                        run_args.compile_user);
     }
     run->change_compile_user = user->pw_uid != 0;
     run->compile_uid = user->pw_uid;
@@ -318,9 +169,9 @@ static int open_state(struct run *run)
     static const char *const folders[] = {"logs", "tmp"};
     struct weir_report rep;
 
-    if (args.state[0] == '\0' || !make_dirs(args.state) || realpath(args.state, run->state_dir) == NULL ||
-        !let_workers_in(run, run->state_dir)) {
-        return cli_fail("cannot use the state folder \"%s\": %s", args.state, strerror(errno));
+    if (run_args.state[0] == '\0' || !make_dirs(run_args.state) ||
+        realpath(run_args.state, run->state_dir) == NULL || !let_workers_in(run, run->state_dir)) {
+        return cli_fail("cannot use the state folder \"%s\": %s", run_args.state, strerror(errno));
     }
     if (!nginx_conf_path_ok(run->state_dir)) {
         return cli_fail("nginx cannot have the folder \"%s\": no quotes, '$' or '\\' in its name, please",
@@ -365,16 +216,16 @@ static void find_beside(const char *name, char path[PATH_MAX])
 
 static int find_programs(struct run *run)
 {
-    if (args.weirc != NULL) {
-        snprintf(run->weirc, sizeof run->weirc, "%s", args.weirc);
+    if (run_args.weirc != NULL) {
+        snprintf(run->weirc, sizeof run->weirc, "%s", run_args.weirc);
     } else {
         find_beside("weirc", run->weirc);
     }
     find_beside("ngx_http_weir_module.so", run->module);
-    if (!args.attach && access(run->module, R_OK) != 0) {
+    if (!run_args.attach && access(run->module, R_OK) != 0) {
         return cli_fail("nginx's module is not there: %s", run->module);
     }
-    if (!args.attach && access(STREAM_MODULE, R_OK) != 0) {
+    if (!run_args.attach && access(STREAM_MODULE, R_OK) != 0) {
         return cli_fail("nginx's stream module is not there: " STREAM_MODULE
                         "; install the package libnginx-mod-stream");
     }
@@ -432,7 +283,7 @@ static weir_status write_conf(struct run *run, bool *changed, struct weir_report
 {
     struct strbuf conf = {0}, resolvers = {0};
     weir_status st = WEIR_OK;
-    if (args.attach) {
+    if (run_args.attach) {
         *changed = false; /* nginx.conf is somebody else's */
         return WEIR_OK;
     }
@@ -443,23 +294,24 @@ static weir_status write_conf(struct run *run, bool *changed, struct weir_report
         .generation = GENERATIONS_LINK,
         .user = run->user,
         .group = run->group,
-        .plugin_log_level = args.plugin_log_level < 0 ? "info" : level_names[args.plugin_log_level],
-        .workers = args.workers != 0 ? (uint32_t)args.workers : (uint32_t)sysconf(_SC_NPROCESSORS_ONLN),
-        .plugin_bytes = args.plugin_mib != 0
-                            ? args.plugin_mib << 20
+        .plugin_log_level = run_log_level(),
+        .workers =
+            run_args.workers != 0 ? (uint32_t)run_args.workers : (uint32_t)sysconf(_SC_NPROCESSORS_ONLN),
+        .plugin_bytes = run_args.plugin_mib != 0
+                            ? run_args.plugin_mib << 20
                             : (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE) / 2,
         .worker_connections = connections(),
-        .drain_s = (uint32_t)args.drain_seconds,
-        .shared_bytes = (args.shared_mib == 0     ? 1
-                         : args.shared_mib > 4096 ? 4096
-                                                  : args.shared_mib)
+        .drain_s = (uint32_t)run_args.drain_seconds,
+        .shared_bytes = (run_args.shared_mib == 0     ? 1
+                         : run_args.shared_mib > 4096 ? 4096
+                                                      : run_args.shared_mib)
                         << 20,
     };
 
-    for (size_t i = 0; i < args.resolvers.len; i++) {
-        strbuf_printf(&resolvers, " %s", args.resolvers.at[i]);
+    for (size_t i = 0; i < run_args.resolvers.len; i++) {
+        strbuf_printf(&resolvers, " %s", run_args.resolvers.at[i]);
     }
-    if (args.resolvers.len == 0) {
+    if (run_args.resolvers.len == 0) {
         resolvers_of_system(&resolvers);
     }
     opt.resolvers = strbuf_str(&resolvers);
@@ -481,7 +333,7 @@ static weir_status write_conf(struct run *run, bool *changed, struct weir_report
 static bool all_have_it(void *ctx)
 {
     const struct run *run = ctx;
-    if (args.attach) { /* who is not here now takes it when it comes */
+    if (run_args.attach) { /* who is not here now takes it when it comes */
         return deploy_napplied(&run->deploy) >= channel_nclients(images_channel(run->images));
     }
     size_t n = nginx_process_nworkers(&run->nginx);
@@ -609,8 +461,8 @@ static int start_publishing(struct run *run)
     run->sources = sources_new(run->store, &how);
     run->alerts = alerts_new(&how);
     deploy_init(&run->deploy, run->store, run->sources, run->state_dir);
-    if (api_init(&run->api, &run->deploy, run->state_dir, args.config, &host, &rep) != WEIR_OK ||
-        watch_new(args.config, &run->watch, &rep) != WEIR_OK) {
+    if (api_init(&run->api, &run->deploy, run->state_dir, run_args.config, &host, &rep) != WEIR_OK ||
+        watch_new(run_args.config, &run->watch, &rep) != WEIR_OK) {
         return cli_fail("%s", rep.message);
     }
     if (read_change(run, true) != WEIR_OK) {
@@ -633,7 +485,7 @@ static int listen_admin(struct run *run)
 {
     struct sockaddr_in addr = {.sin_family = AF_INET};
     struct weir_report rep;
-    struct str text = str_of(args.admin), host = str_cut(&text, ':');
+    struct str text = str_of(run_args.admin), host = str_cut(&text, ':');
     char name[64];
     uint64_t port;
     size_t len;
@@ -644,22 +496,22 @@ static int listen_admin(struct run *run)
         return cli_fail("--admin: an IPv4 address and a port, like 127.0.0.1:9900");
     }
     addr.sin_port = htons((uint16_t)port);
-    if (!args.admin_anywhere && ntohl(addr.sin_addr.s_addr) >> 24 != 127) {
+    if (!run_args.admin_anywhere && ntohl(addr.sin_addr.s_addr) >> 24 != 127) {
         return cli_fail("--admin: %s is not loopback; say --admin-anywhere if others are to reach it", name);
     }
-    if (args.admin_token_file == NULL) {
+    if (run_args.admin_token_file == NULL) {
         return cli_fail("--admin needs --admin-token-file");
     }
-    char *token = cli_read_file(args.admin_token_file, 4096, &len);
+    char *token = cli_read_file(run_args.admin_token_file, 4096, &len);
     if (token == NULL) {
         return CLI_EXIT_FAILED;
     }
     struct str rest = str_make(token, len), line = str_trim(str_cut(&rest, '\n'));
     weir_report_init(&rep);
     int code = line.len < 16 ? cli_fail("%s: the first line must be a token of 16 characters at least",
-                                        args.admin_token_file)
+                                        run_args.admin_token_file)
                : admin_listen(run->admin, (struct sockaddr *)&addr, sizeof addr, line, &rep) != WEIR_OK
-                   ? cli_fail("%s: %s", args.admin, rep.message)
+                   ? cli_fail("%s: %s", run_args.admin, rep.message)
                    : CLI_GO_ON;
     mem_free(token);
     return code;
@@ -675,7 +527,7 @@ static int open_images(struct run *run)
     struct images_options how = {
         .weirc = run->weirc,
         .socket = run->control_sock,
-        .time_limit_s = (uint32_t)args.compile_seconds,
+        .time_limit_s = (uint32_t)run_args.compile_seconds,
         .change_user = run->change_compile_user,
         .uid = run->compile_uid,
         .gid = run->compile_gid,
@@ -709,7 +561,7 @@ static int open_images(struct run *run)
         return cli_fail("%s", rep.message);
     }
     run->api.admin = run->admin;
-    return args.admin == NULL ? CLI_GO_ON : listen_admin(run);
+    return run_args.admin == NULL ? CLI_GO_ON : listen_admin(run);
 }
 
 /* ---- being ready ------------------------------------------------------------------------------------ */
@@ -748,7 +600,7 @@ static void print_ready(struct run *run, const json_t *status)
     for (uint32_t l = 0; l < c->nlisteners; l++) {
         printf(" %.*s:%u", STR_ARG(c->listeners[l].address.host), c->listeners[l].address.port);
     }
-    printf("; logs in %s/logs\n", args.state);
+    printf("; logs in %s/logs\n", run_args.state);
     if (!run->was_ready) {
         print_tries(run);
     }
@@ -805,7 +657,8 @@ static int nginx_ended(struct run *run)
         return CLI_EXIT_OK;
     }
     if (!run->was_ready) {
-        return cli_fail("nginx did not start; %s/logs/error.log may say more", run->state_dir), EXIT_NGINX;
+        return cli_fail("nginx did not start; %s/logs/error.log may say more", run->state_dir),
+               RUN_EXIT_NGINX;
     }
     if (now_ms() - run->started_ms > STABLE_MS) {
         run->backoff_ms = BACKOFF_FIRST_MS;
@@ -825,7 +678,7 @@ static uint64_t drain_ms(const struct run *run)
 {
     const struct gw_config *c = run->deploy.published;
 
-    return c != NULL && c->drain_timeout_ms != 0 ? c->drain_timeout_ms : args.drain_seconds * 1000;
+    return c != NULL && c->drain_timeout_ms != 0 ? c->drain_timeout_ms : run_args.drain_seconds * 1000;
 }
 
 /* The first signal lets requests finish, each further one, or waiting in vain, is less patient. */
@@ -864,8 +717,9 @@ static void on_gone(void *ctx, const char *hex)
 static void sweep_store(struct run *run)
 {
     struct sweep_refs refs = {0};
-    const struct sweep_options how = {
-        .keep_s = args.store_days * 86400, .most_bytes = args.store_mib << 20, .key = weir_image_key()};
+    const struct sweep_options how = {.keep_s = run_args.store_days * 86400,
+                                      .most_bytes = run_args.store_mib << 20,
+                                      .key = weir_image_key()};
 
     if (now_ms() < run->sweep_ms || run->deploy.published == NULL || !deploy_settled(&run->deploy)) {
         return;
@@ -973,7 +827,7 @@ static int supervise(struct run *run, int signals)
             if (now_ms() >= run->deadline_ms) {
                 code = stop_harder(run);
             }
-        } else if (!args.attach && run->nginx.pid == 0 && now_ms() >= run->restart_ms) {
+        } else if (!run_args.attach && run->nginx.pid == 0 && now_ms() >= run->restart_ms) {
             start_nginx(run);
         } else if (run->nginx.pid != 0 && !run->ready) {
             check_ready(run);
@@ -986,7 +840,7 @@ static int take_over_or_start(struct run *run)
 {
     struct weir_report rep;
 
-    if (args.attach) {
+    if (run_args.attach) {
         const struct gw_config *c = run->deploy.published;
         if (c->nlisteners != 0) {
             fprintf(stderr, "weir: listeners and routes of the configuration mean nothing with --attach\n");
@@ -1007,7 +861,7 @@ static int take_over_or_start(struct run *run)
         return CLI_GO_ON;
     }
     start_nginx(run);
-    return run->nginx.pid != 0 ? CLI_GO_ON : EXIT_NGINX;
+    return run->nginx.pid != 0 ? CLI_GO_ON : RUN_EXIT_NGINX;
 }
 
 static int run_gateway(int argc, char **argv)
@@ -1019,23 +873,24 @@ static int run_gateway(int argc, char **argv)
 #ifdef WEIR_ASAN_RUNTIME
     preload = WEIR_ASAN_RUNTIME;
 #endif
-    int code = cli_parse(&usage, argc, argv, NULL);
-    if (code == CLI_GO_ON && args.workers > 1024) {
-        code = cli_usage_error(&usage, "--workers: at most 1024");
+    int code = cli_parse(&run_usage, argc, argv, NULL);
+    if (code == CLI_GO_ON && run_args.workers > 1024) {
+        code = cli_usage_error(&run_usage, "--workers: at most 1024");
     }
-    for (size_t i = 0; code == CLI_GO_ON && i < args.resolvers.len; i++) {
-        if (!resolver_ok(args.resolvers.at[i])) {
-            code = cli_usage_error(&usage, "--resolver: an address like 10.0.0.2, 10.0.0.2:53 or [::1]:53");
+    for (size_t i = 0; code == CLI_GO_ON && i < run_args.resolvers.len; i++) {
+        if (!resolver_ok(run_args.resolvers.at[i])) {
+            code =
+                cli_usage_error(&run_usage, "--resolver: an address like 10.0.0.2, 10.0.0.2:53 or [::1]:53");
         }
     }
-    if (code == CLI_GO_ON && (args.compile_seconds == 0 || args.compile_seconds > 86400)) {
-        code = cli_usage_error(&usage, "--compile-seconds: 1 to 86400");
+    if (code == CLI_GO_ON && (run_args.compile_seconds == 0 || run_args.compile_seconds > 86400)) {
+        code = cli_usage_error(&run_usage, "--compile-seconds: 1 to 86400");
     }
-    if (code == CLI_GO_ON && (args.store_days > 36500 || args.store_mib > (UINT64_C(1) << 40))) {
-        code = cli_usage_error(&usage, "--store-days: at most 36500; --store-mib: at most 2^40");
+    if (code == CLI_GO_ON && (run_args.store_days > 36500 || run_args.store_mib > (UINT64_C(1) << 40))) {
+        code = cli_usage_error(&run_usage, "--store-days: at most 36500; --store-mib: at most 2^40");
     }
-    if (code == CLI_GO_ON && (args.drain_seconds == 0 || args.drain_seconds > 86400)) {
-        code = cli_usage_error(&usage, "--drain-timeout: 1 to 86400");
+    if (code == CLI_GO_ON && (run_args.drain_seconds == 0 || run_args.drain_seconds > 86400)) {
+        code = cli_usage_error(&run_usage, "--drain-timeout: 1 to 86400");
     }
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
@@ -1060,7 +915,7 @@ static int run_gateway(int argc, char **argv)
         code = open_images(&run);
     }
     if (code == CLI_GO_ON) {
-        nginx_process_init(&run.nginx, args.nginx, run.state_dir, preload);
+        nginx_process_init(&run.nginx, run_args.nginx, run.state_dir, preload);
         code = take_over_or_start(&run);
     }
     if (code == CLI_GO_ON) {
