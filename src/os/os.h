@@ -90,7 +90,9 @@ bool os_tick_start(os_tick_handler *handler);
 void os_tick_stop(void);
 /* Have the next one after this time, less than a second, and the others after it; for the handler. */
 void os_tick_soon(uint64_t ns);
-/* Are they running in this thread? */
+/* The same, and no others: whoever needs them starts them, os_tick_on is false. */
+void os_tick_once(uint64_t ns);
+/* Do they come every OS_TICK_NS in this thread?  The handler may say no before it stops them. */
 extern _Thread_local bool os_tick_on __attribute__((tls_model("initial-exec")));
 
 #endif

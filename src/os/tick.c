@@ -97,5 +97,11 @@ void os_tick_stop(void)
 
 void os_tick_soon(uint64_t ns)
 {
-    set_timer(ns, OS_TICK_NS);
+    os_tick_on = set_timer(ns, OS_TICK_NS);
+}
+
+void os_tick_once(uint64_t ns)
+{
+    os_tick_on = false;
+    set_timer(ns, 0);
 }

@@ -182,9 +182,10 @@ static void on_fault(const struct os_fault *f)
 /* ---- deadlines ---------------------------------------------------------------------------------- */
 
 enum {
-    IDLE_TICKS = 8,        /* in a row without a guest call; then the ticks stop */
-    AGAIN_NS = 500000,     /* until a call that is over its budget, but in host code, is looked at again */
-    LEAST_WAIT_NS = 50000, /* before looking at a budget again that is not used up yet */
+    IDLE_TICKS = 8,           /* in a row without a guest call; then the ticks stop */
+    AGAIN_NS = 500000,        /* until a call that is over its budget, but in host code, is looked at again */
+    LEAST_WAIT_NS = 50000,    /* before looking at a budget again that is not used up yet */
+    MOST_WAIT_NS = 500000000, /* a timer's field holds less than a second */
 };
 
 static void late_native(struct rt_instance *inst)
@@ -216,8 +217,9 @@ static void bend_imports(struct rt_instance *inst)
     } while (i != inst);
 }
 
-/* The outermost call that is over its budget; NULL: none, *left_ns is what the next one may still take. */
-static struct rt_call *find_late(uint64_t *left_ns)
+/* The outermost call that is over its budget; NULL: none, *left_ns is what the next one may still take, and
+ * *all_seen whether an earlier tick had found every one of them. */
+static struct rt_call *find_late(uint64_t *left_ns, bool *all_seen)
 {
     uint64_t now = os_thread_cpu_ns();
     struct rt_call *over = NULL;
@@ -225,6 +227,7 @@ static struct rt_call *find_late(uint64_t *left_ns)
         uint64_t budget = c->inst->budget_ns, seen = c->seen_ns;
         if (seen == 0) {
             c->seen_ns = seen = now;
+            *all_seen = false;
         }
         uint64_t spent = seen < now ? now - seen : 0; /* a tick in this handler may have seen it later */
         if (seen == RT_EXPIRED || (budget != 0 && spent >= budget)) {
@@ -236,25 +239,45 @@ static struct rt_call *find_late(uint64_t *left_ns)
     return over;
 }
 
+static _Thread_local uint32_t idle_ticks __attribute__((tls_model("initial-exec"))); /* in a row */
+
+/* A call that looked whether the ticks are on, and is not in the chain yet, is found by the tick after the
+ * one that said no. */
+static void on_idle_tick(void)
+{
+    if (!os_tick_on) {
+        os_tick_stop();
+    } else if (++idle_ticks >= IDLE_TICKS) {
+        idle_ticks = 0; /* the next call may start them again without one of them ever finding it */
+        os_tick_on = false;
+    }
+}
+
+/* CPU time goes no faster than the clock: a tick after what is left is never early, and halves it where
+ * others use the core, too.  While one call goes on nothing but its end is of interest; the next call starts
+ * the ticks. */
+static void next_tick(uint64_t left_ns, bool all_seen)
+{
+    left_ns = left_ns < LEAST_WAIT_NS ? LEAST_WAIT_NS : left_ns;
+    if (all_seen) {
+        os_tick_once(left_ns < MOST_WAIT_NS ? left_ns : MOST_WAIT_NS);
+    } else if (left_ns < OS_TICK_NS || !os_tick_on) {
+        os_tick_soon(left_ns < OS_TICK_NS ? left_ns : OS_TICK_NS);
+    }
+}
+
 static void on_tick(const struct os_fault *f)
 {
-    static _Thread_local uint32_t idle __attribute__((tls_model("initial-exec")));
     if (rt_calls == NULL) {
-        if (++idle >= IDLE_TICKS) {
-            idle = 0; /* the next call may start them again without one of them ever finding it */
-            os_tick_stop();
-        }
+        on_idle_tick();
         return;
     }
-    idle = 0;
+    idle_ticks = 0;
     uint64_t left_ns = UINT64_MAX;
-    struct rt_call *over = find_late(&left_ns);
+    bool all_seen = true;
+    struct rt_call *over = find_late(&left_ns, &all_seen);
     if (over == NULL) {
-        /* CPU time goes no faster than the clock: this is never early, and halves what is left where others
-           use the core, too. */
-        if (left_ns < OS_TICK_NS) {
-            os_tick_soon(left_ns < LEAST_WAIT_NS ? LEAST_WAIT_NS : left_ns);
-        }
+        next_tick(left_ns, all_seen);
         return;
     }
     for (struct rt_call *c = rt_calls; c != over->previous; c = c->previous) {

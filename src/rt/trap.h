@@ -9,8 +9,8 @@
  *   - anything else is passed on, so that a crash stays a crash.
  *
  * A call of an instance with a CPU budget is watched by the thread's ticks: the first that finds the call
- * notes the time; when the budget is nearly used up, a tick at the exact time is asked for.  One that finds
- * the call over its budget ends it at once if the guest's code is interrupted.  Host code is never
+ * notes the time; the second asks for the next one when the budget may be used up, and for none before.  One
+ * that finds the call over its budget ends it at once if the guest's code is interrupted.  Host code is never
  * interrupted: the instance's imports are bent to a function that traps, so that the next host call ends it,
  * unless a later tick or the call's return comes first.  Running code pays nothing.
  */

@@ -23,6 +23,8 @@ static uint32_t within(struct weir_instance *inst, const char *name, uint32_t a)
     return (uint32_t)cells[0];
 }
 
+static bool ticks_at_end; /* of the last piece of work */
+
 enum { WORK_FOREVER = 1, WITHIN_FOREVER = 10000000, WITHIN_BUMP, WITHIN_ITSELF };
 
 /* WORK_FOREVER: calls a guest that never ends, and goes on when that trapped.  Else: `v` us of work. */
@@ -42,6 +44,7 @@ static uint32_t work(struct weir_instance *inst, uint32_t v)
     }
     for (double until = cpu_ms() + v / 1e3; cpu_ms() < until;) {
     }
+    ticks_at_end = os_tick_on;
     return v;
 }
 
@@ -179,6 +182,28 @@ static void test_ticks_stop(void **state)
     on_each_tier(ticks_stop);
 }
 
+/* A call that goes on is not looked at again before its budget may be used up, and the one after it is
+ * watched. */
+static void long_calls(struct weir_module *m, enum weir_tier tier)
+{
+    struct weir_instance *inst = start(m, tier);
+    weir_instance_set_budget(inst, UINT64_C(2000000000));
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(get(inst, "host", 200), 200);
+        assert_true(ticks_at_end);
+        assert_int_equal(get(inst, "host", 20000), 20000);
+        assert_false(ticks_at_end);
+    }
+    weir_instance_free(inst);
+    check(m, tier, "forever", 0, 0);
+}
+
+static void test_long_calls(void **state)
+{
+    (void)state;
+    on_each_tier(long_calls);
+}
+
 /* The backtrace of a call that was interrupted anywhere names what ran. */
 static void test_backtrace(void **state)
 {
@@ -223,8 +248,10 @@ static void test_fork(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_ends),       cmocka_unit_test(test_short_calls), cmocka_unit_test(test_within),
-        cmocka_unit_test(test_ticks_stop), cmocka_unit_test(test_backtrace),   cmocka_unit_test(test_fork),
+        cmocka_unit_test(test_ends),       cmocka_unit_test(test_short_calls),
+        cmocka_unit_test(test_within),     cmocka_unit_test(test_ticks_stop),
+        cmocka_unit_test(test_long_calls), cmocka_unit_test(test_backtrace),
+        cmocka_unit_test(test_fork),
     };
     return cmocka_run_group_tests_name("engine deadlines", tests, NULL, NULL);
 }
