@@ -327,6 +327,12 @@ static void backtrace(struct rt_call *call, const struct os_fault *fault)
     }
 }
 
+static bool may_leave(const struct rt_call *call, const struct os_fault *at)
+{
+    (void)call;
+    return rt_code_contains(at->pc);
+}
+
 const struct rt_executor aot_executor = {
     .name = "aot",
     .tier = WEIR_TIER_AOT,
@@ -338,5 +344,5 @@ const struct rt_executor aot_executor = {
     .backtrace = backtrace,
     .unwound = unwound,
     .fault_kind = fault_kind,
-    .is_guest_pc = rt_code_contains,
+    .may_leave = may_leave,
 };

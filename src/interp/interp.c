@@ -259,6 +259,14 @@ static bool are_registers(const struct interp_run *run, uintptr_t ip, uintptr_t 
            interp_origin_find(run->inst->exec_module, (const uint64_t *)ip, &funcidx, &offset);
 }
 
+/* Between a call and its first instruction the registers do not say where the guest is. */
+static bool may_leave(const struct rt_call *call, const struct os_fault *at)
+{
+    uintptr_t ip, sp;
+    fault_registers(at, &ip, &sp);
+    return is_guest_pc(at->pc) && call->exec_state != NULL && are_registers(call->exec_state, ip, sp);
+}
+
 static void backtrace(struct rt_call *call, const struct os_fault *fault)
 {
     for (struct interp_run *run = call->exec_state; run; run = run->previous) {
@@ -291,5 +299,5 @@ const struct rt_executor interp_executor = {
     .instance_init = instance_init,
     .instance_fini = instance_fini,
     .backtrace = backtrace,
-    .is_guest_pc = is_guest_pc,
+    .may_leave = may_leave,
 };

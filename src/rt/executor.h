@@ -31,9 +31,9 @@ struct rt_executor {
      * `fault` is NULL when C code raised the trap; otherwise this runs in the signal handler. */
     void (*backtrace)(struct rt_call *call, const struct os_fault *fault);
 
-    /* Is `pc` in code that may be left at any instruction: the guest's, never C code?  In a signal handler.
-     * NULL: none is. */
-    bool (*is_guest_pc)(uintptr_t pc);
+    /* May the innermost call be left where it was interrupted: in the guest's code, never in C code, at an
+     * instruction where backtrace finds the frames?  In a signal handler.  NULL: nowhere. */
+    bool (*may_leave)(const struct rt_call *call, const struct os_fault *at);
 
     /* The call ended in a trap and its frames are gone; restore what compiled code keeps outside of memory.
      * May be NULL. */

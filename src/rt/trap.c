@@ -182,8 +182,9 @@ static void on_fault(const struct os_fault *f)
 /* ---- deadlines ---------------------------------------------------------------------------------- */
 
 enum {
-    IDLE_TICKS = 8,           /* in a row without a guest call; then the ticks stop */
-    AGAIN_NS = 500000,        /* until a call that is over its budget, but in host code, is looked at again */
+    IDLE_TICKS = 8, /* in a row without a guest call; then the ticks stop */
+    AGAIN_NS =
+        500000, /* until a call that is over its budget, but cannot be left there, is looked at again */
     LEAST_WAIT_NS = 50000,    /* before looking at a budget again that is not used up yet */
     MOST_WAIT_NS = 500000000, /* a timer's field holds less than a second */
 };
@@ -285,7 +286,7 @@ static void on_tick(const struct os_fault *f)
         bend_imports(c->inst);
     }
     const struct rt_executor *ex = rt_calls->inst->executor;
-    if (ex->is_guest_pc != NULL && ex->is_guest_pc(f->pc)) {
+    if (ex->may_leave != NULL && ex->may_leave(rt_calls, f)) {
         leave(rt_calls, WEIR_TRAP_DEADLINE, 0, NULL, f);
     }
     os_tick_soon(AGAIN_NS);

@@ -220,7 +220,7 @@ class Storm:
     def look_back(self, alive):
         """After the storm: load and streams are over."""
         g = self.g
-        self.alive, self.workers_after = alive, g.workers()
+        self.alive, self.workers_after = alive, g.wait_replaced()
         self.wrong += self.load.failures[:10] + self.open.failures[:10]
         if alive != {"WebSocket": self.size[2], "gRPC stream": self.size[3]}:
             self.wrong.append(f"of WebSockets and gRPC streams there are {alive} left")

@@ -193,7 +193,7 @@ class Gateway(Process):
         return [int(p) for p in pids if "worker process" in title(p) and "shutting down" not in title(p)]
 
     def wait_replaced(self, *gone):
-        """Until as many workers as nginx.conf wants are there and none of `gone` is; the workers of that moment."""
+        """Until as many workers as nginx.conf wants are there, and none of `gone` (which may be nobody); the workers of that moment."""
         def replaced():
             now = self.workers()
             return now if len(now) == self.wanted_workers() and not set(now) & set(gone) else None
