@@ -69,6 +69,19 @@ static bool set_timer(uint64_t first_ns, uint64_t period_ns)
     return timer_settime(own.timer, 0, &spec, NULL) == 0;
 }
 
+/* A handler may run between any two lines that change the flag or the timer, of a thread or of another
+ * handler, and may leave that one.  The order is such that once all are through, a flag that says they come
+ * every OS_TICK_NS is true; one that says no may be wrong, which costs a call of the system. */
+static bool tick_every(uint64_t first_ns)
+{
+    os_tick_on = true;
+    if (!set_timer(first_ns, OS_TICK_NS)) {
+        os_tick_on = false;
+        return false;
+    }
+    return true;
+}
+
 bool os_tick_start(os_tick_handler *handler)
 {
     tick_handler = handler; /* every caller gives the same */
@@ -86,7 +99,7 @@ bool os_tick_start(os_tick_handler *handler)
         sigaddset(&ours, OS_TICK_SIGNAL);
         pthread_sigmask(SIG_UNBLOCK, &ours, NULL);
     }
-    return os_tick_on = set_timer(OS_TICK_NS, OS_TICK_NS);
+    return tick_every(OS_TICK_NS);
 }
 
 void os_tick_stop(void)
@@ -97,11 +110,11 @@ void os_tick_stop(void)
 
 void os_tick_soon(uint64_t ns)
 {
-    os_tick_on = set_timer(ns, OS_TICK_NS);
+    tick_every(ns);
 }
 
 void os_tick_once(uint64_t ns)
 {
-    os_tick_on = false;
     set_timer(ns, 0);
+    os_tick_on = false;
 }

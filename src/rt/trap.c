@@ -287,6 +287,8 @@ static void on_tick(const struct os_fault *f)
     }
     const struct rt_executor *ex = rt_calls->inst->executor;
     if (ex->may_leave != NULL && ex->may_leave(rt_calls, f)) {
+        os_tick_on =
+            false; /* what this left half done, of an earlier tick, is started anew by the next call */
         leave(rt_calls, WEIR_TRAP_DEADLINE, 0, NULL, f);
     }
     os_tick_soon(AGAIN_NS);
