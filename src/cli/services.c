@@ -72,10 +72,13 @@ static bool is_used(const json_t *endpoint)
            strcmp(text_of(endpoint, "state"), "slow") == 0;
 }
 
-/* How many lines stand for something that gets no requests. */
-static unsigned print_service(const json_t *service)
+static bool is_known(const json_t *name)
 {
-    unsigned bad = 0;
+    return json_array_size(json_object_get(name, "addresses")) != 0;
+}
+
+static void print_service(const json_t *service)
+{
     size_t i;
     json_t *e;
 
@@ -86,19 +89,17 @@ static unsigned print_service(const json_t *service)
         printf("%-24s %-24s %-10s %6lld %7lld %9lld %7lld  %s\n", text_of(service, "name"),
                text_of(e, "address"), text_of(e, "state"), number_of(e, "weight"), number_of(e, "active"),
                number_of(e, "requests"), number_of(e, "failed"), failure.len == 0 ? "" : failure.at);
-        bad += !is_used(e);
         strbuf_fini(&failure);
     }
     json_array_foreach(json_object_get(service, "names"), i, e)
     {
-        if (json_array_size(json_object_get(e, "addresses")) == 0) {
+        if (!is_known(e)) {
             printf("%-24s %-24s %-10s\n", text_of(service, "name"), text_of(e, "name"), "unknown");
-            bad++;
         }
     }
-    return bad;
 }
 
+/* How much of it gets no requests. */
 static unsigned count_bad(const json_t *service)
 {
     unsigned bad = json_array_size(json_object_get(service, "endpoints")) == 0;
@@ -108,6 +109,10 @@ static unsigned count_bad(const json_t *service)
     json_array_foreach(json_object_get(service, "endpoints"), i, e)
     {
         bad += !is_used(e);
+    }
+    json_array_foreach(json_object_get(service, "names"), i, e)
+    {
+        bad += !is_known(e);
     }
     return bad;
 }
@@ -133,7 +138,10 @@ static int run(int argc, char **argv)
     }
     json_array_foreach(json_object_get(answer, "items"), i, service)
     {
-        bad += json ? count_bad(service) : print_service(service);
+        bad += count_bad(service);
+        if (!json) {
+            print_service(service);
+        }
     }
     json_array_foreach(json_object_get(answer, "silent"), i, service)
     {

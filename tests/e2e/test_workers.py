@@ -55,8 +55,9 @@ def test_names_and_requests_under_way(gateway, echo):
     s = wait_for("the addresses", known)
     assert s["names"][0]["name"] == "there.example" and sorted(s["names"][0]["addresses"]) == ["127.0.0.1", "127.0.0.2"]
     assert s["names"][1]["addresses"] == []
-    out = subprocess.run([WEIR, "services", "--state", g.state], capture_output=True, text=True, check=False).stdout
-    assert "silent.example" in out and "unknown" in out
+    told = [subprocess.run([WEIR, "services", "--state", g.state, *how], capture_output=True, text=True, check=False) for how in ([], ["--json"])]
+    assert "silent.example" in told[0].stdout and "unknown" in told[0].stdout
+    assert told[0].returncode == told[1].returncode != 0, "the exit code does not depend on how it is printed"
     with g.connect() as c:
         c.sendall(b"POST /?read=1 HTTP/1.1\r\nHost: a\r\nContent-Length: 5000000\r\n\r\n" + b"x" * 100000)
         wait_for("the request", lambda: endpoints(g, "s")["requests"] == 1)
