@@ -176,7 +176,7 @@ static ssize_t send_packet(int fd, const char *text, size_t len, int file)
     return sendmsg(fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
-static void send_text(struct channel_client *to, const char *text, size_t len, int file)
+static void send_text(const struct channel_client *to, const char *text, size_t len, int file)
 {
     if (send_packet(to->fd, text, len, file) != (ssize_t)len) {
         log_line(LOG_WARN, "worker %d does not read its messages and is cut off: %s", (int)to->pid,
@@ -185,28 +185,34 @@ static void send_text(struct channel_client *to, const char *text, size_t len, i
     }
 }
 
-void channel_send(struct channel *ch, struct channel_client *to, const char *fmt, ...)
+/* The length of the message, which fits. */
+static size_t format(char text[CHANNEL_MESSAGE_BYTES], const char *fmt, va_list ap)
 {
-    char text[CHANNEL_MESSAGE_BYTES];
-    va_list ap;
-    (void)ch;
-    va_start(ap, fmt);
-    int len = vsnprintf(text, sizeof text, fmt, ap);
-    va_end(ap);
-    WEIR_ASSERT(len > 0 && (size_t)len < sizeof text);
-    send_text(to, text, (size_t)len, -1);
+    int len = vsnprintf(text, CHANNEL_MESSAGE_BYTES, fmt, ap);
+    WEIR_ASSERT(len > 0 && len < CHANNEL_MESSAGE_BYTES);
+    return (size_t)len;
 }
 
-void channel_send_file(struct channel *ch, struct channel_client *to, int file, const char *fmt, ...)
+void channel_send(struct channel *ch, const struct channel_client *to, const char *fmt, ...)
 {
     char text[CHANNEL_MESSAGE_BYTES];
     va_list ap;
     (void)ch;
     va_start(ap, fmt);
-    int len = vsnprintf(text, sizeof text, fmt, ap);
+    size_t len = format(text, fmt, ap);
     va_end(ap);
-    WEIR_ASSERT(len > 0 && (size_t)len < sizeof text);
-    send_text(to, text, (size_t)len, file);
+    send_text(to, text, len, -1);
+}
+
+void channel_send_file(struct channel *ch, const struct channel_client *to, int file, const char *fmt, ...)
+{
+    char text[CHANNEL_MESSAGE_BYTES];
+    va_list ap;
+    (void)ch;
+    va_start(ap, fmt);
+    size_t len = format(text, fmt, ap);
+    va_end(ap);
+    send_text(to, text, len, file);
 }
 
 void channel_broadcast(struct channel *ch, const char *fmt, ...)
@@ -214,12 +220,11 @@ void channel_broadcast(struct channel *ch, const char *fmt, ...)
     char text[CHANNEL_MESSAGE_BYTES];
     va_list ap;
     va_start(ap, fmt);
-    int len = vsnprintf(text, sizeof text, fmt, ap);
+    size_t len = format(text, fmt, ap);
     va_end(ap);
-    WEIR_ASSERT(len > 0 && (size_t)len < sizeof text);
     for (size_t i = 0; i < ch->nclients; i++) {
         if (ch->clients[i].pid != 0) {
-            send_text(&ch->clients[i], text, (size_t)len, -1);
+            send_text(&ch->clients[i], text, len, -1);
         }
     }
 }

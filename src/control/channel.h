@@ -56,10 +56,10 @@ void channel_close(struct channel *ch); /* NULL is fine; removes the socket */
 size_t channel_poll_fds(const struct channel *ch, struct pollfd *fds);
 void channel_polled(struct channel *ch, const struct pollfd *fds, size_t n);
 
-void channel_send(struct channel *ch, struct channel_client *to, const char *fmt, ...)
+void channel_send(struct channel *ch, const struct channel_client *to, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 /* The same with an open file, which stays the caller's. */
-void channel_send_file(struct channel *ch, struct channel_client *to, int file, const char *fmt, ...)
+void channel_send_file(struct channel *ch, const struct channel_client *to, int file, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 /* To every worker that has said hello. */
 void channel_broadcast(struct channel *ch, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -60,15 +60,14 @@ void gathers_free(struct gathers *g)
     mem_free(g);
 }
 
-/* The worker of this process, or NULL: it is not on the line. */
-static struct channel_client *find_worker(const struct channel *ch, pid_t pid)
+static bool is_on_line(const struct channel *ch, pid_t pid)
 {
     for (size_t i = 0; i < channel_nclients(ch); i++) {
         if (channel_client_at(ch, i)->pid == pid) {
-            return (struct channel_client *)(uintptr_t)channel_client_at(ch, i);
+            return true;
         }
     }
-    return NULL;
+    return false;
 }
 
 void gathers_ask(struct gathers *g, const char *what, gather_done *done, void *ctx, uint64_t client)
@@ -80,14 +79,15 @@ void gathers_ask(struct gathers *g, const char *what, gather_done *done, void *c
                          .deadline_ms = os_monotonic_ns() / 1000000 + GATHER_PATIENCE_MS};
 
     for (size_t i = 0; i < channel_nclients(g->channel); i++) {
-        struct part p = {.pid = channel_client_at(g->channel, i)->pid};
+        const struct channel_client *worker = channel_client_at(g->channel, i);
+        struct part p = {.pid = worker->pid};
         if (p.pid == 0) {
             continue; /* it has not said who it is */
         }
         p.file = memfd_create("weir-report", MFD_CLOEXEC);
         if (p.file >= 0) {
-            channel_send_file(g->channel, find_worker(g->channel, p.pid), p.file, "report %llu %s",
-                              (unsigned long long)one.number, what);
+            channel_send_file(g->channel, worker, p.file, "report %llu %s", (unsigned long long)one.number,
+                              what);
         }
         vec_push(&one.parts, p);
     }
@@ -116,7 +116,7 @@ static void drop_gone(struct gathers *g, struct gather *one)
 {
     for (size_t i = one->parts.len; i-- != 0;) {
         struct part *p = &one->parts.at[i];
-        if (!p->answered && find_worker(g->channel, p->pid) == NULL) {
+        if (!p->answered && !is_on_line(g->channel, p->pid)) {
             if (p->file >= 0) {
                 close(p->file);
             }

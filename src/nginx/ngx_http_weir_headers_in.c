@@ -43,6 +43,25 @@ ngx_http_weir_copy(ngx_pool_t *pool, struct str s, ngx_str_t *out)
 }
 
 
+ngx_int_t
+ngx_http_weir_set_value(ngx_pool_t *pool, struct str s, ngx_variable_value_t *v)
+{
+    ngx_str_t  copy;
+
+    if (ngx_http_weir_copy(pool, s, &copy) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    v->data = copy.data;
+    v->len = copy.len;
+    v->valid = 1;
+    v->no_cacheable = 0;
+    v->not_found = 0;
+
+    return NGX_OK;
+}
+
+
 bool
 ngx_http_weir_header_ok(struct str name, struct str value)
 {

@@ -114,7 +114,7 @@ static ngx_int_t
 get_line(ngx_http_request_t *r, ngx_http_variable_value_t *v, uintptr_t data)
 {
     size_t                      i;
-    ngx_str_t                   line;
+    ngx_int_t                   rc;
     struct strbuf               b = { 0 };
     ngx_http_variable_value_t  *value;
 
@@ -127,20 +127,10 @@ get_line(ngx_http_request_t *r, ngx_http_variable_value_t *v, uintptr_t data)
 
     strbuf_add_char(&b, '}');
 
-    if (ngx_http_weir_copy(r->pool, strbuf_str(&b), &line) != NGX_OK) {
-        strbuf_fini(&b);
-        return NGX_ERROR;
-    }
-
+    rc = ngx_http_weir_set_value(r->pool, strbuf_str(&b), v);
     strbuf_fini(&b);
 
-    v->data = line.data;
-    v->len = line.len;
-    v->valid = 1;
-    v->no_cacheable = 0;
-    v->not_found = 0;
-
-    return NGX_OK;
+    return rc;
 }
 
 

@@ -274,6 +274,8 @@ ngx_http_weir_ngx_str(struct str s)
 
 /* A copy in the pool, with a NUL after it. NGX_ERROR: no memory. */
 ngx_int_t ngx_http_weir_copy(ngx_pool_t *pool, struct str s, ngx_str_t *out);
+/* A variable's value: such a copy. NGX_ERROR: no memory. */
+ngx_int_t ngx_http_weir_set_value(ngx_pool_t *pool, struct str s, ngx_variable_value_t *v);
 
 
 /* ngx_http_weir_generation.c: what a worker loads when it starts, and when the control process says so. */

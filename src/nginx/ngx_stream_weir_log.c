@@ -34,7 +34,7 @@ static ngx_int_t
 get_line(ngx_stream_session_t *s, ngx_stream_variable_value_t *v, uintptr_t data)
 {
     ngx_int_t               rc;
-    ngx_str_t               line, none = ngx_null_string;
+    ngx_str_t               none = ngx_null_string;
     struct strbuf           b = { 0 };
     ngx_connection_t       *c = s->connection;
     ngx_stream_weir_ctx_t  *ctx;
@@ -56,20 +56,10 @@ get_line(ngx_stream_session_t *s, ngx_stream_variable_value_t *v, uintptr_t data
     ngx_http_weir_steps_write(&b, ctx == NULL ? NULL : ctx->steps_log);
     strbuf_add_char(&b, '}');
 
-    rc = ngx_http_weir_copy(c->pool, strbuf_str(&b), &line);
+    rc = ngx_http_weir_set_value(c->pool, strbuf_str(&b), v);
     strbuf_fini(&b);
 
-    if (rc != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    v->data = line.data;
-    v->len = line.len;
-    v->valid = 1;
-    v->no_cacheable = 0;
-    v->not_found = 0;
-
-    return NGX_OK;
+    return rc;
 }
 
 

@@ -21,6 +21,7 @@
 #include "unit/aot/module.h"
 #include "weir/engine.h"
 #include "weir/host_thunk.h"
+#include "unit/scratch.h"
 
 static char dir[] = "/tmp/weir-image-test-XXXXXX";
 static struct weir_module *module;
@@ -430,13 +431,11 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
-    char command[64];
     (void)state;
     weir_module_unref(module);
     wasm_module_free(wasm);
     mem_free(good);
-    snprintf(command, sizeof command, "rm -rf %s", dir);
-    return system(command);
+    return scratch_remove(dir);
 }
 
 int main(void)

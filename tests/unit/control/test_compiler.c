@@ -14,6 +14,7 @@
 
 #include "base/mem.h"
 #include "control/compiler.h"
+#include "unit/scratch.h"
 
 static char dir[] = "/tmp/weir-compiler-XXXXXX";
 static char script[64];
@@ -152,11 +153,9 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
-    char command[64];
     (void)state;
     store_close(store);
-    snprintf(command, sizeof command, "rm -rf %s", dir);
-    return system(command);
+    return scratch_remove(dir);
 }
 
 int main(void)

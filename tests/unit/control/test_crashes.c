@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "control/crashes.h"
+#include "unit/scratch.h"
 
 #define SHA "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 
@@ -144,11 +145,9 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
-    char command[128];
     (void)state;
     store_close(store);
-    snprintf(command, sizeof command, "rm -rf %s", dir);
-    return system(command);
+    return scratch_remove(dir);
 }
 
 int main(void)

@@ -14,6 +14,7 @@
 
 #include "base/mem.h"
 #include "control/store.h"
+#include "unit/scratch.h"
 
 static char dir[] = "/tmp/weir-store-XXXXXX";
 
@@ -163,10 +164,8 @@ static int make_dir(void **state)
 
 static int remove_dir(void **state)
 {
-    char command[64];
     (void)state;
-    snprintf(command, sizeof command, "rm -rf %s", dir);
-    return system(command);
+    return scratch_remove(dir);
 }
 
 int main(void)

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "control/sweep.h"
+#include "unit/scratch.h"
 
 enum { NOW = 100000000, DAY = 86400 };
 
@@ -186,11 +187,9 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
-    char command[128];
     (void)state;
     store_close(store);
-    snprintf(command, sizeof command, "rm -rf %s", dir);
-    return system(command);
+    return scratch_remove(dir);
 }
 
 int main(void)
